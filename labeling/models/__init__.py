@@ -1,0 +1,49 @@
+"""The labeling side's rows, one noun a file."""
+
+from labeling.models.assignments import Assignment, Draft, Receipt, Skip
+from labeling.models.audit import AuditEvent
+from labeling.models.base import CodedModel, Cohort, Split, TaskKind
+from labeling.models.batches import MAX_K, MIN_K, Batch, Candidate, Task
+from labeling.models.comparisons import LIKERT_MAX, LIKERT_MIN, Place, Ranking
+from labeling.models.demonstrations import Demonstration
+from labeling.models.guidelines import Form, Guideline
+from labeling.models.labelers import Invitation, Labeler, Qualification, Role, User
+from labeling.models.policies import Policy, Response
+from labeling.models.prompts import Category, Intake, Prompt, PromptKind, PromptSource, Refusal
+
+__all__ = [
+    "LIKERT_MAX",
+    "LIKERT_MIN",
+    "MAX_K",
+    "MIN_K",
+    "Assignment",
+    "AuditEvent",
+    "Batch",
+    "Candidate",
+    "Category",
+    "CodedModel",
+    "Cohort",
+    "Demonstration",
+    "Draft",
+    "Form",
+    "Guideline",
+    "Intake",
+    "Invitation",
+    "Labeler",
+    "Place",
+    "Policy",
+    "Prompt",
+    "PromptKind",
+    "PromptSource",
+    "Qualification",
+    "Ranking",
+    "Receipt",
+    "Refusal",
+    "Response",
+    "Role",
+    "Skip",
+    "Split",
+    "Task",
+    "TaskKind",
+    "User",
+]

@@ -1,0 +1,142 @@
+"""Slots of tasks: open, leased, answered; with drafts, skips and receipts."""
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from labeling.models.base import CodedModel, TaskKind
+from labeling.models.batches import Batch, Task
+from labeling.models.labelers import Labeler
+
+
+class AssignmentQuerySet(models.QuerySet["Assignment"]):
+    def open(self) -> "AssignmentQuerySet":
+        """Slots anybody eligible may claim."""
+        return self.filter(state=Assignment.State.OPEN)
+
+    def leased(self) -> "AssignmentQuerySet":
+        """Claimed and not yet answered, whether or not the lease still runs."""
+        return self.filter(state=Assignment.State.LEASED)
+
+    def live(self) -> "AssignmentQuerySet":
+        """Claimed, and the lease still runs."""
+        return self.leased().filter(lease_expires_at__gt=timezone.now())
+
+    def overdue(self) -> "AssignmentQuerySet":
+        return self.leased().filter(lease_expires_at__lte=timezone.now())
+
+    def submitted(self) -> "AssignmentQuerySet":
+        return self.filter(state=Assignment.State.SUBMITTED)
+
+
+class Assignment(CodedModel):
+    """One slot of a task: one row for each labeler who is wanted, claimed by at most one.
+
+    A slot whose lease ends or that is skipped keeps its labeler and its draft; a fresh open row takes its place.
+    `kind`, `priority` and `shuffle_key` repeat what task and batch say so that claiming reads one index.
+    `display_order` lists response codes as this labeler sees them.
+    """
+
+    class State(models.TextChoices):
+        OPEN = "open", "Open"
+        LEASED = "leased", "Being worked on"
+        SUBMITTED = "submitted", "Submitted"
+        SKIPPED = "skipped", "Skipped"
+        EXPIRED = "expired", "Lease ended"
+        WITHDRAWN = "withdrawn", "Withdrawn"
+
+    task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="assignments")
+    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="assignments")
+    kind = models.CharField(max_length=20, choices=TaskKind.choices)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
+    priority = models.SmallIntegerField(default=0)
+    shuffle_key = models.PositiveIntegerField(default=0)
+    labeler = models.ForeignKey(
+        Labeler, on_delete=models.PROTECT, null=True, blank=True, related_name="assignments"
+    )
+    display_order = models.JSONField(default=list)
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    last_seen_at = models.DateTimeField(null=True, blank=True)
+    active_seconds = models.PositiveIntegerField(default=0, help_text="Time at work, idle left out.")
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = AssignmentQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("task", "labeler"),
+                condition=Q(labeler__isnull=False),
+                name="assignment_once_per_task_and_labeler",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=("open", "withdrawn")) | Q(labeler__isnull=False),
+                name="assignment_beyond_open_has_labeler",
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=("kind", "-priority", "shuffle_key", "id"),
+                condition=Q(state="open"),
+                name="assignment_queue",
+            ),
+            models.Index(fields=("lease_expires_at",), condition=Q(state="leased"), name="assignment_leases"),
+            models.Index(fields=("labeler", "state", "kind"), name="assignment_by_labeler"),
+            models.Index(fields=("batch", "state"), name="assignment_by_batch"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.code} ({self.state})"
+
+
+class Draft(models.Model):
+    """Unsubmitted work on an assignment, kept apart from labels. `version` guards against stale writes."""
+
+    assignment = models.OneToOneField(Assignment, on_delete=models.CASCADE, related_name="draft")
+    version = models.PositiveIntegerField(default=0)
+    payload = models.JSONField(default=dict)
+    saved_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"draft v{self.version} of {self.assignment.code}"
+
+
+class Skip(models.Model):
+    """Why a labeler passed a task on."""
+
+    class Reason(models.TextChoices):
+        UNCLEAR = "unclear", "The prompt is unclear"
+        EXPERTISE = "expertise", "Outside my expertise or language"
+        BROKEN = "broken", "Every response is broken"
+        HARMFUL = "harmful", "Harmful to read"
+
+    assignment = models.OneToOneField(Assignment, on_delete=models.PROTECT, related_name="skip")
+    reason = models.CharField(max_length=12, choices=Reason.choices)
+    note = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.assignment.code}: {self.reason}"
+
+
+class Receipt(CodedModel):
+    """Proof that a submission was recorded; a repeated Idempotency-Key answers with the same receipt."""
+
+    assignment = models.ForeignKey(Assignment, on_delete=models.PROTECT, related_name="receipts")
+    labeler = models.ForeignKey(Labeler, on_delete=models.PROTECT, related_name="receipts")
+    idempotency_key = models.CharField(max_length=80)
+    content_hash = models.CharField(max_length=64, help_text="SHA-256 of what was submitted.")
+    revision = models.PositiveIntegerField(default=1)
+    is_surplus = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = (
+            models.UniqueConstraint(fields=("labeler", "idempotency_key"), name="receipt_once_per_key"),
+            models.UniqueConstraint(fields=("assignment", "revision"), name="receipt_once_per_revision"),
+        )
+
+    def __str__(self) -> str:
+        return str(self.code)

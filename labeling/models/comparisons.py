@@ -1,0 +1,89 @@
+"""Rankings of K responses: ratings, flags and an order with ties."""
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+from labeling.models.assignments import Assignment
+from labeling.models.base import CodedModel
+from labeling.models.batches import Task
+from labeling.models.guidelines import Form, Guideline
+from labeling.models.labelers import Labeler
+from labeling.models.policies import Response
+
+LIKERT_MIN, LIKERT_MAX = 1, 7
+
+
+class RankingQuerySet(models.QuerySet["Ranking"]):
+    def latest(self) -> "RankingQuerySet":
+        """The newest revision of each ranking."""
+        return self.filter(superseded_by=None)
+
+    def training(self) -> "RankingQuerySet":
+        """Rankings that may train: of training comparisons, and not by held-out labelers."""
+        return self.latest().filter(task__batch__kind="comparison").exclude(labeler__cohort="held_out")
+
+
+class Ranking(CodedModel):
+    """One labeler's order over the K responses of a task. An edit is a new revision, never an update.
+
+    `shown_order` lists response codes as they were displayed. `was_touched` is False where the labeler
+    confirmed the order in which the responses happened to stand.
+    """
+
+    task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="rankings")
+    labeler = models.ForeignKey(Labeler, on_delete=models.PROTECT, related_name="rankings")
+    assignment = models.ForeignKey(
+        Assignment, on_delete=models.PROTECT, null=True, blank=True, related_name="rankings"
+    )
+    guideline = models.ForeignKey(
+        Guideline, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    form = models.ForeignKey(Form, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    shown_order = models.JSONField(default=list)
+    was_touched = models.BooleanField(default=True)
+    moves = models.PositiveIntegerField(default=0)
+    notes = models.TextField(blank=True)
+    revision = models.PositiveIntegerField(default=1)
+    supersedes = models.OneToOneField(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="superseded_by"
+    )
+    is_surplus = models.BooleanField(default=False)
+    seconds = models.PositiveIntegerField(default=0)
+
+    objects = RankingQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return f"{self.labeler} on {self.task}"
+
+
+class Place(models.Model):
+    """Where one response stands in a ranking: rank 1 is best, equal ranks are ties, gaps are allowed.
+
+    `flags` holds only what was asked: an absent flag was not asked, which is not the same as no.
+    """
+
+    ranking = models.ForeignKey(Ranking, on_delete=models.CASCADE, related_name="places")
+    response = models.ForeignKey(Response, on_delete=models.PROTECT, related_name="places")
+    rank = models.PositiveSmallIntegerField(validators=(MinValueValidator(1), MaxValueValidator(9)))
+    likert = models.PositiveSmallIntegerField(
+        null=True, blank=True, validators=(MinValueValidator(LIKERT_MIN), MaxValueValidator(LIKERT_MAX))
+    )
+    flags = models.JSONField(default=dict, blank=True)
+    note = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ("ranking", "rank", "id")
+        constraints = (
+            models.UniqueConstraint(fields=("ranking", "response"), name="place_once_per_ranking"),
+            models.CheckConstraint(condition=models.Q(rank__gte=1, rank__lte=9), name="place_rank_1_to_9"),
+            models.CheckConstraint(
+                condition=models.Q(likert__isnull=True) | models.Q(likert__gte=1, likert__lte=7),
+                name="place_likert_1_to_7",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"rank {self.rank}: {self.response}"

@@ -1,0 +1,60 @@
+"""Versioned instructions and the versioned form of questions that a label answers."""
+
+from django.db import models
+from django.utils import timezone
+
+from labeling.models.base import CodedModel, TaskKind
+
+
+class GuidelineQuerySet(models.QuerySet["Guideline"]):
+    def current(self, kind: str) -> "Guideline | None":
+        return self.filter(kind=kind).order_by("-version").first()
+
+
+class Guideline(CodedModel):
+    """One version of the instructions for a task kind, in Markdown. Never edited after publication."""
+
+    kind = models.CharField(max_length=20, choices=TaskKind.choices)
+    version = models.PositiveIntegerField()
+    title = models.CharField(max_length=120)
+    body = models.TextField(help_text="Markdown")
+    published_at = models.DateTimeField(default=timezone.now)
+
+    objects = GuidelineQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("kind", "-version")
+        constraints = (
+            models.UniqueConstraint(fields=("kind", "version"), name="guideline_version_once_per_kind"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} v{self.version}"
+
+
+class FormQuerySet(models.QuerySet["Form"]):
+    def current(self, kind: str) -> "Form | None":
+        return self.filter(kind=kind).order_by("-version").first()
+
+
+class Form(CodedModel):
+    """One version of the questions asked about each response.
+
+    `schema` is {"likert": {"min": 1, "max": 7, "anchors": {"1": …, "7": …}},
+    "flags": [{"key", "label", "help", "when"?}]}; `when` names a prompt tag without which the flag is not asked.
+    """
+
+    kind = models.CharField(max_length=20, choices=TaskKind.choices)
+    version = models.PositiveIntegerField()
+    schema = models.JSONField(default=dict)
+
+    objects = FormQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("kind", "-version")
+        constraints = (
+            models.UniqueConstraint(fields=("kind", "version"), name="form_version_once_per_kind"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} form v{self.version}"

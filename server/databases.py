@@ -1,0 +1,58 @@
+"""Where rows are kept: PostgreSQL if DATABASE_URL names one, else a SQLite file in the data folder."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+
+from server.environment import Environment, hide_password, refusal
+
+POSTGRES_SCHEMES = ("postgres", "postgresql", "psql", "pgsql")
+
+
+def database_settings(env: Environment, data_dir: Path) -> dict[str, Any]:
+    """Return Django's settings of the default database."""
+    url = env.text("DATABASE_URL")
+    if not url:
+        return sqlite_settings(data_dir / "db.sqlite3")
+    scheme = urlsplit(url).scheme
+    if scheme not in (*POSTGRES_SCHEMES, "sqlite"):
+        raise refusal(
+            "DATABASE_URL", hide_password(url), "postgres://user:password@host:port/name or sqlite:///path"
+        )
+    config: dict[str, Any] = dict(environ.Env.db_url_config(url))
+    if scheme == "sqlite":
+        return sqlite_settings(Path(str(config["NAME"])))
+    return postgres_settings(config, env.whole_number("DATABASE_POOL_SIZE", 8, minimum=0, maximum=1000))
+
+
+def postgres_settings(config: dict[str, Any], pool_size: int) -> dict[str, Any]:
+    """Return settings for PostgreSQL through psycopg 3; a pool size of 0 means a connection per thread."""
+    options = dict(config.get("OPTIONS") or {})
+    if pool_size:
+        options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 15}
+    return {
+        **config,
+        "ENGINE": "django.db.backends.postgresql",
+        "OPTIONS": options,
+        "CONN_MAX_AGE": 0,  # the pool keeps connections open
+        "CONN_HEALTH_CHECKS": True,
+    }
+
+
+def sqlite_settings(path: Path) -> dict[str, Any]:
+    """Return settings for SQLite that several processes can write to.
+
+    WAL lets readers and one writer work at the same time. Immediate transactions take the write lock at
+    their start, so that two of them wait for each other instead of failing in the middle.
+    """
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": path,
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 30,  # seconds to wait for another writer
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+        },
+    }

@@ -1,0 +1,462 @@
+"""Which settings each stage has. Read through `config.py`, which loads, checks and writes them.
+
+Paper values are from Ouyang et al. 2022 (arXiv 2203.02155); the section stands in brackets. Sizes are counted
+in sequences (rankings for the reward model): `rollout_batch_size` is sampled at once, `minibatch_size` is one
+optimizer step, `microbatch_size` or `microbatch_tokens` is what one forward pass holds and never changes a
+result beyond rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from training.rlhf.schema import section, setting
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How much text a model sees of one example."""
+
+    max_prompt_tokens: int = setting(
+        1024,
+        "Longest prompt in tokens; a longer one loses its beginning, cut at a line end.",
+        at_least=1,
+        paper="1024 (C)",
+    )
+    max_response_tokens: int = setting(
+        1024,
+        "Longest response in tokens, its end token included; sampling stops here.",
+        at_least=1,
+        paper="1024 (C)",
+    )
+
+
+@dataclass(frozen=True)
+class Optim:
+    """AdamW and its learning-rate schedule. Steps are optimizer steps, one per minibatch."""
+
+    learning_rate: float = setting(1e-5, "Peak learning rate.", at_least=0)
+    betas: tuple[float, float] = setting(
+        (0.9, 0.95), "AdamW betas.", at_least=0, at_most=0.9999, paper="0.9, 0.95 (C)"
+    )
+    eps: float = setting(1e-8, "AdamW epsilon; 1e-5 makes the first steps gentler.", at_least=0)
+    weight_decay: float = setting(0.0, "Decoupled weight decay on matrices.", at_least=0)
+    clip_norm: float = setting(1.0, "Largest gradient norm of a step; 0 turns clipping off.", at_least=0)
+    warmup_steps: int = setting(0, "Steps over which the rate rises linearly to its peak.", at_least=0)
+    warmup_start_fraction: float = setting(
+        0.1, "Share of the peak at which warm-up begins.", at_least=0, at_most=1
+    )
+    schedule: str = setting("cosine", "Shape after warm-up.", choices=("cosine", "linear", "constant"))
+    final_fraction: float = setting(0.1, "Share of the peak left at the last step.", at_least=0, at_most=1)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run says on the way, counted in optimizer steps (iterations for PPO)."""
+
+    log_every: int = setting(1, "Steps between lines of metrics.jsonl.", at_least=1)
+    valid_every: int = setting(
+        0, "Steps between evaluations on the valid split; 0 means only at the end.", at_least=0
+    )
+    sample_every: int = setting(
+        0, "Steps between sampled texts in samples.jsonl; 0 means only at the end.", at_least=0
+    )
+    sample_count: int = setting(4, "Texts sampled each time.", at_least=0)
+    checkpoint_every: int = setting(
+        0, "Steps between resumable checkpoints; 0 leaves it to the clock.", at_least=0
+    )
+    checkpoint_seconds: float = setting(
+        300.0, "Seconds between resumable checkpoints where checkpoint_every is 0.", at_least=0
+    )
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """What every stage has: where it runs and from which seed."""
+
+    stage: str = setting("", "Which stage this file configures.")
+    seed: int = setting(0, "Seed of data order, initialisation and sampling.", at_least=0, at_most=2**31 - 1)
+    device: str = setting(
+        "auto", "Where tensors live; auto takes a GPU if there is one.", choices=("auto", "cpu", "cuda")
+    )
+    dtype: str = setting(
+        "float32",
+        "Precision of matrix products; weights, losses and log-probabilities stay float32.",
+        choices=("float32", "bfloat16"),
+        paper="fp16 with fp32 master weights (C)",
+    )
+    threads: int = setting(0, "CPU threads; 0 leaves the choice to torch.", at_least=0, at_most=1024)
+
+    def problems(self) -> list[str]:
+        """Sentences about settings that do not fit each other."""
+        return []
+
+
+@dataclass(frozen=True)
+class PretrainInputs:
+    """What pretraining reads."""
+
+    dataset: str = setting("inputs/dataset", "Dataset of kind pretrain: raw text.")
+
+
+@dataclass(frozen=True)
+class Pretrain:
+    """A fresh tokenizer and a fresh small model, made from text. Not a stage of the paper."""
+
+    shape: str = setting("llama", "Architecture of the new model.", choices=("llama", "gpt2"))
+    vocab_size: int = setting(
+        4096, "Entries of the byte-level BPE tokenizer, special tokens included.", at_least=260
+    )
+    layers: int = setting(4, "Transformer layers.", at_least=1)
+    width: int = setting(256, "Width of a layer; a multiple of heads.", at_least=2)
+    heads: int = setting(4, "Attention heads.", at_least=1)
+    context: int = setting(512, "Longest sequence the model can read, in tokens.", at_least=8)
+    steps: int = setting(500, "Optimizer steps.", at_least=1)
+    minibatch_size: int = setting(32, "Sequences in one optimizer step.", at_least=1)
+    sequence_tokens: int = setting(128, "Length of a packed training sequence, at most context.", at_least=8)
+
+
+@dataclass(frozen=True)
+class PretrainConfig(StageConfig):
+    """Make a tiny base model from text."""
+
+    stage: str = setting("pretrain", "Which stage this file configures.", choices=("pretrain",))
+    inputs: PretrainInputs = section(PretrainInputs)
+    optim: Optim = section(Optim, learning_rate=2e-3, weight_decay=0.01, warmup_steps=30)
+    report: Report = section(Report, log_every=10)
+    pretrain: Pretrain = section(Pretrain)
+
+    def problems(self) -> list[str]:
+        found = []
+        if self.pretrain.width % (2 * self.pretrain.heads):
+            found.append(
+                f"pretrain.width {self.pretrain.width} is not a multiple of twice pretrain.heads "
+                f"{self.pretrain.heads}; choose such as {2 * self.pretrain.heads * 16}."
+            )
+        if self.pretrain.sequence_tokens > self.pretrain.context:
+            found.append(
+                f"pretrain.sequence_tokens {self.pretrain.sequence_tokens} is more than pretrain.context "
+                f"{self.pretrain.context}; lower it."
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class SftInputs:
+    """What SFT reads."""
+
+    policy: str = setting(
+        "inputs/policy", "Base model: a folder, or a hub id where the hub may be reached.", paper="GPT-3"
+    )
+    dataset: str = setting("inputs/dataset", "Dataset of kind sft: demonstrations.")
+    pretrain: str | None = setting(None, "Dataset of kind pretrain, for pretrain_fraction.")
+
+
+@dataclass(frozen=True)
+class Sft:
+    """Supervised fine-tuning on demonstrations."""
+
+    epochs: int = setting(
+        16, "Passes over the demonstrations.", at_least=1, paper="16; 2 for the PPO initialiser (C.1, C.3)"
+    )
+    minibatch_size: int = setting(32, "Demonstrations in one optimizer step.", at_least=1, paper="32 (C.1)")
+    microbatch_tokens: int = setting(16384, "Most tokens, padding included, in one forward pass.", at_least=1)
+    loss_on_prompt: bool = setting(False, "Train on the prompt's tokens as well as the response's.")
+    dropout: float = setting(
+        0.0, "Residual dropout while training.", at_least=0, at_most=0.9, paper="0.2 (C.1)"
+    )
+    pretrain_fraction: float = setting(
+        0.0,
+        "Share of pretraining sequences mixed into each step.",
+        at_least=0,
+        at_most=0.9,
+        paper="0.1 for the PPO initialiser (C.3)",
+    )
+
+
+@dataclass(frozen=True)
+class SftConfig(StageConfig):
+    """Fine-tune a base model on demonstrations."""
+
+    stage: str = setting("sft", "Which stage this file configures.", choices=("sft",))
+    inputs: SftInputs = section(SftInputs)
+    lengths: Lengths = section(Lengths)
+    optim: Optim = section(
+        Optim,
+        learning_rate=9.65e-6,
+        paper={
+            "learning_rate": "9.65e-6 at 1.3B and 6B, 5.03e-6 at 175B (C.1)",
+            "warmup_steps": "0 (C.1)",
+            "schedule": "cosine (C.1)",
+            "final_fraction": "0.1 (C.1)",
+        },
+    )
+    report: Report = section(Report, log_every=5)
+    sft: Sft = section(Sft)
+
+    def problems(self) -> list[str]:
+        if self.sft.pretrain_fraction > 0 and self.inputs.pretrain is None:
+            return [
+                "sft.pretrain_fraction is above 0 but inputs.pretrain is missing; name a pretrain dataset."
+            ]
+        return []
+
+
+@dataclass(frozen=True)
+class RewardInputs:
+    """What reward-model training reads."""
+
+    policy: str = setting(
+        "inputs/policy",
+        "Model to start from, normally the SFT model.",
+        paper="6B GPT-3 fine-tuned on public NLP sets (C.2)",
+    )
+    dataset: str = setting("inputs/dataset", "Dataset of kind comparisons: rankings.")
+    demonstrations: str | None = setting(
+        None,
+        "Dataset of kind sft whose demonstrations score 0 on average; without it the training responses do.",
+    )
+
+
+@dataclass(frozen=True)
+class Reward:
+    """The reward model: one scalar per response, learned from all pairs of a ranking at once."""
+
+    epochs: int = setting(
+        1, "Passes over the rankings; more than one overfits fast.", at_least=1, paper="1 (C.2)"
+    )
+    minibatch_size: int = setting(
+        64, "Rankings in one optimizer step, each with all its pairs.", at_least=1, paper="64 (C.2)"
+    )
+    microbatch_tokens: int = setting(16384, "Most tokens, padding included, in one forward pass.", at_least=1)
+    share_prompt: bool = setting(True, "Compute a prompt once for its K responses; the scores are the same.")
+
+
+@dataclass(frozen=True)
+class RewardConfig(StageConfig):
+    """Train a reward model on rankings."""
+
+    stage: str = setting("reward", "Which stage this file configures.", choices=("reward",))
+    inputs: RewardInputs = section(RewardInputs)
+    lengths: Lengths = section(Lengths)
+    optim: Optim = section(
+        Optim,
+        learning_rate=9e-6,
+        eps=1e-5,
+        paper={"learning_rate": "9e-6 (C.2)", "schedule": "cosine (C.2)", "final_fraction": "0.1 (C.2)"},
+    )
+    report: Report = section(Report)
+    reward: Reward = section(Reward)
+
+
+@dataclass(frozen=True)
+class PpoInputs:
+    """What PPO reads."""
+
+    policy: str = setting(
+        "inputs/policy",
+        "Policy to start from: the SFT model.",
+        paper="2-epoch SFT model with pretraining mix (C.3)",
+    )
+    reference: str | None = setting(
+        None, "Frozen reference policy of the KL penalty; without it the start policy is."
+    )
+    reward: str = setting("inputs/reward", "Reward model; it must carry its bias.", paper="6B (C.2)")
+    prompts: str = setting(
+        "inputs/prompts", "Dataset with prompts (kind ppo_prompts); its train split is sampled."
+    )
+    pretrain: str | None = setting(None, "Dataset of kind pretrain, for ptx_coef.")
+
+
+@dataclass(frozen=True)
+class Ppo:
+    """PPO, and PPO-ptx when ptx_coef is above 0."""
+
+    iterations: int = setting(
+        512, "Rollouts, each followed by its updates.", at_least=1, paper="512 (256k episodes, C.4)"
+    )
+    rollout_batch_size: int = setting(512, "Episodes of one iteration.", at_least=1, paper="512 (C.4)")
+    minibatch_size: int = setting(64, "Episodes in one optimizer step.", at_least=1, paper="64 (C.4)")
+    microbatch_size: int = setting(
+        64, "Episodes in one forward pass; a divisor of minibatch_size.", at_least=1
+    )
+    inner_epochs: int = setting(1, "Passes over each rollout.", at_least=1, paper="1 (C.4)")
+    temperature: float = setting(
+        1.0, "Sampling temperature, applied to every log-probability.", at_least=0.01, paper="1 (C.4)"
+    )
+    kl_coef: float = setting(
+        0.02, "Weight of the KL penalty against the reference, per token.", at_least=0, paper="0.02 (C.4)"
+    )
+    clip: float = setting(0.2, "How far the probability ratio may move.", at_least=0, paper="0.2 (C.4)")
+    value_clip: float = setting(
+        0.2, "How far a value may move from the rollout's; 0 turns it off.", at_least=0
+    )
+    gamma: float = setting(
+        1.0, "Discount from token to token.", at_least=0, at_most=1, paper="1, no discount (C.4)"
+    )
+    lam: float = setting(0.95, "Lambda of generalised advantage estimation.", at_least=0, at_most=1)
+    whiten_advantages: bool = setting(
+        True, "Give advantages mean 0 and variance 1 over the real tokens of a rollout."
+    )
+    missing_eos_score: float | None = setting(
+        None, "Most that a response without an end token can score; without it the score stands."
+    )
+    value_learning_rate: float = setting(
+        9e-6, "Learning rate of the value model, constant after warm-up.", at_least=0, paper="9e-6 (C.4)"
+    )
+    value_warmup_iterations: int = setting(0, "First iterations that train the value model only.", at_least=0)
+    ema_decay: float = setting(
+        0.0,
+        "Decay per optimizer step of the averaged weights that are saved; 0 saves the last ones.",
+        at_least=0,
+        at_most=0.9999,
+        paper="0.992 (C.4)",
+    )
+    ptx_coef: float = setting(
+        0.0,
+        "Weight of the pretraining loss (mean nats per token) in every step; 0 is plain PPO.",
+        at_least=0,
+        paper="27.8 for PPO-ptx; normalisation not printed (C.4)",
+    )
+    ptx_examples_per_episode: float = setting(
+        8.0, "Pretraining sequences beside each episode.", at_least=0, paper="8 (C.4)"
+    )
+    ptx_sequence_tokens: int = setting(
+        0, "Length of a pretraining sequence; 0 takes the model's context.", at_least=0, paper="2048 (C)"
+    )
+
+
+@dataclass(frozen=True)
+class PpoConfig(StageConfig):
+    """Optimise a policy against a reward model."""
+
+    stage: str = setting("ppo", "Which stage this file configures.", choices=("ppo",))
+    inputs: PpoInputs = section(PpoInputs)
+    lengths: Lengths = section(Lengths)
+    optim: Optim = section(
+        Optim,
+        learning_rate=9e-6,
+        eps=1e-5,
+        schedule="constant",
+        warmup_steps=80,
+        paper={
+            "learning_rate": "searched from 2.55e-6 to 2.55e-5 (E.9)",
+            "schedule": "constant (C.4)",
+            "warmup_steps": "10 iterations, 80 steps (C.4)",
+            "warmup_start_fraction": "0.1 (C.4)",
+        },
+    )
+    report: Report = section(Report)
+    ppo: Ppo = section(Ppo)
+
+    def problems(self) -> list[str]:
+        ppo, found = self.ppo, []
+        for small, large in (("minibatch_size", "rollout_batch_size"), ("microbatch_size", "minibatch_size")):
+            if getattr(ppo, large) % getattr(ppo, small):
+                found.append(
+                    f"ppo.{small} {getattr(ppo, small)} does not divide ppo.{large} {getattr(ppo, large)}; "
+                    f"choose a divisor such as {_divisor(getattr(ppo, large), getattr(ppo, small))}."
+                )
+        if ppo.ptx_coef > 0 and self.inputs.pretrain is None:
+            found.append("ppo.ptx_coef is above 0 but inputs.pretrain is missing; name a pretrain dataset.")
+        return found
+
+
+@dataclass(frozen=True)
+class SampleInputs:
+    """What sampling reads."""
+
+    policy: str = setting("inputs/policy", "Policy that writes the responses.")
+    prompts: str = setting("inputs/prompts", "Dataset whose records have a prompt.")
+    reward: str | None = setting(None, "Reward model that scores the responses.")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """K responses for every prompt."""
+
+    k: int = setting(4, "Responses for each prompt.", at_least=1, at_most=64, paper="4 to 9 (C.2)")
+    temperature: float = setting(
+        1.0, "Sampling temperature; 0 takes the likeliest token each time.", at_least=0
+    )
+    split: str = setting("all", "Which prompts.", choices=("all", "train", "valid", "test"))
+    max_prompts: int = setting(0, "Use at most this many prompts; 0 means all.", at_least=0)
+    microbatch_size: int = setting(128, "Responses decoded at once.", at_least=1)
+
+
+@dataclass(frozen=True)
+class SampleConfig(StageConfig):
+    """Write responses with a policy."""
+
+    stage: str = setting("sample", "Which stage this file configures.", choices=("sample",))
+    inputs: SampleInputs = section(SampleInputs)
+    lengths: Lengths = section(Lengths)
+    sample: Sample = section(Sample)
+
+
+@dataclass(frozen=True)
+class EvaluateInputs:
+    """What evaluation reads; what is not named is not measured."""
+
+    policy: str | None = setting(None, "Policy to evaluate.")
+    reference: str | None = setting(None, "Reference policy, for the KL.")
+    reward: str | None = setting(None, "Reward model, for scores and accuracy.")
+    prompts: str | None = setting(None, "Dataset whose prompts the policy answers.")
+    dataset: str | None = setting(None, "Dataset of kind comparisons, for the reward model's accuracy.")
+    pretrain: str | None = setting(None, "Dataset of kind pretrain, for the policy's ptx loss.")
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure a policy and a reward model."""
+
+    split: str = setting("valid", "Which part of each dataset.", choices=("all", "train", "valid", "test"))
+    k: int = setting(1, "Responses for each prompt.", at_least=1, at_most=64)
+    temperature: float = setting(
+        1.0, "Sampling temperature; 0 takes the likeliest token each time.", at_least=0
+    )
+    max_prompts: int = setting(0, "Use at most this many prompts; 0 means all.", at_least=0)
+    max_pretrain_sequences: int = setting(256, "Most pretraining sequences for the ptx loss.", at_least=1)
+    ptx_sequence_tokens: int = setting(
+        0, "Length of a pretraining sequence; 0 takes the model's context.", at_least=0
+    )
+    microbatch_size: int = setting(128, "Responses decoded at once.", at_least=1)
+
+
+@dataclass(frozen=True)
+class EvaluateConfig(StageConfig):
+    """Scores, KL, lengths and losses of a policy; accuracy of a reward model."""
+
+    stage: str = setting("evaluate", "Which stage this file configures.", choices=("evaluate",))
+    inputs: EvaluateInputs = section(EvaluateInputs)
+    lengths: Lengths = section(Lengths)
+    evaluate: Evaluate = section(Evaluate)
+
+    def problems(self) -> list[str]:
+        given = self.inputs
+        found = []
+        if given.policy and not (given.prompts or given.pretrain):
+            found.append("inputs.policy is given but neither inputs.prompts nor inputs.pretrain; name one.")
+        if given.dataset and not given.reward:
+            found.append("inputs.dataset is given but inputs.reward is missing; name a reward model.")
+        for name in ("prompts", "pretrain", "reference"):
+            if getattr(given, name) and not given.policy:
+                found.append(
+                    f"inputs.{name} is given but inputs.policy is missing; name the policy to measure."
+                )
+        return found
+
+
+STAGES: Mapping[str, type[StageConfig]] = {
+    "pretrain": PretrainConfig,
+    "sft": SftConfig,
+    "reward": RewardConfig,
+    "ppo": PpoConfig,
+    "sample": SampleConfig,
+    "evaluate": EvaluateConfig,
+}
+
+
+def _divisor(number: int, near: int) -> int:
+    return min((d for d in range(1, number + 1) if number % d == 0), key=lambda d: abs(d - near))

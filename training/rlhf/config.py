@@ -1,8 +1,8 @@
 """The settings of a training run: one TOML file, one frozen dataclass per stage.
 
-Standard library only, so that the web side can reject a bad run before it is queued. Unknown keys, wrong types
-and wrong ranges are refused together in one ConfigError. Paths are read relative to the folder of the TOML file.
-`describe` lists the settings with help and the paper's values, to build forms from.
+Standard library only, so that the web side can reject a bad run before it is queued. Unknown keys, wrong
+types and wrong ranges are refused together in one ConfigError. Paths are read relative to the folder of the
+TOML file. `describe` lists the settings with help and the paper's values, to build forms from.
 """
 
 from __future__ import annotations

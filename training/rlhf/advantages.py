@@ -1,0 +1,61 @@
+"""From scores to per-token rewards to advantages. Tokens are the time steps of an episode."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from training.rlhf.logprobs import kl_k1
+from training.rlhf.masking import last_real
+
+
+def penalized_rewards(
+    scores: Tensor, logprobs: Tensor, ref_logprobs: Tensor, response_mask: Tensor, kl_coef: float
+) -> Tensor:
+    """Put the KL penalty on every token and the score on the last one.
+
+    scores         (B,)   float  reward-model score of each response
+    logprobs       (B, R) float  nats under the policy that sampled
+    ref_logprobs   (B, R) float  nats under the reference policy
+    response_mask  (B, R) bool   True = real token, the end token included
+    returns        (B, R) float  0 on padding; each row sums to score - kl_coef * KL of the sequence
+    raises         ValueError    if a response has no real token
+
+    Ouyang et al. 2022 (arXiv 2203.02155), sec. 3.5, eq. 2. The KL per token is the plain difference of
+    log-probabilities, neither clamped nor made positive: its sum is the sequence's log-ratio exactly.
+    """
+    last = last_real(response_mask)
+    penalty = -kl_coef * kl_k1(logprobs, ref_logprobs)
+    rewards = torch.where(response_mask, penalty, torch.zeros_like(penalty))
+    rows = torch.arange(len(scores), device=scores.device)
+    return rewards.index_put((rows, last), scores.to(rewards.dtype), accumulate=True)
+
+
+def gae(
+    rewards: Tensor, values: Tensor, response_mask: Tensor, gamma: float, lam: float
+) -> tuple[Tensor, Tensor]:
+    """Estimate advantages and returns backwards over the tokens.
+
+    rewards        (B, R) float  reward of each token
+    values         (B, R) float  value before each token
+    response_mask  (B, R) bool   True = real token; the real tokens of a row stand together
+    gamma          discount from token to token, 1 in the paper
+    lam            lambda: 0 is one-step temporal difference, 1 is reward-to-go minus value
+    returns        (advantages, returns), each (B, R) float, 0 on padding; returns = advantages + values
+
+    Schulman et al. 2015 (arXiv 1506.02438), eq. 16. An episode ends with its last real token: the value
+    after it is 0, also where the length limit cut the response.
+    """
+    zero = torch.zeros((), dtype=values.dtype, device=values.device)
+    values = torch.where(response_mask, values, zero)
+    rewards = torch.where(response_mask, rewards, zero)
+    next_value = torch.zeros_like(values[:, 0])
+    running = torch.zeros_like(values[:, 0])
+    columns = []
+    for t in reversed(range(values.shape[1])):
+        delta = rewards[:, t] + gamma * next_value - values[:, t]
+        running = torch.where(response_mask[:, t], delta + gamma * lam * running, zero)
+        next_value = values[:, t]
+        columns.append(running)
+    advantages = torch.stack(columns[::-1], dim=1)
+    return advantages, advantages + values

@@ -1,0 +1,66 @@
+"""Where a person may go from any page, and the addresses of a list's pages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django import template
+from django.urls import NoReverseMatch, reverse
+
+from labeling.models import User
+from labeling.rules.access import Action, can
+
+register = template.Library()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One entry of the main navigation; `route` is a route's name, `roots` the paths on which it is current."""
+
+    label: str
+    route: str
+    action: Action
+    roots: tuple[str, ...]
+
+
+PLACES = (
+    Place("Work", "work", Action.LABEL, ("/work/", "/demonstrations/", "/comparisons/", "/receipts/")),
+    Place("Dashboard", "dashboard", Action.SEE_DASHBOARD, ("/dashboard/",)),
+    Place("Prompts", "prompt-list", Action.SEE_PROMPTS, ("/prompts/", "/intakes/")),
+    Place("Batches", "batch-list", Action.SEE_BATCHES, ("/batches/",)),
+    Place("Labelers", "labeler-list", Action.SEE_LABELERS, ("/labelers/", "/invitations/")),
+    Place("Agreement", "agreement", Action.SEE_BATCHES, ("/agreement/",)),
+    Place("Datasets", "dataset-list", Action.RUN_TRAINING, ("/datasets/",)),
+    Place("Runs", "run-list", Action.RUN_TRAINING, ("/runs/",)),
+    Place("Models", "model-list", Action.RUN_TRAINING, ("/models/",)),
+    Place("Rounds", "round-list", Action.RUN_TRAINING, ("/rounds/",)),
+    Place("Evaluations", "evaluation-list", Action.RUN_TRAINING, ("/evaluations/",)),
+)
+
+
+@register.simple_tag(takes_context=True)
+def navigation(context: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """List the places this person may go; a route that is not installed is left out."""
+    request = context.get("request")
+    user = getattr(request, "user", None)
+    if request is None or not isinstance(user, User):
+        return []
+    found = []
+    for place in PLACES:
+        if not can(user, place.action):
+            continue
+        try:
+            url = reverse(place.route)
+        except NoReverseMatch:
+            continue
+        is_current = request.path.startswith(place.roots)
+        found.append({"label": place.label, "url": url, "is_current": is_current})
+    return found
+
+
+@register.simple_tag(takes_context=True)
+def page_url(context: Mapping[str, Any], number: int) -> str:
+    """Return this page's address with another page number and the same filters."""
+    query = context["request"].GET.copy()
+    query["page"] = str(number)
+    return f"?{query.urlencode()}"

@@ -4,7 +4,6 @@ DATABASE_URL and REDIS_URL choose PostgreSQL and Redis; without them tests run o
 """
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +12,8 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[1]
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+from tests.services.machine import find_chromium, find_real_data
+
 REQUIRE_SERVICES = os.environ.get("REQUIRE_SERVICES") == "1"
 NO_REAL_DATA = "no real data: INSTRUCTLOOP_DATA names no folder, and there is no ../shared/data"
 ANSWERED_FORM = ("status of 409", "status of 422")
@@ -29,18 +28,6 @@ hypothesis_settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 hypothesis_settings.load_profile("project")
-
-
-def find_real_data() -> Path | None:
-    """Return the folder of real material: INSTRUCTLOOP_DATA, else ../shared/data, if it is there."""
-    folder = Path(os.environ.get("INSTRUCTLOOP_DATA", ROOT.parent / "shared" / "data"))
-    return folder if folder.is_dir() else None
-
-
-def find_chromium() -> str | None:
-    """Return the path of Chromium: the variable CHROMIUM, else the system's."""
-    names = (os.environ["CHROMIUM"],) if os.environ.get("CHROMIUM") else CHROMIUM_NAMES
-    return next((path for name in names if (path := shutil.which(name))), None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -1,0 +1,58 @@
+"""Write the lock files from the packages that stand in a virtual environment: `make lock`.
+
+Each file pins an extra of pyproject.toml and everything that it needs, as installed where this runs:
+requirements-web.lock (no torch), requirements-train.lock (web and train), requirements.lock (all).
+"""
+
+import sys
+import tomllib
+from collections.abc import Iterable
+from importlib.metadata import distribution
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = {
+    "requirements-web.lock": ("web",),
+    "requirements-train.lock": ("web", "train"),
+    "requirements.lock": ("web", "train", "dev"),
+}
+
+
+def closure(requirements: Iterable[str]) -> dict[str, str]:
+    """Return name and version of these requirements and of all that they need on this machine."""
+    found: dict[str, str] = {}
+    seen: set[tuple[str, str]] = set()
+    pending = [(Requirement(text), "") for text in requirements]
+    while pending:
+        requirement, extra = pending.pop()
+        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
+            continue
+        name = canonicalize_name(requirement.name)
+        package = distribution(name)
+        version = package.version.partition("+")[0]  # torch's +cpu is not a version of its own
+        if not requirement.specifier.contains(version, prereleases=True):
+            raise SystemExit(f"{name} {version} is installed, but {requirement} is wanted; run `make lock`.")
+        found[name] = version
+        for wanted in ("", *requirement.extras):
+            if (name, wanted) not in seen:
+                seen.add((name, wanted))
+                pending.extend((Requirement(text), wanted) for text in package.requires or [])
+    return found
+
+
+def main() -> None:
+    """Write all lock files."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for file, names in FILES.items():
+        pins = closure(text for name in names for text in extras[name])
+        lines = [f"# Made by `make lock` from the extras {', '.join(names)} of pyproject.toml; do not edit."]
+        lines += [f"{name}=={version}" for name, version in sorted(pins.items())]
+        (ROOT / file).write_text("\n".join(lines) + "\n")
+        sys.stdout.write(f"{file}: {len(pins)} packages\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Serve the pages and run a worker together, until a signal: `make run`, and the end of the demo.
+
+python -m server.serve [--address 127.0.0.1:8000] [--no-worker]
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+STOP_SECONDS = 30
+PROGRAMS = Path(sys.executable).parent
+
+
+def web_command(address: str) -> list[str]:
+    """Return the command of the web server: one process, several threads, which is what SQLite likes."""
+    options = ["--bind", address, "--workers", "1", "--threads", "8", "--timeout", "120"]
+    return [str(PROGRAMS / "gunicorn"), *options, "--access-logfile", "-", "server.wsgi:application"]
+
+
+def worker_command() -> list[str]:
+    """Return the command of a worker for all queues, with the clock for what is done regularly."""
+    options = ["--beat", "--queues", "default,gpu", "--concurrency", "2", "--loglevel", "INFO"]
+    return [str(PROGRAMS / "celery"), "--app", "server", "worker", *options]
+
+
+def serve(commands: Sequence[Sequence[str]]) -> int:
+    """Run these commands until one ends or a signal comes; then stop all. Returns an exit status."""
+    stopping = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopping.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    children = [subprocess.Popen(command, start_new_session=True) for command in commands]
+    while not stopping.wait(0.5):
+        if any(child.poll() is not None for child in children):
+            break
+    for child in children:
+        if child.poll() is None:
+            child.terminate()
+    for child in children:
+        try:
+            child.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+    return 0 if stopping.is_set() else 1
+
+
+def main() -> int:
+    """Serve until a signal comes."""
+    parser = argparse.ArgumentParser(prog="python -m server.serve", description=__doc__.splitlines()[0])
+    parser.add_argument("--address", default="127.0.0.1:8000", help="host:port (default %(default)s)")
+    parser.add_argument("--no-worker", action="store_true", help="serve the pages only")
+    options = parser.parse_args()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.settings.demo")
+    commands = [web_command(options.address)]
+    if not options.no_worker:
+        commands.append(worker_command())
+    sys.stdout.write(f"Serving on http://{options.address}/ — stop with Ctrl-C.\n")
+    sys.stdout.flush()
+    return serve(commands)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

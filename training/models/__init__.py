@@ -1,0 +1,21 @@
+"""The training side's rows, one noun a file."""
+
+from training.models.datasets import Dataset, DatasetKind
+from training.models.evaluations import Evaluation
+from training.models.models import Model, ModelKind
+from training.models.rounds import Round
+from training.models.runs import MetricPoint, Run, RunInput, RunState, Stage
+
+__all__ = [
+    "Dataset",
+    "DatasetKind",
+    "Evaluation",
+    "MetricPoint",
+    "Model",
+    "ModelKind",
+    "Round",
+    "Run",
+    "RunInput",
+    "RunState",
+    "Stage",
+]

@@ -1,0 +1,78 @@
+"""What claiming, drafting, skipping and submitting share: one slot, locked, renewed or replaced."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from django.utils import timezone
+
+from labeling.errors import AssignmentClosed
+from labeling.models import Assignment, Batch, Receipt
+
+State = Assignment.State
+
+
+def locked(assignment: Assignment) -> Assignment:
+    """Return the row as it stands now, locked until the transaction ends."""
+    rows = Assignment.objects.select_for_update(of=("self",)).select_related(
+        "batch", "labeler", "task__prompt"
+    )
+    return rows.get(pk=assignment.pk)
+
+
+def latest_receipt(assignment: Assignment) -> Receipt | None:
+    """Return the receipt of the newest submission, None before the first."""
+    return assignment.receipts.order_by("-revision").first()
+
+
+def ensure_unanswered(assignment: Assignment) -> None:
+    """Raise AssignmentClosed unless somebody holds this slot or held it until the lease ended."""
+    if assignment.state == State.SUBMITTED:
+        raise AssignmentClosed(
+            "This assignment was submitted already.",
+            code="already_submitted",
+            receipt=latest_receipt(assignment),
+        )
+    if assignment.state == State.SKIPPED:
+        raise AssignmentClosed("This assignment was skipped.", code="already_skipped")
+    if assignment.state not in (State.LEASED, State.EXPIRED):
+        raise AssignmentClosed(f"This assignment is {assignment.state}: nobody works on it.")
+
+
+def renew_lease(assignment: Assignment) -> None:
+    """Let the lease run its full length from now; one that was reclaimed stays ended."""
+    if assignment.state != State.LEASED:
+        return
+    now = timezone.now()
+    assignment.last_seen_at = now
+    assignment.lease_expires_at = now + timedelta(seconds=assignment.batch.lease_seconds)
+    assignment.save(update_fields=["last_seen_at", "lease_expires_at"])
+
+
+def add_replacements(assignments: Iterable[Assignment]) -> None:
+    """Put a fresh open slot beside each, where its batch is still open."""
+    rows = list(assignments)
+    open_batches = set(
+        Batch.objects.open().filter(pk__in={row.batch_id for row in rows}).values_list("pk", flat=True)
+    )
+    Assignment.objects.bulk_create(
+        Assignment(
+            task_id=row.task_id,
+            batch_id=row.batch_id,
+            kind=row.kind,
+            priority=row.priority,
+            shuffle_key=row.shuffle_key,
+        )
+        for row in rows
+        if row.batch_id in open_batches
+    )
+
+
+def withdraw_replacement(assignment: Assignment) -> bool:
+    """Take back one open slot of the same task; False if others have claimed them all."""
+    for pk in Assignment.objects.open().filter(task_id=assignment.task_id).values_list("pk", flat=True):
+        changed = (
+            Assignment.objects.open().filter(pk=pk).update(state=State.WITHDRAWN, finished_at=timezone.now())
+        )
+        if changed:
+            return True
+    return False

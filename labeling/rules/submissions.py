@@ -1,0 +1,107 @@
+"""What every submission does, whatever it carries: once only, with a receipt, and never lost."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from labeling.errors import InvalidInput
+from labeling.models import Assignment, Draft, Receipt
+from labeling.rules import slots
+from labeling.rules.texts import fault_in_json
+
+MAX_KEY_LENGTH = 80
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A submission under way: the locked assignment, or the receipt of the same one made before."""
+
+    assignment: Assignment
+    key: str
+    receipt: Receipt | None = None
+
+    @property
+    def is_late(self) -> bool:
+        """True if the lease was reclaimed, so that a fresh slot stands beside this one."""
+        return self.assignment.state == Assignment.State.EXPIRED
+
+    @property
+    def seconds(self) -> int:
+        """Time at work: as the page measured it, else since the claim, at most the lease's length."""
+        if self.assignment.active_seconds:
+            return self.assignment.active_seconds
+        if self.assignment.claimed_at is None:
+            return 0
+        elapsed = int((timezone.now() - self.assignment.claimed_at).total_seconds())
+        return max(0, min(elapsed, self.assignment.batch.lease_seconds))
+
+
+def start_submission(*, assignment: Assignment, idempotency_key: str) -> Submission:
+    """Lock the assignment; needs a transaction. A repeated key finds its receipt.
+
+    Raises AssignmentClosed (`already_submitted`, with the receipt) under another key, InvalidInput if the
+    key belongs to another assignment or is too long.
+    """
+    if not 1 <= len(idempotency_key) <= MAX_KEY_LENGTH or fault_in_json(idempotency_key):
+        raise InvalidInput(
+            f"The Idempotency-Key has 1 to {MAX_KEY_LENGTH} characters, this one has {len(idempotency_key)}.",
+            fields={"idempotency_key": "length"},
+        )
+    locked = slots.locked(assignment)
+    known = Receipt.objects.filter(labeler=locked.labeler, idempotency_key=idempotency_key).first()
+    if known is not None:
+        if known.assignment_id != locked.pk:
+            raise InvalidInput(
+                "This Idempotency-Key was used for another assignment; make a new one for each.",
+                code="idempotency_key_reused",
+                fields={"idempotency_key": "used before"},
+            )
+        return Submission(locked, idempotency_key, known)
+    slots.ensure_unanswered(locked)
+    return Submission(locked, idempotency_key)
+
+
+def settle_slot(submission: Submission) -> bool:
+    """Mark the slot as submitted; returns whether the work is surplus.
+
+    Late work takes the place of the fresh slot if nobody has claimed that one yet.
+    """
+    assignment = submission.assignment
+    is_surplus = submission.is_late and not slots.withdraw_replacement(assignment)
+    assignment.state = Assignment.State.SUBMITTED
+    assignment.finished_at = timezone.now()
+    assignment.save(update_fields=["state", "finished_at"])
+    return is_surplus
+
+
+def give_receipt(submission: Submission, *, content: Mapping[str, Any], is_surplus: bool) -> Receipt:
+    """Store the proof of a submission."""
+    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    assignment = submission.assignment
+    assert assignment.labeler is not None  # a claimed slot has a labeler: a database constraint
+    return Receipt.objects.create(
+        assignment=assignment,
+        labeler=assignment.labeler,
+        idempotency_key=submission.key,
+        content_hash=hashlib.sha256(canonical.encode()).hexdigest(),
+        is_surplus=is_surplus,
+    )
+
+
+def keep_as_draft(*, assignment: Assignment, payload: Mapping[str, Any]) -> None:
+    """Keep what a refused submission carried, so that nothing has to be typed twice."""
+    content = dict(payload)
+    if fault_in_json(content):
+        return
+    with transaction.atomic():
+        locked = slots.locked(assignment)
+        if locked.state not in (Assignment.State.LEASED, Assignment.State.EXPIRED):
+            return
+        draft = Draft.objects.filter(assignment=locked).first() or Draft(assignment=locked)
+        draft.version, draft.payload, draft.saved_at = draft.version + 1, content, timezone.now()
+        draft.save()

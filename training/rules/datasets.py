@@ -1,0 +1,181 @@
+"""Freeze labels into datasets: record files, a manifest, a hash. Nothing changes them afterwards."""
+
+import hashlib
+import itertools
+import json
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from django.db import transaction
+
+from labeling.errors import InvalidInput
+from labeling.models import User
+from labeling.rules import audit
+from training.models import Dataset, DatasetKind
+from training.rules import artifacts
+from training.rules.records import SELECTORS, Record, Selected, newest_row, split_names
+from training.rules.selections import Selection, read_selection
+
+SCHEMA = 1
+VALID_EVERY = 20
+"""Every so many texts of a pretraining dataset, one is kept for validation."""
+
+
+def freeze_dataset(
+    *,
+    kind: str,
+    selection: Mapping[str, Any] | Selection | None = None,
+    name: str = "",
+    by: User | None = None,
+) -> Dataset:
+    """Write the labels that may train (or test) into a dataset folder and record it.
+
+    Where nothing has changed since the last freeze of this selection, that dataset is returned: it would be
+    the same. Records what was selected and, by reason, how many rows were left out. Raises InvalidInput for a
+    selection that makes no sense and where no row at all may be taken.
+    """
+    if kind not in SELECTORS:
+        raise InvalidInput(
+            f"There is no dataset of kind {kind!r}; allowed is {', '.join(sorted(SELECTORS))}.",
+            fields={"kind": "unknown"},
+        )
+    chosen = read_selection(selection)
+    if not chosen.up_to:
+        chosen = replace(chosen, up_to=newest_row(kind))
+    return _freeze(kind, SELECTORS[kind](chosen), chosen.as_mapping(), name, by)
+
+
+def freeze_texts(*, name: str, texts: Iterable[str | Mapping[str, Any]], by: User | None = None) -> Dataset:
+    """Write plain texts into a pretraining dataset: strings, or mappings with "text" and "corpus".
+
+    Every twentieth text goes to the valid part. Raises InvalidInput where every text is empty.
+    """
+    return _freeze(DatasetKind.PRETRAIN.value, _texts(texts, name), {"texts": name}, name, by)
+
+
+def read_records(dataset: Dataset, *, split: str, first: int = 0, count: int = 20) -> list[Record]:
+    """Read some records of a part, to look at them. An unknown or missing part has none."""
+    parts = {part["split"]: part["path"] for part in dataset.manifest.get("parts", [])}
+    if split not in parts:
+        return []
+    with artifacts.reading(dataset.folder, parts[split]) as file:
+        return [json.loads(line) for line in itertools.islice(file, first, first + count)]
+
+
+def manifest_hash(parts: Iterable[Mapping[str, Any]]) -> str:
+    """Return the hash of a dataset: SHA-256 of the lines "split path rows sha256" of its parts in order."""
+    lines = "".join(f"{part['split']} {part['path']} {part['rows']} {part['sha256']}\n" for part in parts)
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _freeze(kind: str, records: Selected, selection: dict[str, Any], name: str, by: User | None) -> Dataset:
+    code = uuid.uuid4()
+    folder = f"datasets/{code}"
+    with artifacts.drafting() as draft:
+        parts, dropped = _write_parts(draft, records)
+        if not parts:
+            why = ", ".join(f"{reason} {count}" for reason, count in sorted(dropped.items())) or "no rows yet"
+            raise InvalidInput(f"Nothing to freeze as {kind}: no row may be taken ({why}).")
+        manifest: dict[str, Any] = {
+            "kind": kind,
+            "schema": SCHEMA,
+            "code": str(code),
+            "name": name,
+            "hash": manifest_hash(parts),
+            "parts": parts,
+            "counts": {part["split"]: part["rows"] for part in parts},
+            "selection": selection,
+            "dropped": dict(sorted(dropped.items())),
+        }
+        same = _same_dataset(manifest)
+        if same is not None:
+            return same
+        text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+        (draft / "manifest.json").write_text(text, encoding="utf-8")
+        (draft / "README.md").write_text(_card(manifest), encoding="utf-8")
+        artifacts.publish(draft, folder)
+    with transaction.atomic():
+        dataset = Dataset.objects.create(
+            code=code,
+            kind=kind,
+            name=name,
+            hash=manifest["hash"],
+            folder=folder,
+            manifest=manifest,
+            rows=sum(part["rows"] for part in parts),
+            counts=manifest["counts"],
+            created_by=by,
+        )
+        audit.record(actor=by, action="freeze_dataset", obj=dataset, kind=kind, rows=dataset.rows)
+    return dataset
+
+
+def _write_parts(draft: Path, records: Selected) -> tuple[list[dict[str, Any]], Counter[str]]:
+    """Write each record into the file of its part; memory does not grow with the number of records."""
+    files: dict[str, BinaryIO] = {}
+    digests = {split: hashlib.sha256() for split in split_names()}
+    counts: Counter[str] = Counter()
+    dropped: Counter[str] = Counter()
+    try:
+        for part, record in records:
+            if part is None:
+                dropped[str(record)] += 1
+                continue
+            if part not in files:
+                files[part] = (draft / f"{part}.jsonl").open("wb")
+            line = json.dumps(record, ensure_ascii=False).encode() + b"\n"
+            files[part].write(line)
+            digests[part].update(line)
+            counts[part] += 1
+    finally:
+        for file in files.values():
+            file.close()
+    parts = [
+        {
+            "path": f"{split}.jsonl",
+            "split": split,
+            "rows": counts[split],
+            "sha256": digests[split].hexdigest(),
+        }
+        for split in split_names()
+        if counts[split]
+    ]
+    return parts, dropped
+
+
+def _same_dataset(manifest: Mapping[str, Any]) -> Dataset | None:
+    """Return the dataset that already has this manifest, its own code and name aside."""
+    aside = {"code", "name"}
+    content = {key: value for key, value in manifest.items() if key not in aside}
+    for dataset in Dataset.objects.filter(kind=manifest["kind"], hash=manifest["hash"]):
+        if {key: value for key, value in dataset.manifest.items() if key not in aside} == content:
+            return dataset
+    return None
+
+
+def _texts(texts: Iterable[str | Mapping[str, Any]], corpus: str) -> Selected:
+    taken = 0
+    for item in texts:
+        record = {"text": item} if isinstance(item, str) else dict(item)
+        if not record["text"].strip():
+            yield None, "empty"
+            continue
+        taken += 1
+        part = "valid" if taken % VALID_EVERY == 0 else "train"
+        yield part, {"id": f"text-{taken}", "text": record["text"], "corpus": record.get("corpus", corpus)}
+
+
+def _card(manifest: Mapping[str, Any]) -> str:
+    """Describe the folder to people and to `datasets.load_dataset`, which reads the head of this file."""
+    files = "".join(f"  - split: {part['split']}\n    path: {part['path']}\n" for part in manifest["parts"])
+    counts = ", ".join(f"{part['rows']} {part['split']}" for part in manifest["parts"])
+    return (
+        f"---\nconfigs:\n- config_name: default\n  data_files:\n{files}---\n"
+        f"# {manifest['name'] or manifest['kind']}\n\n"
+        f"Frozen by InstructLoop: {counts}. Hash {manifest['hash']}. The manifest says what was "
+        "selected and what was left out; nothing here changes.\n"
+    )

@@ -1,0 +1,248 @@
+"""The records of each kind of dataset, streamed from rows in a fixed order.
+
+Each function yields (part, record), or (None, reason) for a row that may stand in no part, so that nothing is
+left out without being counted. Records hold no times and no row numbers: the same rows always give the same
+bytes.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from django.db.models import Max, Q, QuerySet
+
+from labeling.models import Demonstration, Place, Prompt, PromptSource, Ranking, Split, TaskKind
+from training.models import DatasetKind
+from training.rules.selections import CUSTOMER_SOURCES, Selection, part_of, reason_to_drop
+
+Record = dict[str, Any]
+Selected = Iterator[tuple[str | None, Record | str]]
+ROWS_AT_ONCE = 1000
+
+
+def newest_row(kind: str) -> int:
+    """Return the number of the newest row that a dataset of this kind could hold; 0 where there is none."""
+    rows: QuerySet[Any] = {
+        DatasetKind.SFT: Demonstration.objects.all(),
+        DatasetKind.PPO_PROMPTS: Prompt.objects.all(),
+    }.get(DatasetKind(kind), Ranking.objects.all())
+    return int(rows.aggregate(newest=Max("pk"))["newest"] or 0)
+
+
+def demonstrations(selection: Selection) -> Selected:
+    """Yield a record for each demonstration in its newest revision."""
+    rows = (
+        Demonstration.objects.filter(_newest_revision(selection))
+        .select_related("prompt__parent", "labeler", "guideline")
+        .order_by("pk")
+    )
+    if selection.batches:
+        rows = rows.filter(assignment__batch__code__in=selection.batches)
+    for row in rows.iterator(chunk_size=ROWS_AT_ONCE):
+        reason = reason_to_drop(row.prompt, selection, row.labeler)
+        if not reason and row.is_surplus:
+            reason = "surplus"
+        if not reason and not row.text.strip():
+            reason = "empty"
+        if reason:
+            yield None, reason
+            continue
+        yield (
+            part_of(row.prompt, selection, row.labeler),
+            {
+                "id": str(row.code),
+                "prompt": row.prompt.text,
+                "completion": row.text,
+                **_about_prompt(row.prompt),
+                "tags": _tags(row.prompt.tags),
+                "labeler_id": row.labeler.pseudonym,
+                "labeler_group": row.labeler.cohort,
+                "simulated": row.labeler.is_simulated,
+                "instruction_version": _version(row.guideline),
+                "seconds": row.seconds,
+            },
+        )
+
+
+def comparisons(selection: Selection) -> Selected:
+    """Yield a record for each ranking in its newest revision, all K responses in one record, never pairs.
+
+    Rankings of final evaluations never train; they are read only for a selection of held-out labelers.
+    """
+    rows = _rankings(selection)
+    if selection.may_train:
+        rows = rows.filter(task__batch__kind=TaskKind.COMPARISON)
+    for row in rows.iterator(chunk_size=ROWS_AT_ONCE):
+        prompt = row.task.prompt
+        reason = reason_to_drop(prompt, selection, row.labeler)
+        if not reason and row.is_surplus:
+            reason = "surplus"
+        if reason:
+            yield None, reason
+            continue
+        places = _places(row)
+        letters = {str(place.response.code): chr(ord("A") + at) for at, place in enumerate(places)}
+        yield (
+            part_of(prompt, selection, row.labeler),
+            {
+                "id": str(row.code),
+                "prompt": prompt.text,
+                **_about_prompt(prompt),
+                "prompt_tags": _tags(prompt.tags),
+                "outputs": [
+                    {
+                        "oid": letters[str(place.response.code)],
+                        "text": place.response.text,
+                        "model": place.response.policy.name,
+                        "temperature": place.response.sampling.get("temperature"),
+                        "likert": place.likert,
+                        "rank": place.rank,
+                        "flags": place.flags,
+                    }
+                    for place in places
+                ],
+                "shown_order": [letters[code] for code in row.shown_order if code in letters],
+                "labeler_id": row.labeler.pseudonym,
+                "labeler_group": row.labeler.cohort,
+                "simulated": row.labeler.is_simulated,
+                "shared_pool": row.task.is_shared,
+                "batch": str(row.task.batch.code),
+                "skipped": False,
+                "notes": row.notes,
+                "seconds": row.seconds,
+                "instruction_version": _version(row.guideline),
+            },
+        )
+
+
+def ppo_prompts(selection: Selection) -> Selected:
+    """Yield a record for each prompt; customers' ones only, unless the selection names sources or prompts."""
+    rows = Prompt.objects.filter(pk__lte=selection.up_to).select_related("parent").order_by("pk")
+    if selection.batches:
+        rows = rows.filter(tasks__batch__code__in=selection.batches).distinct()
+    if selection.prompts:
+        rows = rows.filter(code__in=selection.prompts)
+    customers_only = not (selection.sources or selection.prompts or selection.batches)
+    for row in rows.iterator(chunk_size=ROWS_AT_ONCE):
+        reason = reason_to_drop(row, selection)
+        if not reason and customers_only and row.source not in CUSTOMER_SOURCES:
+            reason = "other_source"
+        if reason:
+            yield None, reason
+            continue
+        yield (
+            part_of(row, selection),
+            {
+                "id": str(row.code),
+                "prompt": row.text,
+                **_about_prompt(row),
+                "tags": _tags(row.tags),
+                "words": row.words,
+                "pii_checked": True,
+                "dedup_group": row.prefix_key or row.text_hash,
+            },
+        )
+
+
+def judgements(selection: Selection) -> Selected:
+    """Yield a record for each time a labeler compared a policy's response with the baseline's."""
+    rows = _rankings(selection).filter(task__batch__kind=TaskKind.EVALUATION)
+    for row in rows.iterator(chunk_size=ROWS_AT_ONCE):
+        batch, prompt = row.task.batch, row.task.prompt
+        reason = reason_to_drop(prompt, selection, row.labeler)
+        places = _places(row)
+        baseline = next((p for p in places if p.response.policy_id == batch.baseline_id), None)
+        if not reason and row.is_surplus:
+            reason = "surplus"
+        if not reason and baseline is None:
+            reason = "no_baseline"
+        if reason or baseline is None:
+            yield None, reason
+            continue
+        for place in places:
+            if place is baseline:
+                continue
+            yield (
+                part_of(prompt, selection, row.labeler),
+                {
+                    "id": f"{row.code}-{place.response.code}",
+                    "prompt_id": str(prompt.code),
+                    "prompt": prompt.text,
+                    "split": prompt.split,
+                    "distribution": "gpt" if prompt.source == PromptSource.API else "instruct",
+                    "response": place.response.text,
+                    "model": place.response.policy.name,
+                    "baseline": baseline.response.policy.name,
+                    "baseline_response": baseline.response.text,
+                    "likert": place.likert,
+                    "baseline_likert": baseline.likert,
+                    "preferred": _preferred(place.rank, baseline.rank),
+                    "tie": place.rank == baseline.rank,
+                    "flags": place.flags,
+                    "labeler_id": row.labeler.pseudonym,
+                    "labeler_group": row.labeler.cohort,
+                    "simulated": row.labeler.is_simulated,
+                    "instruction_version": _version(row.guideline),
+                },
+            )
+
+
+SELECTORS: Mapping[str, Callable[[Selection], Selected]] = {
+    DatasetKind.SFT: demonstrations,
+    DatasetKind.COMPARISONS: comparisons,
+    DatasetKind.PPO_PROMPTS: ppo_prompts,
+    DatasetKind.EVALUATION: judgements,
+}
+
+
+def _newest_revision(selection: Selection) -> Q:
+    """Match the revisions that were the newest when the selection's newest row had been written."""
+    newest = Q(superseded_by=None) | Q(superseded_by__pk__gt=selection.up_to)
+    return Q(pk__lte=selection.up_to) & newest
+
+
+def _rankings(selection: Selection) -> QuerySet[Ranking]:
+    rows = (
+        Ranking.objects.filter(_newest_revision(selection))
+        .select_related("task__prompt__parent", "task__batch", "labeler", "guideline")
+        .prefetch_related("places__response__policy", "task__candidates")
+        .order_by("pk")
+    )
+    return rows.filter(task__batch__code__in=selection.batches) if selection.batches else rows
+
+
+def _places(ranking: Ranking) -> list[Place]:
+    """Return the places in the task's own order, which says nothing about who is better."""
+    positions = {candidate.response_id: candidate.position for candidate in ranking.task.candidates.all()}
+    return sorted(ranking.places.all(), key=lambda place: (positions.get(place.response_id, 99), place.pk))
+
+
+def _about_prompt(prompt: Prompt) -> Record:
+    by_customer = prompt.source in CUSTOMER_SOURCES
+    return {
+        "prompt_id": str(prompt.code),
+        "prompt_source": "customer" if by_customer else "labeler",
+        "prompt_kind": prompt.kind,
+        "parent_instruction_id": str(prompt.parent.code) if prompt.parent else None,
+        "customer_id": prompt.author_key if by_customer else None,
+        "split": prompt.split,
+        "category": prompt.category or None,
+    }
+
+
+def _tags(tags: Mapping[str, Any]) -> dict[str, bool]:
+    return {name: bool(tags[name]) for name in sorted(tags)}
+
+
+def _version(guideline: Any) -> str | None:
+    return f"{guideline.kind}-v{guideline.version}" if guideline else None
+
+
+def _preferred(rank: int, baseline_rank: int) -> str:
+    if rank == baseline_rank:
+        return "tie"
+    return "model" if rank < baseline_rank else "baseline"
+
+
+def split_names() -> list[str]:
+    """Return the parts of a dataset in the order in which they are hashed."""
+    return [Split.TRAIN.value, Split.VALID.value, Split.TEST.value]

@@ -8,7 +8,7 @@ from django import template
 from django.urls import NoReverseMatch, reverse
 
 from labeling.models import User
-from labeling.rules.access import Action, can
+from labeling.rules.access import Action, can, labeler_of
 
 register = template.Library()
 
@@ -29,12 +29,12 @@ PLACES = (
     Place("Prompts", "prompt-list", Action.SEE_PROMPTS, ("/prompts/", "/intakes/")),
     Place("Batches", "batch-list", Action.SEE_BATCHES, ("/batches/",)),
     Place("Labelers", "labeler-list", Action.SEE_LABELERS, ("/labelers/", "/invitations/")),
-    Place("Agreement", "agreement", Action.SEE_BATCHES, ("/agreement/",)),
-    Place("Datasets", "dataset-list", Action.RUN_TRAINING, ("/datasets/",)),
-    Place("Runs", "run-list", Action.RUN_TRAINING, ("/runs/",)),
-    Place("Models", "model-list", Action.RUN_TRAINING, ("/models/",)),
-    Place("Rounds", "round-list", Action.RUN_TRAINING, ("/rounds/",)),
-    Place("Evaluations", "evaluation-list", Action.RUN_TRAINING, ("/evaluations/",)),
+    Place("Agreement", "agreement", Action.SEE_AGREEMENT, ("/agreement/",)),
+    Place("Datasets", "dataset-list", Action.EXPORT, ("/datasets/",)),
+    Place("Runs", "run-list", Action.SEE_MODELS, ("/runs/",)),
+    Place("Models", "model-list", Action.SEE_MODELS, ("/models/",)),
+    Place("Rounds", "round-list", Action.SEE_MODELS, ("/rounds/",)),
+    Place("Evaluations", "evaluation-list", Action.SEE_MODELS, ("/evaluations/",)),
 )
 
 
@@ -47,7 +47,7 @@ def navigation(context: Mapping[str, Any]) -> list[dict[str, Any]]:
         return []
     found = []
     for place in PLACES:
-        if not can(user, place.action):
+        if not may_go(user, place):
             continue
         try:
             url = reverse(place.route)
@@ -56,6 +56,11 @@ def navigation(context: Mapping[str, Any]) -> list[dict[str, Any]]:
         is_current = request.path.startswith(place.roots)
         found.append({"label": place.label, "url": url, "is_current": is_current})
     return found
+
+
+def may_go(user: User, place: Place) -> bool:
+    """Return whether the place is of use; a paused labeler still finds their work."""
+    return can(user, place.action) or (place.action == Action.LABEL and labeler_of(user) is not None)
 
 
 @register.simple_tag(takes_context=True)

@@ -1,0 +1,62 @@
+"""Words of people and models, made safe to show: they may be hostile, huge or empty."""
+
+import nh3
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from markdown_it import MarkdownIt
+
+register = template.Library()
+
+TAGS = {
+    "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p",
+    "pre", "s", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+}  # fmt: skip
+MARKDOWN = (
+    MarkdownIt("commonmark", {"html": False, "breaks": True})
+    .enable(["table", "strikethrough"])
+    .disable(["image", "html_inline", "html_block"])
+)
+RENDERED_CHARACTERS = 60_000
+"""Longer texts are shown as typed: rendering them would hold the page up."""
+
+
+@register.filter
+def markdown(text: str) -> SafeString:
+    """Render Markdown from anybody: HTML in it stays text, images stay text, links lead only to the web."""
+    if len(text) > RENDERED_CHARACTERS:
+        return plain(text)
+    cleaned = nh3.clean(
+        MARKDOWN.render(text),
+        tags=TAGS,
+        attributes={"a": {"href", "title"}, "ol": {"start"}},
+        url_schemes={"http", "https", "mailto"},
+        link_rel="noopener noreferrer nofollow",
+        set_tag_attribute_values={"a": {"target": "_blank"}},
+    )
+    return format_html('<div class="prose" dir="auto">{}</div>', mark_safe(cleaned))
+
+
+@register.filter
+def plain(text: str) -> SafeString:
+    """Show a text exactly as it was typed."""
+    return format_html('<div class="plain" dir="auto">{}</div>', text)
+
+
+@register.filter
+def words(text: str) -> int:
+    """Count the words of a text."""
+    return len(text.split())
+
+
+@register.filter
+def hours(seconds: int | None) -> str:
+    """Write a time at work as hours and minutes: 3:42."""
+    minutes = round((seconds or 0) / 60)
+    return f"{minutes // 60}:{minutes % 60:02d}"
+
+
+@register.filter
+def percent(fraction: float | None) -> str:
+    """Write a share as a percentage with one digit; a dash where there is none."""
+    return "–" if fraction is None else f"{100 * fraction:.1f} %"

@@ -1,0 +1,70 @@
+"""Who may open a page: asks labeling.rules.access, sends strangers to the login page."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase
+from django_htmx.middleware import HtmxDetails
+
+from labeling.models import Labeler, User
+from labeling.rules.access import Action, can, labeler_of
+
+P = ParamSpec("P")
+
+
+class PageRequest(HttpRequest):
+    """A request of somebody who is logged in."""
+
+    user: User
+    htmx: HtmxDetails
+
+
+class LabelerRequest(PageRequest):
+    """A request of somebody who labels."""
+
+    labeler: Labeler
+
+
+def require(
+    *actions: Action,
+) -> Callable[
+    [Callable[Concatenate[PageRequest, P], HttpResponseBase]],
+    Callable[Concatenate[HttpRequest, P], HttpResponseBase],
+]:
+    """Let in whoever may do one of the actions; others get the login page or a 403."""
+
+    def decorate(
+        view: Callable[Concatenate[PageRequest, P], HttpResponseBase],
+    ) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            if not request.user.is_authenticated:
+                return redirect_to_login(request.get_full_path())
+            if actions and not any(can(request.user, action) for action in actions):
+                raise PermissionDenied
+            return view(request, *args, **kwargs)  # type: ignore[arg-type]
+
+        return guarded
+
+    return decorate
+
+
+def require_labeler(
+    view: Callable[Concatenate[LabelerRequest, P], HttpResponseBase],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
+    """Let in whoever has a labeler profile, paused or not; what they may do then is for the rules."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if not request.user.is_authenticated:
+            return redirect_to_login(request.get_full_path())
+        labeler = labeler_of(request.user)
+        if labeler is None:
+            raise PermissionDenied
+        request.labeler = labeler  # type: ignore[attr-defined]
+        return view(request, *args, **kwargs)  # type: ignore[arg-type]
+
+    return guarded

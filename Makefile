@@ -12,7 +12,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-TEMPLATES = $(shell git ls-files 'templates/*.html')
+TEMPLATES = $(shell find templates -name '*.html')
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo demo-seeds run worker test test-quick check lint format types screenshots bench lock clean
@@ -55,18 +55,20 @@ test-quick: $(INSTALLED) ## only the tests, only on SQLite and files (ARGS=path 
 check: ## exactly what CI runs: `make test`, where nothing may be left out
 	REQUIRE_SERVICES=1 $(MAKE) test
 
-lint: $(INSTALLED) ## look for mistakes in code, templates and import directions
+lint: $(INSTALLED) ## look for mistakes in code, templates, files and import directions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports --no-cache
-	$(if $(TEMPLATES),$(BIN)/djhtml --check $(TEMPLATES))
-	$(if $(TEMPLATES),$(BIN)/djade --check --target-version 5.2 $(TEMPLATES))
+	$(BIN)/lint-imports
+	$(BIN)/djhtml --check $(TEMPLATES)
+	$(BIN)/djade --check --target-version 5.2 $(TEMPLATES)
+	$(BIN)/python .ci/hygiene.py
+	$(BIN)/python .ci/lock.py --check
 
 format: $(INSTALLED) ## write code and templates in the one format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(if $(TEMPLATES),$(BIN)/djhtml $(TEMPLATES))
-	$(if $(TEMPLATES),$(BIN)/djade --target-version 5.2 $(TEMPLATES) || true)
+	-$(BIN)/djade --target-version 5.2 $(TEMPLATES)
+	-$(BIN)/djhtml $(TEMPLATES)
 
 types: $(INSTALLED) ## check types with mypy, strictly
 	$(BIN)/mypy

@@ -19,6 +19,8 @@ FILES = {
     "requirements-train.lock": ("web", "train"),
     "requirements.lock": ("web", "train", "dev"),
 }
+TORCH_BRINGS = ("cuda-", "nvidia-", "triton")
+"""What torch needs of a GPU depends on the index it came from: torch installs it, the lock leaves it out."""
 
 
 def closure(requirements: Iterable[str]) -> dict[str, str]:
@@ -31,6 +33,8 @@ def closure(requirements: Iterable[str]) -> dict[str, str]:
         if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
             continue
         name = canonicalize_name(requirement.name)
+        if name.startswith(TORCH_BRINGS):
+            continue
         package = distribution(name)
         version = package.version.partition("+")[0]  # torch's +cpu is not a version of its own
         if not requirement.specifier.contains(version, prereleases=True):
@@ -43,16 +47,24 @@ def closure(requirements: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def main() -> None:
-    """Write all lock files."""
+def main() -> int:
+    """Write all lock files; with --check, only say whether they are as they would be written."""
+    check = sys.argv[1:] == ["--check"]
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    stale = 0
     for file, names in FILES.items():
         pins = closure(text for name in names for text in extras[name])
         lines = [f"# Made by `make lock` from the extras {', '.join(names)} of pyproject.toml; do not edit."]
         lines += [f"{name}=={version}" for name, version in sorted(pins.items())]
-        (ROOT / file).write_text("\n".join(lines) + "\n")
-        sys.stdout.write(f"{file}: {len(pins)} packages\n")
+        content = "\n".join(lines) + "\n"
+        if not check:
+            (ROOT / file).write_text(content)
+            sys.stdout.write(f"{file}: {len(pins)} packages\n")
+        elif (ROOT / file).read_text() != content:
+            stale += 1
+            sys.stdout.write(f"{file} is not what stands in this environment; run `make lock`.\n")
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

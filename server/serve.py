@@ -38,9 +38,13 @@ def serve(commands: Sequence[Sequence[str]]) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
-    children = [subprocess.Popen(command, start_new_session=True) for command in commands]
+    children = [subprocess.Popen(list(command), start_new_session=True) for command in commands]
+    names = {child.pid: Path(command[0]).name for child, command in zip(children, commands, strict=True)}
     while not stopping.wait(0.5):
-        if any(child.poll() is not None for child in children):
+        ended = [child for child in children if child.poll() is not None]
+        for child in ended:
+            sys.stderr.write(f"{names[child.pid]} ended with status {child.returncode}\n")
+        if ended:
             break
     for child in children:
         if child.poll() is None:

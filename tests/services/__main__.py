@@ -14,6 +14,8 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import shorten
 
 from tests.services.machine import (
     ROOT,
@@ -36,9 +38,15 @@ ONCE = (
 )
 """Tests that no database or broker can change: they run in the first pass only."""
 PYTHON = sys.executable
+PROGRAMS = Path(PYTHON).parent
+TEMPLATES = tuple(str(path) for path in sorted((ROOT / "templates").rglob("*.html")))
 CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("lint", (PYTHON, "-m", "ruff", "check", ".")),
-    ("format", (PYTHON, "-m", "ruff", "format", "--check", "--quiet", ".")),
+    ("format", (PYTHON, "-m", "ruff", "format", "--check", ".")),
+    ("templates", (PYTHON, "-m", "djhtml", "--check", *TEMPLATES)),
+    ("template tags", (str(PROGRAMS / "djade"), "--check", "--target-version", "5.2", *TEMPLATES)),
+    ("files", (PYTHON, ".ci/hygiene.py")),
+    ("lock files", (PYTHON, ".ci/lock.py", "--check")),
     ("types", (PYTHON, "-m", "mypy")),
     ("migrations", (PYTHON, "manage.py", "makemigrations", "--check", "--dry-run")),
 )
@@ -53,7 +61,7 @@ class Report:
 
     def run(self, name: str, command: Sequence[str], variables: Mapping[str, str]) -> None:
         """Run one step and note its end; a failed step does not keep the next from running."""
-        print(f"\n=== {name}: {' '.join(command)}", flush=True)
+        print(f"\n=== {name}: {shorten(' '.join(command), 160, placeholder=' …')}", flush=True)
         start = time.monotonic()
         status = run_to_end(command, variables, STEP_SECONDS)
         self.steps.append((name, status, time.monotonic() - start))
@@ -85,7 +93,7 @@ def pytest_command(arguments: Sequence[str]) -> list[str]:
     return [PYTHON, "-m", "pytest", *options, "-o", "faulthandler_timeout=300", *arguments]
 
 
-def test_variables(**services: str) -> dict[str, str]:
+def variables_of_a_pass(**services: str) -> dict[str, str]:
     """Return the environment of a pass: ours, without the services that it should not use."""
     variables = {
         name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")
@@ -135,7 +143,7 @@ def run_on_services(report: Report, arguments: Sequence[str]) -> None:
         names = " and ".join(
             name for key, name in (("DATABASE_URL", "PostgreSQL"), ("REDIS_URL", "Redis")) if key in services
         )
-        report.run(f"tests on {names}", pytest_command(arguments), test_variables(**services))
+        report.run(f"tests on {names}", pytest_command(arguments), variables_of_a_pass(**services))
 
 
 def main() -> int:
@@ -151,13 +159,13 @@ def main() -> int:
     try:
         if only in (None, "checks"):
             for name, command in CHECKS:
-                report.run(name, command, test_variables())
+                report.run(name, command, variables_of_a_pass())
         if only != "checks":
             prepare_programs(report, servers=only != "embedded")
             if find_real_data() is None:
                 print("There is no real data: tests on it are left out (INSTRUCTLOOP_DATA names its folder).")
         if only in (None, "embedded"):
-            report.run("tests on SQLite and the file broker", pytest_command(given), test_variables())
+            report.run("tests on SQLite and the file broker", pytest_command(given), variables_of_a_pass())
         if only in (None, "services"):
             run_on_services(report, given or [f"--ignore={path}" for path in ONCE])
     except Stopped as stopped:

@@ -141,7 +141,19 @@ def stop(child: subprocess.Popen[bytes], number: signal.Signals = signal.SIGTERM
         child.wait(STOP_SECONDS)
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
+        wait_for_group(child.pid)
     child.wait()
+
+
+def wait_for_group(group: int) -> None:
+    """Wait until no process of a killed group is left; raises ProcessLookupError then.
+
+    Dead ones stay until their parent asks for them, so that there is a limit.
+    """
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline:
+        os.killpg(group, 0)
+        time.sleep(0.01)
 
 
 def run_to_end(command: Sequence[str], variables: Mapping[str, str], seconds: float) -> int:

@@ -204,10 +204,10 @@ CELERY_RESULT_SERIALIZER = "json"
 CELERY_RESULT_EXPIRES = 24 * 3600
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_TASK_DEFAULT_QUEUE = "default"
-CELERY_TASK_ROUTES = [
-    ("training.tasks.recover_runs", {"queue": "default"}),
-    ("training.tasks.*", {"queue": "gpu"}),
-]
+CELERY_TASK_ROUTES = {
+    "training.tasks.recover_runs": {"queue": "default"},  # a full name goes before a pattern
+    "training.tasks.*": {"queue": "gpu"},
+}
 CELERY_TASK_ACKS_LATE = True  # a task delivered twice does nothing, one that is lost does harm
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import TypedDict
 
 STOP_SECONDS = 15
 PR_SET_PDEATHSIG = 1
@@ -128,8 +129,16 @@ def running(
         stop(child, stop_signal)
 
 
-def as_user(user: pwd.struct_passwd | None) -> dict[str, int | list[int]]:
-    """Return the arguments of Popen that make a child run as this user."""
+class RunAs(TypedDict, total=False):
+    """The arguments of Popen that make a child run as another user."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
+def as_user(user: pwd.struct_passwd | None) -> RunAs:
+    """Return what makes a child run as this user; nothing for None."""
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
 
 

@@ -1,0 +1,128 @@
+"""Resumable checkpoints that are there whole or not at all.
+
+A checkpoint is written into a folder with a temporary name: tensors (safetensors), state (JSON), the
+manifest last; every file is flushed to disk and only then is the folder renamed. The newest folder whose
+manifest fits its files is the one to resume from, so a crash at any moment leaves the older one usable.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+KEEP = 2
+Stateful = nn.Module | torch.optim.Optimizer | dict[str, Tensor]
+
+
+class Checkpoint(NamedTuple):
+    """What a checkpoint folder holds: the step it was taken after, tensors by name, and plain state."""
+
+    step: int
+    tensors: dict[str, Tensor]
+    state: dict[str, Any]
+
+
+def save_checkpoint(
+    folder: Path, step: int, parts: Mapping[str, Stateful], state: Mapping[str, Any] | None = None
+) -> Path:
+    """Write step-XXXXXXXX under folder, then remove all but the newest two.
+
+    parts  modules, optimizers and plain tensors by name
+    state  anything JSON can hold
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    final = folder / f"step-{step:08d}"
+    if final.exists():
+        return final
+    temporary = folder / f".step-{step:08d}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    tensors: dict[str, Tensor] = {"rng/cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        tensors["rng/cuda"] = torch.cuda.get_rng_state()
+    plain: dict[str, Any] = {}
+    for name, part in parts.items():
+        if isinstance(part, torch.optim.Optimizer):
+            held = part.state_dict()
+            plain[name] = held["param_groups"]
+            for index, slots in held["state"].items():
+                tensors |= {f"{name}/{index}/{slot}": torch.as_tensor(x) for slot, x in slots.items()}
+        else:
+            held = part.state_dict() if isinstance(part, nn.Module) else part
+            tensors |= {f"{name}/{key}": x for key, x in held.items()}
+    # Cloned, because tied weights may not share memory in one safetensors file.
+    copies = {name: x.detach().cpu().contiguous().clone() for name, x in tensors.items()}
+    save_file(copies, temporary / "tensors.safetensors")
+    (temporary / "state.json").write_text(json.dumps({"state": dict(state or {}), "groups": plain}))
+    files = {path.name: path.stat().st_size for path in temporary.iterdir()}
+    for name in files:
+        flush(temporary / name)
+    (temporary / "manifest.json").write_text(json.dumps({"step": step, "files": files}))
+    flush(temporary / "manifest.json")
+    temporary.rename(final)
+    flush(folder)
+    for old in _complete(folder)[:-KEEP]:
+        shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def newest_checkpoint(folder: Path) -> Checkpoint | None:
+    """Read the newest complete checkpoint under folder, or nothing if there is none."""
+    found = _complete(folder)
+    if not found:
+        return None
+    held = json.loads((found[-1] / "state.json").read_text())
+    step = json.loads((found[-1] / "manifest.json").read_text())["step"]
+    return Checkpoint(step, load_file(found[-1] / "tensors.safetensors"), held)
+
+
+def restore(checkpoint: Checkpoint, parts: Mapping[str, Stateful]) -> dict[str, Any]:
+    """Put a checkpoint back into the parts it was made from, random state included; returns plain state."""
+    for name, part in parts.items():
+        prefix = f"{name}/"
+        own = {k.removeprefix(prefix): x for k, x in checkpoint.tensors.items() if k.startswith(prefix)}
+        if isinstance(part, torch.optim.Optimizer):
+            slots: dict[int, dict[str, Tensor]] = {}
+            for key, x in own.items():
+                index, _, slot = key.partition("/")
+                slots.setdefault(int(index), {})[slot] = x
+            part.load_state_dict({"state": slots, "param_groups": checkpoint.state["groups"][name]})
+        elif isinstance(part, nn.Module):
+            part.load_state_dict(own)
+        else:
+            for key in part:
+                part[key].copy_(own[key])
+    torch.set_rng_state(checkpoint.tensors["rng/cpu"])
+    if "rng/cuda" in checkpoint.tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(checkpoint.tensors["rng/cuda"])
+    return dict(checkpoint.state["state"])
+
+
+def flush(path: Path) -> None:
+    """Wait until a file or folder is on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _complete(folder: Path) -> list[Path]:
+    """Checkpoint folders, oldest first, whose files have the sizes the manifest names."""
+    found = []
+    for path in sorted(folder.glob("step-*")):
+        try:
+            files = json.loads((path / "manifest.json").read_text())["files"]
+            if all((path / name).stat().st_size == size for name, size in files.items()):
+                found.append(path)
+        except (OSError, ValueError, KeyError):
+            continue
+    return found

@@ -1,0 +1,96 @@
+"""The one list of metric names, and the file they go to. docs/metrics.md explains each name."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Metric(NamedTuple):
+    """One number a run reports: its unit, and which way is better ("up", "down", "" for neither)."""
+
+    unit: str
+    better: str
+    help: str
+
+
+METRICS: Mapping[str, Metric] = {
+    "loss/pretrain": Metric("nats per token", "down", "Next-token loss of a training step on raw text."),
+    "loss/sft": Metric("nats per token", "down", "Next-token loss of a training step on demonstrations."),
+    "loss/reward": Metric("nats per pair", "down", "Ranking loss of a training step."),
+    "loss/policy": Metric("", "", "Clipped policy loss, averaged over an iteration."),
+    "loss/value": Metric("score squared", "down", "Clipped value loss, averaged over an iteration."),
+    "loss/ptx": Metric("nats per token", "down", "Next-token loss on pretraining text inside PPO or SFT."),
+    "valid/loss": Metric("nats per token", "down", "Next-token loss on the valid split."),
+    "valid/reward_loss": Metric("nats per pair", "down", "Ranking loss on the valid split."),
+    "valid/accuracy": Metric("fraction", "up", "Valid pairs whose preferred response scores higher."),
+    "valid/accuracy_low": Metric("fraction", "", "Lower end of its 95 % interval, clustered by prompt."),
+    "valid/accuracy_high": Metric("fraction", "", "Upper end of its 95 % interval, clustered by prompt."),
+    "valid/pairs": Metric("pairs", "", "Pairs behind the valid accuracy."),
+    "reward/accuracy": Metric("fraction", "up", "Training pairs of a step ordered as the labeler did."),
+    "reward/margin": Metric("score", "", "Mean score difference of preferred and other response."),
+    "reward/score_mean": Metric("score", "", "Mean score of the responses of a step, before the bias."),
+    "reward/score_std": Metric("score", "", "Standard deviation of those scores."),
+    "reward/bias": Metric("score", "", "What is taken off every score so that demonstrations average 0."),
+    "objective/score": Metric("score", "up", "Mean reward-model score of the responses."),
+    "objective/score_std": Metric("score", "", "Standard deviation of the scores."),
+    "objective/reward": Metric("score", "up", "Mean score less kl_coef times the KL: what PPO maximises."),
+    "objective/kl": Metric(
+        "nats per response", "", "Log-ratio to the reference, summed over a response (k1)."
+    ),
+    "objective/kl_k3": Metric("nats per response", "", "The same KL by an estimator that is never negative."),
+    "objective/entropy": Metric("nats per token", "", "Entropy of the policy's next-token distributions."),
+    "objective/response_tokens": Metric("tokens", "", "Mean length of a response, end token included."),
+    "objective/eos_fraction": Metric("fraction", "", "Responses that ended by themselves."),
+    "ppo/ratio_first": Metric("", "", "Largest |ratio - 1| in the first minibatch of an iteration."),
+    "ppo/ratio_max": Metric("", "", "Largest |ratio - 1| in an iteration."),
+    "ppo/approx_kl": Metric(
+        "nats per token", "", "Half the mean squared log-ratio between old and new policy."
+    ),
+    "ppo/clip_fraction": Metric("fraction", "", "Tokens whose ratio left the clip interval."),
+    "ppo/value_clip_fraction": Metric("fraction", "", "Values that moved further than value_clip."),
+    "ppo/explained_variance": Metric("fraction", "up", "Share of the returns' variance the values predict."),
+    "ppo/advantage_std": Metric("score", "", "Standard deviation of the advantages before whitening."),
+    "ppo/policy_grad_norm": Metric("", "", "Gradient norm of the policy before clipping."),
+    "ppo/value_grad_norm": Metric("", "", "Gradient norm of the value model before clipping."),
+    "ppo/episodes": Metric("episodes", "", "Responses sampled so far."),
+    "optim/learning_rate": Metric("", "", "Learning rate of the step."),
+    "optim/value_learning_rate": Metric("", "", "Learning rate of the value model."),
+    "optim/grad_norm": Metric("", "", "Gradient norm before clipping."),
+    "speed/tokens_per_second": Metric(
+        "tokens per second", "up", "Real tokens processed, padding not counted."
+    ),
+    "speed/episodes_per_second": Metric(
+        "episodes per second", "up", "Episodes per second of whole iterations."
+    ),
+    "data/examples": Metric("examples", "", "Examples used for training."),
+    "data/dropped": Metric("examples", "", "Examples left out, such as rankings of ties only."),
+    "data/truncated": Metric("examples", "", "Examples with a prompt or response that had to be cut."),
+}
+
+
+class MetricsWriter:
+    """Appends lines to metrics.jsonl and remembers the last value of each name.
+
+    After a resume, steps since the checkpoint are written again; the later line of a step counts.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.latest: dict[str, float] = {}
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Append one line, without values that are no number. Raises KeyError for a name not in METRICS."""
+        for name in values:
+            if name not in METRICS:
+                raise KeyError(
+                    f"{name} is not in training/rlhf/metrics.py; add it there and in docs/metrics.md."
+                )
+        finite = {name: float(value) for name, value in values.items() if math.isfinite(value)}
+        self.latest |= finite
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, "at": round(time.time(), 3), **finite}) + "\n")

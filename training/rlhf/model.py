@@ -1,0 +1,263 @@
+"""Language models and scalar heads on top of any causal LM of transformers.
+
+Hidden states are computed once and turned into logits only where they are asked for. Padding is described by
+a mask (True = real token) and position ids are always derived from it, so that a row reads the same alone,
+left-padded or right-padded, for rotary and for absolute positions.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from training.rlhf.batching import left_pad, position_ids, right_pad
+from training.rlhf.errors import RunRefusedError
+from training.rlhf.masking import last_real
+from training.rlhf.tokenizer import ABOUT_FILE, Codec, first_line, load_codec, read_about
+
+HEAD_FILE = "head.safetensors"
+
+
+class LanguageModel(nn.Module):
+    """A causal LM whose body and head can be called apart."""
+
+    def __init__(self, causal: Any) -> None:
+        super().__init__()
+        self.causal = causal
+        self._takes_positions = "position_ids" in inspect.signature(causal.base_model.forward).parameters
+
+    @property
+    def context(self) -> int:
+        """Longest row the model can read, in tokens."""
+        return int(getattr(self.causal.config, "max_position_embeddings", 0) or 1 << 30)
+
+    @property
+    def vocab_size(self) -> int:
+        """Width of the logits."""
+        return int(self.causal.config.get_text_config().vocab_size)
+
+    def hidden(
+        self, ids: Tensor, mask: Tensor, cache: Any = None, cached_mask: Tensor | None = None
+    ) -> Tensor:
+        """Run the body.
+
+        ids          (B, T)    int
+        mask         (B, T)    bool   True = real token
+        cache        keys and values of earlier columns, extended in place
+        cached_mask  (B, C)    bool   mask of those columns
+        returns      (B, T, D) float
+        """
+        return run_body(self.causal.base_model, ids, mask, cache, cached_mask, self._takes_positions)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Turn hidden states (..., D) into logits (..., V)."""
+        config = self.causal.config
+        logits: Tensor = self.causal.get_output_embeddings()(hidden)
+        if scale := getattr(config, "logit_scale", None):
+            logits = logits * scale
+        if scaling := getattr(config, "logits_scaling", None):
+            logits = logits / scaling
+        if cap := getattr(config, "final_logit_softcapping", None):
+            logits = torch.tanh(logits / cap) * cap
+        return logits
+
+    def check_head(self) -> None:
+        """Raise RunRefusedError if the model does more between body and logits than we know of."""
+        device = next(self.parameters()).device
+        ids = torch.arange(2, device=device)[None]
+        with torch.no_grad():
+            ours = self.logits(self.hidden(ids, torch.ones_like(ids, dtype=torch.bool)))
+            theirs = self.causal(input_ids=ids, use_cache=False).logits
+        if not torch.allclose(ours.float(), theirs.float(), atol=1e-3, rtol=1e-3):
+            kind = type(self.causal).__name__
+            raise RunRefusedError(
+                f"{kind} is not supported: its logits are not a plain function of its body."
+            )
+
+
+class RewardModel(nn.Module):
+    """A trunk with one scalar per position; a response scores the scalar at its last token, less a bias.
+
+    The same module serves as value model, where every position counts.
+    """
+
+    def __init__(self, trunk: Any, *, bias: float | None = None, seed: int = 0) -> None:
+        super().__init__()
+        self.trunk = trunk
+        width = int(trunk.config.get_text_config().hidden_size)
+        self.head = nn.Linear(width, 1)
+        # Normal with std 1 / sqrt(width + 1), bias 0: lm-human-preferences (2019).
+        initial = torch.randn(1, width, generator=torch.Generator().manual_seed(seed)) / math.sqrt(width + 1)
+        with torch.no_grad():
+            self.head.weight.copy_(initial)
+            self.head.bias.zero_()
+        self.bias = bias
+        self._takes_positions = "position_ids" in inspect.signature(trunk.forward).parameters
+
+    def scalars(self, hidden: Tensor) -> Tensor:
+        """Turn hidden states (..., D) into scalars (...), in float32 whatever the precision around."""
+        with torch.autocast(hidden.device.type, enabled=False):
+            scalars: Tensor = self.head(hidden.float()).squeeze(-1)
+        return scalars - (self.bias or 0.0)
+
+    def values(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Compute the scalar at every position: ids (B, T), mask (B, T) True = real -> (B, T) float."""
+        return self.scalars(run_body(self.trunk, ids, mask, None, None, self._takes_positions))
+
+    def scores(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Score rows by their last real token: ids (B, T), mask (B, T) True = real -> (B,) float."""
+        hidden = run_body(self.trunk, ids, mask, None, None, self._takes_positions)
+        rows = torch.arange(len(ids), device=ids.device)
+        return self.scalars(hidden[rows, last_real(mask)])
+
+    def score_groups(
+        self,
+        prompts: Sequence[Sequence[int]],
+        groups: Sequence[Sequence[Sequence[int]]],
+        *,
+        share_prompt: bool,
+    ) -> Tensor:
+        """Score the responses of several prompts.
+
+        prompts       B prompts, ids
+        groups        for each prompt its responses, ids; the number may differ
+        share_prompt  compute each prompt once and let its responses attend to its keys and values; the scores
+                      are those of separate rows (to rounding), at a cost of P + K R tokens instead of K (P +
+                      R)
+        returns       (sum of K,) float  in the order given
+        """
+        device = self.head.weight.device
+        if not share_prompt:
+            rows = [[*p, *r] for p, group in zip(prompts, groups, strict=True) for r in group]
+            ids, mask = right_pad(rows)
+            return self.scores(ids.to(device), mask.to(device))
+        owner = torch.tensor([i for i, group in enumerate(groups) for _ in group], device=device)
+        ids, prompt_mask = (x.to(device) for x in left_pad(prompts))
+        cache = new_cache()
+        run_body(self.trunk, ids, prompt_mask, cache, None, self._takes_positions)
+        cache.batch_select_indices(owner)
+        ids, mask = (x.to(device) for x in right_pad([r for group in groups for r in group]))
+        hidden = run_body(self.trunk, ids, mask, cache, prompt_mask[owner], self._takes_positions)
+        return self.scalars(hidden[torch.arange(len(ids), device=device), last_real(mask)])
+
+
+def run_body(
+    body: Any, ids: Tensor, mask: Tensor, cache: Any, cached_mask: Tensor | None, takes_positions: bool
+) -> Tensor:
+    """Run a transformer body with padding on any side, after cached columns if there are any.
+
+    Without padding no mask is passed, which is faster; with padding positions count real tokens only. The
+    cache is off unless one is given: packed rows under a default cache would see each other.
+    """
+    whole = mask if cached_mask is None else torch.cat([cached_mask, mask], dim=1)
+    padded = not bool(whole.all())
+    extra: dict[str, Any] = {}
+    if takes_positions:
+        extra["position_ids"] = position_ids(whole)[:, -ids.shape[1] :]
+    if cache is not None:
+        extra["past_key_values"] = cache
+    out = body(
+        input_ids=ids, attention_mask=whole.long() if padded else None, use_cache=cache is not None, **extra
+    )
+    hidden: Tensor = out.last_hidden_state
+    return hidden
+
+
+def new_cache() -> Any:
+    """Make an empty key/value cache that keeps its graph."""
+    from transformers import DynamicCache
+
+    return DynamicCache()
+
+
+def load_policy(source: str, *, key: str, device: torch.device) -> tuple[LanguageModel, Codec]:
+    """Load a causal LM and its tokenizer from a folder or hub id, in float32 and in eval mode (no dropout).
+
+    key     the setting that named the model, for messages
+    raises  RunRefusedError if it cannot be loaded or used
+    """
+    from transformers import AutoModelForCausalLM
+
+    codec = load_codec(source, key=key)
+    model = LanguageModel(_from_pretrained(AutoModelForCausalLM, source, key)).to(device).eval()
+    model.check_head()
+    if codec.eos_id >= model.vocab_size:
+        raise RunRefusedError(
+            f"{key}: the end token of {source} is {codec.eos_id}, the model knows {model.vocab_size} tokens."
+        )
+    return model, codec
+
+
+def _from_pretrained(auto: Any, source: str, key: str) -> Any:
+    try:
+        return auto.from_pretrained(
+            source,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            attn_implementation="sdpa",
+        )
+    except (OSError, ValueError) as error:
+        raise RunRefusedError(f"{key}: no model could be loaded from {source}: {first_line(error)}") from None
+
+
+def save_policy(model: LanguageModel, codec: Codec, folder: Path, about: dict[str, Any]) -> None:
+    """Write a plain transformers folder with tokenizer and instructloop.json."""
+    model.causal.save_pretrained(folder)
+    _finish_folder(folder, codec, about)
+
+
+def new_reward_model(source: str, *, key: str, device: torch.device, seed: int) -> tuple[RewardModel, Codec]:
+    """Put a fresh scalar head on the trunk of a causal LM."""
+    from transformers import AutoModelForCausalLM
+
+    codec = load_codec(source, key=key)
+    trunk = _from_pretrained(AutoModelForCausalLM, source, key).base_model
+    return RewardModel(trunk, seed=seed).to(device).eval(), codec
+
+
+def load_reward_model(source: str, *, key: str, device: torch.device) -> tuple[RewardModel, Codec]:
+    """Load a trained reward model.
+
+    raises  RunRefusedError if the folder is no reward model, or lacks its head or its bias
+    """
+    from transformers import AutoModel
+
+    about = read_about(source)
+    if about.get("kind") != "reward":
+        raise RunRefusedError(f"{key}: {source} is of kind {about.get('kind')}; allowed is reward.")
+    if not isinstance(about.get("bias"), int | float):
+        raise RunRefusedError(
+            f"{key}: {source} has no bias in {ABOUT_FILE}; without it scores have no zero, so train it again."
+        )
+    head = Path(source) / HEAD_FILE
+    if not head.is_file():
+        raise RunRefusedError(f"{key}: {head} is missing; train the reward model again.")
+    codec = load_codec(source, key=key)
+    model = RewardModel(_from_pretrained(AutoModel, source, key), bias=float(about["bias"]))
+    model.head.load_state_dict(load_file(head))
+    return model.to(device).eval(), codec
+
+
+def save_reward_model(model: RewardModel, codec: Codec, folder: Path, about: dict[str, Any]) -> None:
+    """Write trunk, head, tokenizer and instructloop.json with the bias."""
+    model.trunk.save_pretrained(folder)
+    save_file(
+        {name: x.detach().cpu().contiguous() for name, x in model.head.state_dict().items()},
+        folder / HEAD_FILE,
+    )
+    _finish_folder(folder, codec, {**about, "bias": model.bias})
+
+
+def _finish_folder(folder: Path, codec: Codec, about: dict[str, Any]) -> None:
+    codec.tokenizer.save_pretrained(folder)
+    text = json.dumps({**about, "separator": codec.separator}, indent=2, sort_keys=True)
+    (folder / ABOUT_FILE).write_text(text + "\n", encoding="utf-8")

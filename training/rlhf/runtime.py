@@ -1,0 +1,154 @@
+"""What surrounds a stage: device, precision, threads, seeds, progress, cancelling, checkpoints."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training.rlhf.checkpoint import Stateful, newest_checkpoint, restore, save_checkpoint
+from training.rlhf.config import StageConfig
+from training.rlhf.errors import RunCancelledError, RunFailedError, RunRefusedError
+from training.rlhf.folder import write_json
+from training.rlhf.metrics import MetricsWriter
+
+log = logging.getLogger("training.rlhf")
+PROGRESS_SECONDS = 0.5
+
+
+class Run:
+    """One run folder and the process that works in it."""
+
+    def __init__(self, folder: Path, config: StageConfig) -> None:
+        self.folder = folder
+        self.config = config
+        self.metrics = MetricsWriter(folder / "metrics.jsonl")
+        self.device = pick_device(config.device)
+        self._terminated = False
+        self._phase = ""
+        self._phase_began = 0.0
+        self._phase_first = 0
+        self._progress_at = 0.0
+        self._checkpoint_at = time.monotonic()
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        random.seed(config.seed)
+        torch.manual_seed(config.seed)
+
+    def listen(self) -> None:
+        """Treat SIGTERM as a request to cancel."""
+        signal.signal(signal.SIGTERM, self._terminate)
+
+    def _terminate(self, number: int, frame: object) -> None:
+        self._terminated = True
+
+    @property
+    def cancelled(self) -> bool:
+        """True once the run has been asked to stop."""
+        return self._terminated or (self.folder / "cancel").exists()
+
+    def stop_if_cancelled(self) -> None:
+        """Raise RunCancelledError if the run has been asked to stop; for phases that need no checkpoint."""
+        if self.cancelled:
+            raise RunCancelledError("the run was cancelled on request.")
+
+    def path(self, value: str) -> str:
+        """Resolve a path of the config against the run folder; anything that is not there may be a hub id."""
+        local = self.folder / value
+        return str(local) if local.exists() or value.startswith((".", "/", "inputs/")) else value
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Run matrix products in the configured precision."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.config.dtype == "bfloat16")
+
+    def progress(self, phase: str, done: int, total: int, unit: str) -> None:
+        """Say how far the run is. Writes progress.json now and then, at once when the phase changes."""
+        now = time.monotonic()
+        if phase != self._phase:
+            self._phase, self._phase_began, self._phase_first, self._progress_at = phase, now, done, 0.0
+            log.info("%s: %d of %d %s", phase, done, total, unit)
+        if now - self._progress_at < PROGRESS_SECONDS and done < total:
+            return
+        self._progress_at = now
+        made = done - self._phase_first
+        eta = (now - self._phase_began) / made * (total - done) if made > 0 else None
+        write_json(
+            self.folder / "progress.json",
+            {
+                "stage": self.config.stage,
+                "phase": phase,
+                "done": done,
+                "total": total,
+                "unit": unit,
+                "eta_seconds": None if eta is None else round(eta, 1),
+                "at": round(time.time(), 3),
+            },
+        )
+
+    def add_sample(self, step: int, sample: Mapping[str, Any]) -> None:
+        """Append a sampled text to samples.jsonl."""
+        with (self.folder / "samples.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **sample}, ensure_ascii=False) + "\n")
+
+    def publish_model(self, save: Callable[[Path], None]) -> None:
+        """Write the final model under a temporary name, then put it in place as model/."""
+        temporary, final = self.folder / ".model.tmp", self.folder / "model"
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        save(temporary)
+        shutil.rmtree(final, ignore_errors=True)
+        temporary.rename(final)
+
+    def resume(self, parts: Mapping[str, Stateful]) -> tuple[int, dict[str, Any]]:
+        """Restore the newest complete checkpoint; returns the steps done (0 without one) and plain state."""
+        checkpoint = newest_checkpoint(self.folder / "checkpoints")
+        if checkpoint is None:
+            return 0, {}
+        log.info("resuming after step %d", checkpoint.step)
+        return checkpoint.step, restore(checkpoint, parts)
+
+    def save_if_due(
+        self, step: int, parts: Mapping[str, Stateful], state: Mapping[str, Any] | None = None, *, last: bool
+    ) -> None:
+        """Save a checkpoint if its time has come or the run was cancelled; in the latter case stop here."""
+        report: Any = getattr(self.config, "report", None)
+        every, seconds = report.checkpoint_every, report.checkpoint_seconds
+        due = step % every == 0 if every else time.monotonic() - self._checkpoint_at >= seconds
+        cancelled = self.cancelled
+        if (due and not last) or cancelled:
+            save_checkpoint(self.folder / "checkpoints", step, parts, state)
+            self._checkpoint_at = time.monotonic()
+        if cancelled:
+            raise RunCancelledError(f"the run was cancelled on request after step {step}; it can be resumed.")
+
+
+def due(step: int, every: int, total: int) -> bool:
+    """Say whether a thing done every so many steps comes after this one; 0 means only after the last."""
+    return step == total or (every > 0 and step % every == 0)
+
+
+def pick_device(name: str) -> torch.device:
+    """Turn the config's device into a torch device; auto takes a GPU if there is one."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise RunRefusedError("device is cuda but no GPU is available; allowed here is auto or cpu.")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def require_finite(value: float, what: str, step: int) -> float:
+    """Return the value, or fail the run if it is no number."""
+    if value != value or value in (float("inf"), float("-inf")):
+        raise RunFailedError(
+            f"{what} became {value} at step {step}; lower optim.learning_rate or look at the last metrics."
+        )
+    return value

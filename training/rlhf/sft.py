@@ -1,0 +1,226 @@
+"""SFT: fine-tune a base model on demonstrations.
+
+Ouyang et al. 2022 (arXiv 2203.02155), app. C.1: 16 epochs, batch 32, cosine to 10 % of the peak, no warm-up;
+app. C.3 for the initialiser of PPO: 2 epochs with 10 % pretraining data mixed in. Departures: the paper does
+not say whether the prompt is trained on, here it is not unless `sft.loss_on_prompt`; dropout is off unless
+asked for (paper: 0.2); with a mix, the step's loss is (1 - f) times the mean over demonstration tokens plus
+f times the mean over pretraining tokens, f being `sft.pretrain_fraction`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from training.rlhf.batching import microbatches, minibatch_order, right_pad
+from training.rlhf.checkpoint import Stateful
+from training.rlhf.config import SftConfig
+from training.rlhf.data import Demonstration, open_dataset, require_rows
+from training.rlhf.errors import RunRefusedError
+from training.rlhf.generation import generate, row_uniforms
+from training.rlhf.losses import token_losses
+from training.rlhf.model import LanguageModel, load_policy, save_policy
+from training.rlhf.optim import learning_rate, make_optimizer, take_step
+from training.rlhf.packing import PackedText, text_loss
+from training.rlhf.runtime import Run, due, log, require_finite
+from training.rlhf.stage_configs import Lengths
+from training.rlhf.tokenizer import Codec
+
+
+class Example(NamedTuple):
+    """One row of ids; the tokens from `supervised_from` on are learned."""
+
+    ids: list[int]
+    supervised_from: int
+
+
+def run(config: SftConfig, run: Run) -> dict[str, float]:
+    """Fine-tune the policy on the train split, report the loss on the valid split, save the model."""
+    # 1. Model and data.
+    dataset = open_dataset(run.folder / config.inputs.dataset, ["sft"], key="inputs.dataset")
+    train_rows = require_rows(dataset.demonstrations("train"), "demonstrations", dataset, "train")
+    model, codec = load_policy(run.path(config.inputs.policy), key="inputs.policy", device=run.device)
+    check_context(model, config.lengths)
+    examples = encode(train_rows, codec, config)
+    valid = encode(dataset.demonstrations("valid"), codec, config)
+    mix = _load_mix(config, run, codec, model)
+    settings = config.sft
+    if settings.dropout > 0:
+        turn_on_dropout(model, settings.dropout)
+    cut = sum(len(e.ids) - e.supervised_from >= config.lengths.max_response_tokens for e in examples)
+    lengths = [len(example.ids) for example in examples]
+    steps_per_epoch = -(-len(examples) // settings.minibatch_size)
+    total = steps_per_epoch * settings.epochs
+    log.info("%d demonstrations, %d valid, %d steps", len(examples), len(valid), total)
+    optimizer = make_optimizer(model, config.optim)
+    parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer}
+    first, _ = run.resume(parts)
+    # 2. Train, one minibatch of demonstrations of similar length a step.
+    order: list[list[int]] = []
+    for step in range(first, total):
+        began = time.monotonic()
+        epoch, place = divmod(step, steps_per_epoch)
+        if place == 0 or not order:
+            order = minibatch_order(lengths, settings.minibatch_size, config.seed, epoch)
+        minibatch = [examples[i] for i in order[place]]
+        model.train(settings.dropout > 0)
+        loss, tokens = backward(model, minibatch, config, run)
+        metrics = {"loss/sft": loss}
+        if mix is not None:
+            metrics["loss/ptx"] = _backward_mix(model, mix, len(minibatch), config, run, step)
+        rate = learning_rate(config.optim, step, total)
+        norm = take_step(optimizer, model, rate, config.optim.clip_norm)
+        model.eval()
+        # 3. Report and save.
+        done = step + 1
+        for name, value in {**metrics, "the gradient norm": norm}.items():
+            require_finite(value, name, done)
+        log_due = due(done, config.report.log_every, total)
+        if valid and due(done, config.report.valid_every, total):
+            metrics["valid/loss"] = valid_loss(model, valid, config, run)
+            log_due = True
+        if log_due:
+            metrics |= {
+                "optim/grad_norm": norm,
+                "optim/learning_rate": rate,
+                "speed/tokens_per_second": tokens / (time.monotonic() - began),
+            }
+            run.metrics.write(done, metrics)
+        if due(done, config.report.sample_every, total):
+            add_samples(model, codec, run, config, dataset.demonstrations("valid") or train_rows, done)
+        run.progress("training", done, total, "steps")
+        run.save_if_due(done, parts, last=done == total)
+    # 4. The final model.
+    run.progress("saving", 0, 1, "models")
+    run.metrics.write(total, {"data/examples": len(examples), "data/truncated": cut})
+    about = {"kind": "sft", "dataset_hash": dataset.hash, "seed": config.seed}
+    run.publish_model(lambda folder: save_policy(model, codec, folder, about))
+    return run.metrics.latest
+
+
+def encode(rows: Sequence[Demonstration], codec: Codec, config: SftConfig) -> list[Example]:
+    """Turn demonstrations into rows of ids; every row has at least one supervised token."""
+    prompts = codec.encode_prompts([row.prompt for row in rows], config.lengths.max_prompt_tokens)
+    responses = codec.encode_responses([row.completion for row in rows], config.lengths.max_response_tokens)
+    # The first token of a row has nothing before it that could predict it.
+    return [
+        Example(prompt + response, 1 if config.sft.loss_on_prompt else max(1, len(prompt)))
+        for prompt, response in zip(prompts, responses, strict=True)
+    ]
+
+
+def token_loss_sum(
+    model: LanguageModel, examples: Sequence[Example], device: torch.device
+) -> tuple[Tensor, int]:
+    """Sum the loss over the supervised tokens; logits are computed for those only.
+
+    returns  () float, nats; and the number of supervised tokens
+    """
+    ids, mask = (x.to(device) for x in right_pad([example.ids for example in examples]))
+    starts = torch.tensor([example.supervised_from for example in examples], device=device)
+    supervised = mask & (torch.arange(ids.shape[1], device=device) >= starts.unsqueeze(1))  # (B, T)
+    hidden = model.hidden(ids, mask)[:, :-1][supervised[:, 1:]]  # (N, D)
+    targets = ids[:, 1:][supervised[:, 1:]]
+    return token_losses(model.logits(hidden), targets).sum(), len(targets)
+
+
+def backward(
+    model: LanguageModel, minibatch: Sequence[Example], config: SftConfig, run: Run
+) -> tuple[float, int]:
+    """Add the gradient of the mean loss per supervised token of a minibatch.
+
+    returns  the mean loss, nats per token; and the number of tokens read
+
+    Every microbatch is weighed by its tokens, so that the gradient does not depend on how a minibatch is
+    split.
+    """
+    supervised = sum(len(example.ids) - example.supervised_from for example in minibatch)
+    total = 0.0
+    for group in microbatches([len(example.ids) for example in minibatch], config.sft.microbatch_tokens):
+        with run.autocast():
+            loss, _ = token_loss_sum(model, [minibatch[i] for i in group], run.device)
+        torch.autograd.backward(loss * ((1 - config.sft.pretrain_fraction) / supervised))
+        total += float(loss.detach())
+    return total / supervised, sum(len(example.ids) for example in minibatch)
+
+
+@torch.no_grad()
+def valid_loss(model: LanguageModel, valid: Sequence[Example], config: SftConfig, run: Run) -> float:
+    """Average the loss over all supervised tokens of the valid split."""
+    total, count = 0.0, 0
+    for group in microbatches([len(example.ids) for example in valid], config.sft.microbatch_tokens):
+        loss, tokens = token_loss_sum(model, [valid[i] for i in group], run.device)
+        total, count = total + float(loss), count + tokens
+    return total / count
+
+
+def check_context(model: LanguageModel, lengths: Lengths) -> None:
+    """Refuse lengths that the model cannot read."""
+    longest = lengths.max_prompt_tokens + lengths.max_response_tokens
+    if longest > model.context:
+        raise RunRefusedError(
+            f"lengths.max_prompt_tokens {lengths.max_prompt_tokens} and lengths.max_response_tokens "
+            f"{lengths.max_response_tokens} make {longest}, the model reads {model.context}; lower one of them."
+        )
+
+
+def turn_on_dropout(model: LanguageModel, probability: float) -> None:
+    """Set the residual dropout of a model, or refuse if its architecture has none."""
+    found = [
+        module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Dropout) and "attn_dropout" not in name
+    ]
+    for module in found:
+        module.p = probability
+    if not found:
+        kind = type(model.causal).__name__
+        raise RunRefusedError(
+            f"sft.dropout is {probability} but {kind} has no residual dropout; set it to 0."
+        )
+
+
+def add_samples(
+    model: LanguageModel, codec: Codec, run: Run, config: SftConfig, rows: Sequence[Demonstration], step: int
+) -> None:
+    """Write a few responses to samples.jsonl."""
+    prompts = [row.prompt for row in rows[: config.report.sample_count]]
+    if not prompts:
+        return
+    width = config.lengths.max_response_tokens
+    made = generate(
+        model,
+        codec.encode_prompts(prompts, config.lengths.max_prompt_tokens),
+        n=1,
+        max_tokens=width,
+        eos_id=codec.eos_id,
+        temperature=1.0,
+        uniforms=row_uniforms(len(prompts), width, config.seed, "samples", step),
+    )
+    for prompt, ids in zip(prompts, made.rows(), strict=True):
+        run.add_sample(step, {"prompt": prompt, "response": codec.decode(ids)})
+
+
+def _load_mix(config: SftConfig, run: Run, codec: Codec, model: LanguageModel) -> PackedText | None:
+    if config.inputs.pretrain is None or config.sft.pretrain_fraction == 0:
+        return None
+    dataset = open_dataset(run.folder / config.inputs.pretrain, ["pretrain"], key="inputs.pretrain")
+    texts = require_rows(dataset.texts("train"), "texts", dataset, "train")
+    length = min(model.context, config.lengths.max_prompt_tokens + config.lengths.max_response_tokens)
+    return PackedText(texts, codec, sequence_tokens=length, what=str(dataset.folder))
+
+
+def _backward_mix(
+    model: LanguageModel, mix: PackedText, demonstrations: int, config: SftConfig, run: Run, step: int
+) -> float:
+    fraction = config.sft.pretrain_fraction
+    n = max(1, round(demonstrations * fraction / (1 - fraction)))
+    ids = mix.draw(n, config.seed, "mix", step).to(run.device)
+    with run.autocast():
+        loss = text_loss(model, ids)
+    torch.autograd.backward(loss * fraction)
+    return float(loss.detach())

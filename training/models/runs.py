@@ -57,6 +57,9 @@ class Run(CodedModel):
     state = models.CharField(max_length=10, choices=RunState.choices, default=RunState.QUEUED)
     config = models.TextField(help_text="TOML")
     seed = models.PositiveIntegerField(default=0)
+    model_name = models.CharField(
+        max_length=100, blank=True, help_text="What its model is to be called; empty gives it a number."
+    )
     folder = models.CharField(max_length=200)
     batch = models.ForeignKey(
         Batch, on_delete=models.PROTECT, null=True, blank=True, related_name="sample_runs"

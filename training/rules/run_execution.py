@@ -1,0 +1,200 @@
+"""What a worker does with a run: claim it, start its process, watch it, and record how it ended.
+
+Safe at any point: every write is refused once another worker has taken the run, and whatever a dead worker
+left undone is done again from the folder with the same result.
+"""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from training.models import Run, RunState, Stage
+from training.rules import models, run_folder, run_process, sampling
+from training.rules.runs import claim_run, current_state, update_claimed
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+HEARTBEAT_SECONDS = 10.0
+FINISHED, REFUSED, CANCELLED = 0, 2, 3
+
+
+class Heartbeat(threading.Thread):
+    """Says every few seconds that the worker lives, also while it copies a large model."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(name=f"heartbeat of {run.code}", daemon=True)
+        self.run_row = run
+        self.is_over = threading.Event()
+
+    def run(self) -> None:
+        try:
+            while not self.is_over.wait(HEARTBEAT_SECONDS) and update_claimed(self.run_row):
+                pass
+        finally:
+            connection.close()
+
+    def __enter__(self) -> "Heartbeat":
+        self.start()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.is_over.set()
+        self.join()
+
+
+def execute_run(code: UUID, *, worker: str = "") -> str:
+    """Do a queued run from claim to verdict. Returns its state; delivered twice, the second does nothing."""
+    wanted = Run.objects.get(code=code)
+    run = claim_run(wanted, worker=worker or f"{socket.gethostname()} {os.getpid()}")
+    if run is None:
+        return wanted.state
+    folder = run_folder.folder_of(run)
+    folder.mkdir(parents=True, exist_ok=True)
+    with Heartbeat(run):
+        lock = run_process.FolderLock(folder)
+        try:
+            lock.take()
+        except run_process.FolderBusy as error:
+            update_claimed(run, state=RunState.QUEUED, sent_at=timezone.now(), reason=str(error))
+            return RunState.QUEUED
+        try:
+            _work(run, folder, lock)
+        except Exception as error:
+            log.exception("Run %s broke outside its process", run.code)
+            _end(run, folder, RunState.FAILED, f"{type(error).__name__}: {error}")
+        finally:
+            lock.release()
+    return Run.objects.values_list("state", flat=True).get(pk=run.pk)
+
+
+def _work(run: Run, folder: Path, lock: run_process.FolderLock) -> None:
+    run_folder.prepare(run)
+    state = current_state(run)
+    if state != RunState.STARTING:
+        if state == RunState.CANCELLING:
+            _end(run, folder, RunState.CANCELLED)
+        return
+    process = run_process.start(run, folder, lock)
+    try:
+        Run.objects.filter(pk=run.pk, attempt=run.attempt, state=RunState.STARTING).update(
+            state=RunState.RUNNING, started_at=run.started_at or timezone.now()
+        )
+        is_ours = _watch(run, folder, process)
+    finally:
+        if process.poll() is None:
+            run_process.kill(process)
+    if is_ours:
+        _record_verdict(run, folder, process.returncode)
+
+
+def _watch(run: Run, folder: Path, process: subprocess.Popen[bytes]) -> bool:
+    """Copy what the process reports until it ends. Returns False if another worker took the run over."""
+    metrics = run_folder.MetricsTail(run, folder)
+    kill_at: float | None = None
+    while True:
+        has_ended = _wait(process, POLL_SECONDS)
+        metrics.copy()
+        samples = run_folder.read_samples(folder)
+        report = {"log_tail": run_folder.read_log_tail(folder), **run_folder.read_progress(folder)}
+        if samples:
+            report["samples"] = samples
+        if not update_claimed(run, **report):
+            return False
+        if has_ended:
+            return True
+        if kill_at is None and current_state(run) == RunState.CANCELLING:
+            run_process.ask_to_stop(process, folder)
+            kill_at = time.monotonic() + run_process.GRACE_SECONDS
+        elif kill_at is not None and time.monotonic() > kill_at:
+            run_process.kill(process)
+
+
+def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _record_verdict(run: Run, folder: Path, status: int) -> None:
+    result = run_folder.read_result(folder)
+    said = str(result.get("reason") or "")
+    if status == FINISHED and result.get("state") == "finished":
+        models.store_weights(run, folder)
+        _finish(run, folder)
+    elif current_state(run) == RunState.CANCELLING:
+        by_force = "" if status == CANCELLED else " It had to be ended by force; its last checkpoint is kept."
+        Run.objects.filter(pk=run.pk, attempt=run.attempt, state=RunState.CANCELLING).update(
+            state=RunState.CANCELLED, finished_at=timezone.now(), reason=(run_reason(run) + by_force).strip()
+        )
+    elif status == CANCELLED:
+        reason = "It was interrupted from outside and will be resumed."
+        update_claimed(run, state=RunState.QUEUED, sent_at=None, reason=reason)
+    else:
+        reason = said if status == REFUSED or result.get("state") == "failed" else ""
+        _end(run, folder, RunState.FAILED, reason or _explain(status, run_folder.read_log_tail(folder)))
+
+
+def _finish(run: Run, folder: Path) -> None:
+    """Record in one transaction that the run has finished, its model, and the responses it wrote."""
+    result = run_folder.read_result(folder)
+    metrics = dict(result.get("metrics") or {})
+    with transaction.atomic():
+        batch = sampling.lock_batch(run)
+        moved = update_claimed(
+            run,
+            state=RunState.FINISHED,
+            finished_at=timezone.now(),
+            result=metrics,
+            reason="",
+            phase="",
+            eta_seconds=None,
+        )
+        if not moved:
+            return
+        models.register_model(run=run, facts={**run_folder.read_facts(folder), "metrics": metrics})
+        if run.stage == Stage.SAMPLE:
+            sampling.store_responses(run=run, folder=folder)
+            if batch is not None:
+                sampling.make_tasks(batch=batch)
+
+
+def _end(run: Run, folder: Path, state: RunState, reason: str | None = None) -> None:
+    values = {} if reason is None else {"reason": reason[:2000]}
+    update_claimed(
+        run,
+        state=state,
+        finished_at=timezone.now(),
+        eta_seconds=None,
+        log_tail=run_folder.read_log_tail(folder),
+        **values,
+    )
+
+
+def run_reason(run: Run) -> str:
+    """Return the reason that stands in the row now; whoever cancelled wrote it."""
+    return Run.objects.values_list("reason", flat=True).get(pk=run.pk)
+
+
+def _explain(status: int, log_tail: str) -> str:
+    """Say in a sentence how a process ended that said nothing itself."""
+    lines = [line for line in log_tail.splitlines() if line.strip()]
+    last = f" Its last words: {lines[-1].strip()[:300]}" if lines else " It wrote nothing to its log."
+    if status == FINISHED:
+        return f"The process ended without a result.{last}"
+    if status < 0:
+        name = signal.Signals(-status).name
+        hint = ", often because memory ran out" if -status == signal.SIGKILL else ""
+        return f"The process was ended by {name}{hint}.{last}"
+    return f"The process ended with status {status}.{last}"

@@ -1,0 +1,239 @@
+"""Let policies answer a batch's prompts, and make its ranked tasks once every response is there."""
+
+import random
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max
+
+from labeling.errors import Conflict, InvalidInput
+from labeling.models import MAX_K, MIN_K, Batch, Policy, Prompt, Response, TaskKind, User
+from labeling.rules import audit
+from labeling.rules.batches import add_ranked_tasks, open_batch
+from labeling.rules.texts import exact_hash
+from training.models import Model, Run, RunState, Stage
+from training.rules.datasets import freeze_dataset
+from training.rules.run_folder import responses_in
+from training.rules.runs import create_run
+
+FACTS = ("temperature", "tokens", "logprob", "score")
+"""What a sample run says of a response and we keep beside it."""
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A policy's share of the K responses to a prompt.
+
+    A policy whose weights are in the registry samples `count` new ones; of any other, responses it has
+    already given are taken.
+    """
+
+    policy: Policy
+    count: int
+    temperature: float = 1.0
+
+
+@transaction.atomic
+def sample_for_batch(
+    *,
+    batch: Batch,
+    writers: Sequence[Writer],
+    prompts: Sequence[Prompt],
+    config: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    open_when_ready: bool = True,
+    by: User | None = None,
+) -> list[Run]:
+    """Order the responses of a ranked batch: one sample run for each writer that has weights.
+
+    When the last of these runs has ended well, the batch gets its tasks and, if wanted, opens. Returns the
+    runs, for which `training.tasks.enqueue_run` wakes a worker; none where every writer has answered already.
+    `config` holds settings of the sample stage such as lengths. Raises InvalidInput where the writers do not
+    make up K responses or a prompt may not be shown, Conflict where the batch is no empty draft.
+    """
+    batch = Batch.objects.select_for_update().get(pk=batch.pk)
+    _check_order(batch, writers, prompts)
+    batch.settings = {
+        **batch.settings,
+        "writers": [
+            {"policy": str(writer.policy.code), "count": writer.count, "temperature": writer.temperature}
+            for writer in writers
+        ],
+        "prompts": [str(prompt.code) for prompt in prompts],
+        "open_when_ready": open_when_ready,
+        "seed": seed,
+    }
+    batch.save(update_fields=("settings",))
+    runs = []
+    sampled = [writer for writer in writers if Model.objects.filter(policy=writer.policy).exists()]
+    if sampled:
+        selection = {"prompts": [str(prompt.code) for prompt in prompts]}
+        dataset = freeze_dataset(
+            kind="ppo_prompts", selection=selection, name=f"Prompts of {batch.name}"[:120], by=by
+        )
+        left_out = len(prompts) - dataset.rows
+        if left_out:
+            raise InvalidInput(
+                f"{left_out} of {len(prompts)} prompts may not be shown: they hold personal data or are held "
+                "back. Choose others.",
+                fields={"prompts": f"{left_out} not allowed"},
+            )
+        for place, writer in enumerate(sampled):
+            runs.append(
+                create_run(
+                    stage=Stage.SAMPLE,
+                    config=_sample_config(config or {}, writer, seed + place),
+                    inputs={"policy": writer.policy.model, "prompts": dataset},
+                    batch=batch,
+                    by=by,
+                )
+            )
+    audit.record(actor=by, action="sample_for_batch", obj=batch, prompts=len(prompts), runs=len(runs))
+    if not runs:
+        make_tasks(batch=batch)
+    return runs
+
+
+def store_responses(*, run: Run, folder: Path) -> int:
+    """Store what a sample run wrote, and make the batch's tasks if this was the last run it waited for.
+
+    Call it in the transaction that ends the run. Doing it twice changes nothing. Returns their number.
+    """
+    policy = run.inputs.get(name="policy").model
+    if policy is None or policy.policy is None:
+        return 0
+    writer = policy.policy
+    if Response.objects.filter(policy=writer, sampling__run=str(run.code)).exists():
+        return 0
+    records = responses_in(folder)
+    prompts = {
+        str(prompt.code): prompt
+        for prompt in Prompt.objects.filter(code__in={record["prompt_id"] for record in records})
+    }
+    earlier = Response.objects.filter(policy=writer, prompt__in=prompts.values())
+    newest = earlier.aggregate(newest=Max("index"))["newest"]
+    first = 0 if newest is None else newest + 1
+    Response.objects.bulk_create(
+        (
+            Response(
+                prompt=prompts[record["prompt_id"]],
+                policy=writer,
+                text=record["response"],
+                text_hash=exact_hash(record["response"]),
+                index=first + record["index"],
+                sampling={"run": str(run.code), **{key: record[key] for key in FACTS if key in record}},
+                has_ended=bool(record["ended"]),
+            )
+            for record in records
+            if record["prompt_id"] in prompts
+        ),
+        batch_size=1000,
+    )
+    return len(records)
+
+
+def lock_batch(run: Run) -> Batch | None:
+    """Lock the batch of a sample run, so that of two runs that end at once the second sees the first."""
+    if run.batch_id is None:
+        return None
+    return Batch.objects.select_for_update().get(pk=run.batch_id)
+
+
+def make_tasks(*, batch: Batch) -> int:
+    """Make the ranked tasks of a batch whose responses are all there, and open it if that was wanted.
+
+    Does nothing while a sample run is outstanding, or where the tasks exist. Returns how many it made.
+    """
+    if batch.status != Batch.Status.DRAFT or batch.tasks.exists():
+        return 0
+    if batch.sample_runs.exclude(state=RunState.FINISHED).exists():
+        return 0
+    order = batch.settings
+    found = {str(prompt.code): prompt for prompt in Prompt.objects.filter(code__in=order["prompts"])}
+    prompts = [found[code] for code in order["prompts"]]
+    given: dict[int, list[Response]] = defaultdict(list)
+    for wish in order["writers"]:
+        policy = Policy.objects.get(code=wish["policy"])
+        for key, responses in _responses_of(batch, policy, prompts).items():
+            given[key] += responses[: wish["count"]]
+    shuffle = random.Random(f"{batch.code}-{order['seed']}")
+    items = []
+    for prompt in prompts:
+        chosen = given[prompt.pk]
+        shuffle.shuffle(chosen)
+        if batch.kind == TaskKind.COMPARISON:
+            chosen = _different(chosen)
+        if len(chosen) >= MIN_K:
+            items.append((prompt, chosen))
+    if not items:
+        raise InvalidInput(
+            f'No prompt of batch "{batch}" has {MIN_K} different responses, so there is nothing to rank.'
+        )
+    add_ranked_tasks(batch=batch, items=items)
+    batch.settings = {**order, "without_choice": len(order["prompts"]) - len(items)}
+    batch.save(update_fields=("settings",))
+    if order["open_when_ready"]:
+        open_batch(batch=batch)
+    return len(items)
+
+
+def _check_order(batch: Batch, writers: Sequence[Writer], prompts: Sequence[Prompt]) -> None:
+    if batch.status != Batch.Status.DRAFT or batch.tasks.exists() or batch.sample_runs.exists():
+        raise Conflict(
+            f'Batch "{batch}" has its responses or tasks already; make a new draft.', code="batch_not_draft"
+        )
+    if not prompts:
+        raise InvalidInput("No prompts were chosen.", fields={"prompts": "none"})
+    if len({writer.policy.pk for writer in writers}) != len(writers):
+        raise InvalidInput("A policy stands twice among the writers.", fields={"writers": "doubled"})
+    k = sum(writer.count for writer in writers)
+    if k != batch.k or any(writer.count < 1 for writer in writers) or not MIN_K <= k <= MAX_K:
+        raise InvalidInput(
+            f"The writers give {k} responses to a prompt; the batch asks for {batch.k}.",
+            fields={"writers": f"{k} responses"},
+        )
+
+
+def _sample_config(config: Mapping[str, Any], writer: Writer, seed: int) -> dict[str, Any]:
+    mine = {"k": writer.count, "temperature": writer.temperature, "split": "all"}
+    return {**config, "seed": seed, "sample": {**config.get("sample", {}), **mine}}
+
+
+def _responses_of(batch: Batch, policy: Policy, prompts: Sequence[Prompt]) -> dict[int, list[Response]]:
+    """Return a policy's responses by prompt: this batch's own samples, or else what it has given before."""
+    given = Response.objects.filter(policy=policy, prompt__in=prompts).order_by("index", "pk")
+    if Model.objects.filter(policy=policy).exists():
+        given = given.filter(sampling__run__in=[str(run.code) for run in batch.sample_runs.all()])
+    by_prompt: dict[int, list[Response]] = defaultdict(list)
+    for response in given:
+        by_prompt[response.prompt_id].append(response)
+    return by_prompt
+
+
+def _different(responses: Sequence[Response]) -> list[Response]:
+    """Leave out repeated texts: there is nothing to rank between equal responses.
+
+    In final evaluations they stay: there a labeler's tie is part of the win rate.
+    """
+    return list({response.text: response for response in responses}.values())
+
+
+def choose_prompts(*, split: str, count: int, used_in: str = "") -> list[Prompt]:
+    """Choose prompts for a batch: of one split, usable, without personal data, unused ones first.
+
+    `used_in` names the kind of batches whose use counts. Raises InvalidInput where there are none.
+    """
+    free = Prompt.objects.usable().filter(split=split, has_pii=False)
+    fresh = free.exclude(tasks__batch__kind=used_in) if used_in else free
+    chosen = list(fresh.order_by("pk")[:count])
+    if len(chosen) < count:
+        chosen += list(free.exclude(pk__in=[p.pk for p in chosen]).order_by("-pk")[: count - len(chosen)])
+    if not chosen:
+        raise InvalidInput(
+            f"There are no prompts in the {split} split; import some first.", fields={"prompts": "none"}
+        )
+    return chosen

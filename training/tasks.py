@@ -1,0 +1,35 @@
+"""Celery tasks: fetch a row, call one rule. The enqueue function waits for the transaction to commit."""
+
+from functools import partial
+from uuid import UUID
+
+from celery import shared_task
+from django.db import transaction
+
+from training.models import Run
+from training.rules import run_execution, runs
+
+
+@shared_task(name="training.tasks.execute_run")
+def execute_run(code: str) -> str:
+    """Do a run, on a worker of the gpu queue. Delivered twice, the second does nothing."""
+    return run_execution.execute_run(UUID(code))
+
+
+@shared_task(name="training.tasks.recover_runs")
+def recover_runs() -> int:
+    """Wake workers for runs whose worker died or whose message was lost. Returns for how many."""
+    waiting = runs.recover_runs()
+    for run in waiting:
+        enqueue_run(run)
+    return len(waiting)
+
+
+def enqueue_run(run: Run) -> None:
+    """Wake a worker for a queued run once the transaction has committed."""
+    transaction.on_commit(partial(_send, run))
+
+
+def _send(run: Run) -> None:
+    runs.mark_sent(run)
+    execute_run.delay(str(run.code))

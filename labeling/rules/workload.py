@@ -1,0 +1,72 @@
+"""What waits for a labeler, and what they have done: the figures of their start page."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, Exists, OuterRef, Q, Sum
+
+from labeling.models import Assignment, Labeler, Receipt, TaskKind
+from labeling.rules.assignments import eligible_batches, retry_after
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Work of one kind for one labeler: the slot they hold, how many more are open, when to ask again."""
+
+    kind: TaskKind
+    held: Assignment | None
+    open: int
+    retry_seconds: int
+
+    @property
+    def is_empty(self) -> bool:
+        return self.held is None and self.open == 0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What one labeler did: ever, and since a moment."""
+
+    submitted: int
+    submitted_since: int
+    skipped_since: int
+    active_seconds_since: int
+
+
+def waiting_work(labeler: Labeler) -> list[Waiting]:
+    """Return what waits for a labeler, one entry for each kind they are qualified for."""
+    kinds = labeler.qualifications.current().values_list("kind", flat=True)
+    found = []
+    for kind in (TaskKind(name) for name in TaskKind.values if name in set(kinds)):
+        held = labeler.assignments.leased().filter(kind=kind).order_by("-claimed_at").first()
+        open_slots = count_open(labeler, kind)
+        retry = retry_after(labeler=labeler, kind=kind) if held is None and open_slots == 0 else 0
+        found.append(Waiting(kind=kind, held=held, open=open_slots, retry_seconds=retry))
+    return found
+
+
+def count_open(labeler: Labeler, kind: str) -> int:
+    """Count the tasks of a kind that this labeler could claim now."""
+    batches = eligible_batches(labeler, kind)
+    if not batches:
+        return 0
+    mine = Assignment.objects.filter(task=OuterRef("task"), labeler=labeler)
+    open_slots = Assignment.objects.open().filter(~Exists(mine), kind=kind, batch__in=batches)
+    return open_slots.values("task").distinct().count()
+
+
+def progress_since(labeler: Labeler, since: datetime) -> Progress:
+    """Return a labeler's receipts, and their receipts, skips and time at work since a moment."""
+    receipts = Receipt.objects.filter(labeler=labeler, revision=1).aggregate(
+        ever=Count("pk"), since=Count("pk", filter=Q(created_at__gte=since))
+    )
+    touched = labeler.assignments.filter(last_seen_at__gte=since).aggregate(
+        seconds=Sum("active_seconds"),
+        skipped=Count("pk", filter=Q(state=Assignment.State.SKIPPED, finished_at__gte=since)),
+    )
+    return Progress(
+        submitted=receipts["ever"],
+        submitted_since=receipts["since"],
+        skipped_since=touched["skipped"],
+        active_seconds_since=touched["seconds"] or 0,
+    )

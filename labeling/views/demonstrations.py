@@ -1,0 +1,64 @@
+"""Write a demonstration."""
+
+from uuid import UUID
+
+from django.http import Http404, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from labeling.errors import AssignmentClosed, InvalidInput, StaleDraft
+from labeling.forms import DemonstrationForm
+from labeling.models import TaskKind
+from labeling.rules import assignments, demonstrations
+from labeling.views.access import LabelerRequest, require_labeler
+from labeling.views.assignments import (
+    UNANSWERED,
+    draft_of,
+    go_to,
+    lead_on,
+    own_assignment,
+    page_of,
+    task_context,
+)
+
+
+@require_labeler
+def write(request: LabelerRequest, code: UUID) -> HttpResponseBase:
+    """Show the prompt and a place to write; a submission leads to its receipt."""
+    assignment = own_assignment(request, code)
+    if TaskKind(assignment.kind).is_ranked:
+        raise Http404
+    draft = draft_of(assignment)
+    saved = draft.payload.get("text") if draft else ""
+    form = DemonstrationForm(request.POST or None, initial={"text": saved if isinstance(saved, str) else ""})
+    if request.method != "POST":
+        if assignment.state not in UNANSWERED:
+            return lead_on(request, assignment)
+    elif "save" in request.POST:
+        try:
+            assignments.save_draft(
+                assignment=assignment,
+                version=draft.version if draft else 0,
+                payload={"text": request.POST.get("text", "")},
+            )
+        except (AssignmentClosed, StaleDraft) as error:
+            form.add_error(None, error.message)
+        else:
+            return redirect(page_of(assignment))
+    elif form.is_valid():
+        try:
+            receipt = demonstrations.submit_demonstration(
+                assignment=assignment,
+                text=form.cleaned_data["text"],
+                idempotency_key=form.cleaned_data["idempotency_key"],
+            )
+        except AssignmentClosed as error:
+            return lead_on(request, assignment, error)
+        except InvalidInput as error:
+            form.add_error("text", error.message)
+            assignment.refresh_from_db()
+        else:
+            return go_to(request, reverse("receipt-detail", args=[receipt.code]))
+    context = {**task_context(assignment), "form": form}
+    page = "demonstrations/write.html#writing-form" if request.htmx else "demonstrations/write.html"
+    return render(request, page, context, status=422 if form.is_bound else 200)

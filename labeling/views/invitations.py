@@ -1,0 +1,38 @@
+"""Accept an invitation."""
+
+import zoneinfo
+
+from django.contrib.auth import login
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+
+from labeling.errors import InvalidInput, NotFound
+from labeling.forms import InvitationForm
+from labeling.rules import labelers
+
+MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+@never_cache
+def accept(request: HttpRequest, token: str) -> HttpResponse:
+    """Make the invited person's account and log them in. The link works once."""
+    try:
+        invitation = labelers.invitation_for(token)
+    except NotFound as error:
+        return render(request, "invitations/closed.html", {"reason": error.message}, status=404)
+    zones = zoneinfo.available_timezones()
+    form = InvitationForm(request.POST or None, invitation=invitation, time_zones=zones)
+    if request.method == "POST" and form.is_valid():
+        try:
+            user = labelers.accept_invitation(token=token, **form.cleaned_data)
+        except InvalidInput as error:
+            field = next((name for name in error.fields if name in form.fields), None)
+            form.add_error(field, error.message)
+        except NotFound as error:
+            return render(request, "invitations/closed.html", {"reason": error.message}, status=404)
+        else:
+            login(request, user, backend=MODEL_BACKEND)
+            return redirect("home")
+    context = {"form": form, "invitation": invitation, "zones": sorted(zones)}
+    return render(request, "invitations/accept.html", context, status=422 if form.is_bound else 200)

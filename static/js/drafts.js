@@ -1,0 +1,215 @@
+// Never lose a word: each keystroke goes to this browser's storage, every few seconds to the server under a version.
+// A form says data-draft="<assignment>", data-draft-version, data-owner; its fields are the only state.
+const SAVE_AFTER_MS = 1500;
+const RETRY_AFTER_MS = 8000;
+const KEEP_DAYS = 14;
+const PREFIX = "draft:";
+const JUDGED = /^(rank|likert|note)-([0-9a-f-]{36})$/;
+const FLAGGED = /^flag-([0-9a-f-]{36})-(.+)$/;
+
+const numberOrNull = (value) => (value === "" || value === undefined ? null : Number(value));
+
+// What the form holds, in the shape in which drafts and submissions travel.
+function collect(form) {
+  const data = new FormData(form);
+  if (form.elements.text) return { text: data.get("text") };
+  const responses = new Map();
+  const entry = (code) => {
+    if (!responses.has(code)) responses.set(code, { code, rank: null, likert: null, flags: {}, note: "" });
+    return responses.get(code);
+  };
+  for (const [name, value] of data) {
+    const judged = name.match(JUDGED);
+    const flagged = name.match(FLAGGED);
+    if (judged) entry(judged[2])[judged[1]] = judged[1] === "note" ? value : numberOrNull(value);
+    else if (flagged) entry(flagged[1]).flags[flagged[2]] = value === "yes";
+  }
+  return {
+    responses: [...responses.values()],
+    notes: data.get("notes") ?? "",
+    was_touched: data.get("was_touched") === "yes",
+    moves: numberOrNull(data.get("moves")) ?? 0,
+    step: numberOrNull(data.get("step")) ?? 1,
+  };
+}
+
+function fill(form, payload) {
+  const set = (name, value) => {
+    const field = form.elements[name];
+    if (!field) return;
+    if (field instanceof RadioNodeList) {
+      for (const radio of field) radio.checked = radio.value === String(value);
+    } else {
+      field.value = value ?? "";
+    }
+  };
+  if ("text" in payload) set("text", payload.text);
+  for (const response of payload.responses ?? []) {
+    for (const name of ["rank", "likert", "note"]) set(`${name}-${response.code}`, response[name]);
+    for (const [key, answer] of Object.entries(response.flags ?? {})) set(`flag-${response.code}-${key}`, answer ? "yes" : "no");
+  }
+  for (const name of ["notes", "moves", "step"]) if (name in payload) set(name, payload[name]);
+  if ("was_touched" in payload) set("was_touched", payload.was_touched ? "yes" : "");
+  form.dispatchEvent(new CustomEvent("draft:restored"));
+}
+
+const remembered = {
+  key: (code) => PREFIX + code,
+  read(code) {
+    try { return JSON.parse(localStorage.getItem(this.key(code))); } catch { return null; }
+  },
+  write(code, record) {
+    try { localStorage.setItem(this.key(code), JSON.stringify(record)); } catch { /* storage is full or closed; the server still has it */ }
+  },
+  forget(code) { localStorage.removeItem(this.key(code)); },
+  prune() {
+    const oldest = Date.now() - KEEP_DAYS * 24 * 3600 * 1000;
+    for (const key of Object.keys(localStorage)) {
+      if (!key.startsWith(PREFIX)) continue;
+      const record = this.read(key.slice(PREFIX.length));
+      if (!record || record.at < oldest) localStorage.removeItem(key);
+    }
+  },
+};
+
+class Drafts {
+  constructor(form) {
+    this.form = form;
+    this.code = form.dataset.draft;
+    this.version = Number(form.dataset.draftVersion);
+    this.saved = JSON.stringify(collect(form));
+    this.saving = null;
+    this.timer = null;
+    this.status = document.querySelector("[data-save-status]");
+    this.conflict = document.querySelector("[data-draft-conflict]");
+    form.addEventListener("input", () => this.changed());
+    form.addEventListener("change", () => this.changed());
+    this.restore();
+  }
+
+  get isDirty() { return JSON.stringify(collect(this.form)) !== this.saved; }
+
+  restore() {
+    const record = remembered.read(this.code);
+    if (!record || record.owner !== this.form.dataset.owner || record.isSaved) return;
+    if (JSON.stringify(record.payload) === this.saved) return;
+    if (record.version === this.version) {
+      fill(this.form, record.payload);
+      document.querySelector("[data-draft-restored]")?.removeAttribute("hidden");
+      this.changed();
+    } else if (record.version < this.version) {
+      this.ask({ version: this.version, payload: JSON.parse(this.saved), saved_at: null }, record.payload);
+    }
+  }
+
+  changed() {
+    if (!this.isDirty) return;
+    this.remember(false);
+    this.say("not saved yet", "unsaved");
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.save(), SAVE_AFTER_MS);
+  }
+
+  remember(isSaved) {
+    remembered.write(this.code, {
+      owner: this.form.dataset.owner, version: this.version, payload: collect(this.form), at: Date.now(), isSaved,
+    });
+  }
+
+  async save(isLast = false) {
+    if (this.asking || (this.saving && !isLast)) return;
+    if (!this.isDirty) return;
+    const payload = collect(this.form);
+    this.saving = this.put(payload, isLast);
+    await this.saving;
+    this.saving = null;
+    if (!this.asking && this.isDirty) {
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => this.save(), this.failed ? RETRY_AFTER_MS : SAVE_AFTER_MS);
+    }
+  }
+
+  async put(payload, isLast) {
+    let response;
+    try {
+      response = await fetch(`/api/v1/assignments/${this.code}/draft/`, {
+        method: "PUT",
+        headers: { "Content-Type": "application/json", "X-CSRFToken": this.form.elements.csrfmiddlewaretoken.value },
+        body: JSON.stringify({ version: this.version, payload }),
+        keepalive: isLast,
+      });
+    } catch {
+      this.failed = true;
+      this.say("no connection; kept in this browser", "failed");
+      return;
+    }
+    this.failed = !response.ok;
+    const answer = await response.json().catch(() => ({}));
+    if (response.ok) {
+      this.version = answer.version;
+      this.form.dataset.draftVersion = answer.version;
+      this.saved = JSON.stringify(payload);
+      this.remember(!this.isDirty);
+      this.say(`saved ${this.clock(answer.saved_at)}`, "saved");
+    } else if (response.status === 409 && answer.code === "stale_draft") {
+      this.ask(answer.draft ?? answer.fields?.draft ?? { version: 0, payload: {} }, payload);
+    } else if (response.status === 401 || response.status === 403) {
+      this.say("logged out; kept in this browser. Log in in another tab, then go on here.", "failed");
+    } else {
+      this.say(`not saved on the server; kept in this browser. ${answer.message ?? ""}`, "failed");
+    }
+  }
+
+  // Somebody saved a newer draft elsewhere. Neither is thrown away before a person has chosen.
+  ask(server, own) {
+    this.asking = true;
+    if (!this.conflict) return;
+    this.conflict.hidden = false;
+    this.conflict.querySelector("[data-conflict-time]").textContent = server.saved_at ? this.clock(server.saved_at) : "earlier";
+    this.conflict.onclick = (event) => {
+      const choice = event.target.closest("[data-take]")?.dataset.take;
+      if (!choice) return;
+      this.asking = false;
+      this.conflict.hidden = true;
+      this.version = server.version;
+      this.saved = JSON.stringify(server.payload);
+      fill(this.form, choice === "server" ? server.payload : own);
+      this.remember(choice === "server");
+      this.say("", "saved");
+      this.changed();
+    };
+  }
+
+  say(words, state) {
+    if (!this.status) return;
+    this.status.textContent = words;
+    this.status.dataset.state = state;
+  }
+
+  clock(at) {
+    const options = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: this.form.dataset.timeZone };
+    return new Intl.DateTimeFormat("en-GB", options).format(at ? new Date(at) : new Date());
+  }
+}
+
+let current = null;
+let leaving = false;
+
+remembered.prune();
+for (const done of document.querySelectorAll("[data-forget-draft]")) remembered.forget(done.dataset.forgetDraft);
+
+htmx.onLoad(() => {
+  const form = document.querySelector("form[data-draft]:not([data-started-drafts])");
+  if (!form) return;
+  form.dataset.startedDrafts = "";
+  current = new Drafts(form);
+});
+
+// A form that leads on says data-leaves: what it holds goes with it, so nobody needs to be held back.
+document.addEventListener("submit", (event) => { if (event.target.matches("[data-leaves]")) leaving = true; }, true);
+document.addEventListener("htmx:responseError", () => { leaving = false; });
+document.addEventListener("htmx:sendError", () => { leaving = false; });
+document.addEventListener("htmx:afterSwap", () => { leaving = false; });
+window.addEventListener("beforeunload", (event) => { if (!leaving && current?.isDirty) event.preventDefault(); });
+window.addEventListener("pagehide", () => { if (!leaving && current?.isDirty) current.save(true); });
+document.addEventListener("visibilitychange", () => { if (document.hidden && !leaving && current?.isDirty) current.save(true); });

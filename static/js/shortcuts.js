@@ -1,0 +1,29 @@
+// Keys that work on every task page, and dialogs: data-opens="id", data-closes, data-key="s", data-submit-shortcut.
+const isTyping = (target) => target.closest("textarea, select, input:not([type=radio], [type=checkbox]), [contenteditable]");
+const isVisible = (element) => element.offsetParent !== null;
+
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest("[data-opens]");
+  if (opener) document.getElementById(opener.dataset.opens)?.showModal();
+  if (event.target.closest("[data-closes]") || event.target.matches("dialog")) event.target.closest("dialog")?.close();
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    const scope = document.querySelector("dialog[open]") ?? document.querySelector("main");
+    const button = [...scope.querySelectorAll("[data-submit-shortcut], dialog[open] .primary")].find(isVisible);
+    if (!button) return;
+    event.preventDefault();
+    button.click();
+    return;
+  }
+  if (event.key === "Escape" && isTyping(event.target) && !document.querySelector("dialog[open]")) {
+    event.target.blur();
+    return;
+  }
+  if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || document.querySelector("dialog[open]")) return;
+  const button = document.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
+  if (!button) return;
+  event.preventDefault();
+  button.click();
+});

@@ -44,7 +44,7 @@ run: $(INSTALLED) ## serve the pages and run a worker, until Ctrl-C
 	$(BIN)/python -m server.serve --address $(ADDRESS)
 
 worker: $(INSTALLED) ## run a worker alone, for all queues
-	$(BIN)/celery -A server worker -B -Q default,gpu --loglevel INFO $(ARGS)
+	$(BIN)/celery -A server worker -B -Q default,gpu --without-gossip --without-mingle --loglevel INFO $(ARGS)
 
 test: $(INSTALLED) ## check and test everything: on SQLite and files, then on PostgreSQL and Redis
 	$(BIN)/python -m tests.services $(ARGS)

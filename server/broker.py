@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from server import file_broker
 from server.environment import Environment
 
 REDIS_SCHEMES = ("redis", "rediss", "unix")
@@ -26,7 +27,7 @@ def broker_settings(env: Environment, data_dir: Path) -> dict[str, Any]:
     for folder in (messages, control, results):
         folder.mkdir(parents=True, exist_ok=True)
     return {
-        "BROKER_URL": "filesystem://",
+        "BROKER_URL": f"{file_broker.SCHEME}://",
         "BROKER_TRANSPORT_OPTIONS": {
             "data_folder_in": str(messages),
             "data_folder_out": str(messages),

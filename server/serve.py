@@ -26,6 +26,7 @@ def web_command(address: str) -> list[str]:
 def worker_command() -> list[str]:
     """Return the command of a worker for all queues, with the clock for what is done regularly."""
     options = ["--beat", "--queues", "default,gpu", "--concurrency", "2", "--loglevel", "INFO"]
+    options += ["--without-gossip", "--without-mingle"]  # there is no other worker to talk to
     return [str(PROGRAMS / "celery"), "--app", "server", "worker", *options]
 
 

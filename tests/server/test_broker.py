@@ -34,7 +34,7 @@ def worker(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 def test_without_redis_messages_and_results_are_files_in_the_data_folder(tmp_path: Path) -> None:
     found = broker_settings(Environment({}), tmp_path)
 
-    assert found["BROKER_URL"] == "filesystem://"
+    assert found["BROKER_URL"] == "files://"
     assert found["RESULT_BACKEND"] == f"file://{tmp_path}/broker/results"
     options = found["BROKER_TRANSPORT_OPTIONS"]
     assert options["data_folder_in"] == options["data_folder_out"]
@@ -96,4 +96,5 @@ def test_worker_does_a_task_and_answers(worker: subprocess.Popen[bytes]) -> None
     while not (pong := app.control.ping(timeout=2)) and time.monotonic() < deadline:
         assert worker.poll() is None
 
+    assert pong
     assert next(iter(pong[0].values())) == {"ok": "pong"}

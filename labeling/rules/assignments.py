@@ -40,7 +40,7 @@ def claim_next(*, labeler: Labeler, kind: str) -> Assignment | None:
         if held is not None:
             slots.renew_lease(held)
             return held
-        batches = _eligible_batches(labeler, kind)
+        batches = eligible_batches(labeler, kind)
         claimed = batches and (
             _claim(labeler, kind, batches) or (reclaim_leases(kind=kind) and _claim(labeler, kind, batches))
         )
@@ -49,7 +49,7 @@ def claim_next(*, labeler: Labeler, kind: str) -> Assignment | None:
 
 def retry_after(*, labeler: Labeler, kind: str) -> int:
     """Return in how many seconds asking again makes sense: when the next lease of others may end."""
-    batches = _eligible_batches(labeler, kind)
+    batches = eligible_batches(labeler, kind)
     next_end: datetime | None = (
         Assignment.objects.leased()
         .filter(batch_id__in=[batch.pk for batch in batches])
@@ -176,7 +176,7 @@ def _ensure_may_claim(labeler: Labeler, kind: str) -> None:
         raise NotPermitted(f"This needs the qualification for {kind} tasks.", code="not_qualified")
 
 
-def _eligible_batches(labeler: Labeler, kind: str) -> list[Batch]:
+def eligible_batches(labeler: Labeler, kind: str) -> list[Batch]:
     if labeler.cohort == Cohort.HELD_OUT and kind != TaskKind.EVALUATION:
         return []
     batches = Batch.objects.open().filter(kind=kind).only("pk", "cohorts", "lease_seconds")

@@ -1,10 +1,34 @@
 """Demonstrations: a response that a labeler wrote."""
 
+from collections.abc import Callable
+
 from django.db import transaction
 
 from labeling.errors import InvalidInput
-from labeling.models import Assignment, Demonstration, Receipt, TaskKind
-from labeling.rules import policies, submissions
+from labeling.models import (
+    Assignment,
+    Demonstration,
+    Intake,
+    Labeler,
+    Prompt,
+    PromptSource,
+    Receipt,
+    Response,
+    Task,
+    TaskKind,
+)
+from labeling.rules import intake as intakes
+from labeling.rules import label_imports, policies, submissions
+from labeling.rules.intake import Line, RowFault, Tally
+from labeling.rules.label_imports import Importer
+from labeling.rules.prompts import (
+    DEFAULTS,
+    IntakeSettings,
+    PromptDraft,
+    find_or_make_prompts,
+    label_prompt_draft,
+)
+from labeling.rules.rows import identifier_in, text_in
 from labeling.rules.texts import check_text
 
 
@@ -48,3 +72,79 @@ def _submit(assignment: Assignment, text: str, idempotency_key: str) -> Receipt:
         seconds=submission.seconds,
     )
     return submissions.give_receipt(submission, content={"text": text}, is_surplus=is_surplus)
+
+
+def import_demonstrations(
+    *,
+    rows: intakes.Rows,
+    source: str = PromptSource.LABELER,
+    file_name: str = "",
+    strict: bool = False,
+    settings: IntakeSettings = DEFAULTS,
+    progress: Callable[[int], None] | None = None,
+) -> Intake:
+    """Take demonstrations in, with their prompts, as written by external labelers.
+
+    Refusals: malformed, duplicate (this labeler wrote this before), empty_response, and those of the
+    prompt: empty, too_long, language.
+    """
+
+    def take(intake: Intake) -> intakes.TakeChunk:
+        importer = Importer(intake, TaskKind.DEMONSTRATION)
+        return lambda lines, tally: _take_demonstrations(lines, tally, importer, settings)
+
+    return intakes.run_intake(
+        rows=rows,
+        take=take,
+        source=source,
+        what="demonstrations",
+        file_name=file_name,
+        strict=strict,
+        progress=progress,
+    )
+
+
+def _take_demonstrations(
+    lines: list[Line], tally: Tally, importer: Importer, settings: IntakeSettings
+) -> None:
+    rows: list[tuple[Line, PromptDraft, str, Labeler]] = []
+    for line in lines:
+        try:
+            row = intakes.values_of(line)
+            text = text_in(row, "response")
+            if not text.strip():
+                raise RowFault("empty_response", "there is nothing to learn from an empty demonstration")
+            draft = label_prompt_draft(row, text_in(row, "prompt"), settings=settings)
+            labeler = importer.labeler(identifier_in(row, "labeler") or policies.UNKNOWN)
+            rows.append((line, draft, text, labeler))
+        except RowFault as fault:
+            tally.refuse(line, fault)
+    prompts = find_or_make_prompts(drafts=[draft for _, draft, _, _ in rows], intake=importer.intake)
+    known = label_imports.known_responses(prompts)
+    people = policies.people_policy()
+    done = set(
+        Demonstration.objects.filter(prompt_id__in={prompt.pk for prompt in prompts}).values_list(
+            "prompt_id", "labeler_id", "response__text_hash"
+        )
+    )
+    responses: dict[label_imports.ResponseKey, Response] = {}
+    new: list[tuple[Prompt, Labeler, Response]] = []
+    for (line, _, text, labeler), prompt in zip(rows, prompts, strict=True):
+        fresh = label_imports.unsaved_response(prompt, people, text)
+        if (prompt.pk, labeler.pk, fresh.text_hash) in done:
+            tally.refuse(line, RowFault("duplicate", f"{labeler} wrote the same for prompt {prompt.code}"))
+            continue
+        done.add((prompt.pk, labeler.pk, fresh.text_hash))
+        key = label_imports.response_key(fresh)
+        new.append((prompt, labeler, known.get(key) or responses.setdefault(key, fresh)))
+        tally.take()
+    Response.objects.bulk_create(responses.values())
+    if new:
+        batch = importer.batch()
+        Task.objects.bulk_create(
+            Task(batch=batch, prompt=prompt) for prompt in {p.pk: p for p, _, _ in new}.values()
+        )
+    Demonstration.objects.bulk_create(
+        Demonstration(prompt=prompt, labeler=labeler, response=response, text=response.text)
+        for prompt, labeler, response in new
+    )

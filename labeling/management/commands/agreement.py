@@ -1,0 +1,57 @@
+"""Print how far labelers agree."""
+
+import json
+from argparse import ArgumentParser
+from dataclasses import asdict
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+
+from labeling.models import Batch, Cohort
+from labeling.rules.agreement import TIE_MODES, Agreement, pairwise_agreement, stored_rankings
+
+
+class Command(BaseCommand):
+    help = "Pairwise agreement among labelers, with standard error and 95 % interval clustered by task."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--batch", default="", metavar="CODE", help="this batch only (default: all)")
+        parser.add_argument("--cohort", choices=Cohort.values, help="labelers of this group only")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        batch = self._batch(options["batch"]) if options["batch"] else None
+        rankings = stored_rankings(batch=batch, cohort=options["cohort"])
+        results = {mode: pairwise_agreement(rankings, mode) for mode in TIE_MODES}
+        if options["json"]:
+            report = {
+                "batch": options["batch"] or None,
+                "cohort": options["cohort"],
+                "rankings": len(rankings),
+                **asdict(results["strict"]),
+                "modes": {mode: asdict(result) for mode, result in results.items()},
+            }
+            self.stdout.write(json.dumps(report))
+            return
+        for mode, result in results.items():
+            self.stdout.write(f"{mode:10} {_sentence(result)}")
+        strict = results["strict"]
+        self.stdout.write(
+            f"Compared {len(rankings)} rankings of {strict.tasks} tasks ({strict.pairs} pairs)."
+        )
+
+    def _batch(self, code: str) -> Batch:
+        try:
+            return Batch.objects.get(code=code)
+        except (Batch.DoesNotExist, ValidationError) as error:
+            raise CommandError(f'There is no batch with the code "{code}".') from error
+
+
+def _sentence(result: Agreement) -> str:
+    if result.value is None:
+        return "nothing to compare: no pair was ranked by two labelers"
+    text = f"{result.value:.1%} (chance {result.chance:.0%}, ties {result.tie_fraction or 0:.1%})"
+    if result.standard_error is None:
+        return f"{text}, no interval from one task"
+    return f"{text}, standard error {result.standard_error:.1%}, 95 % interval {result.low:.1%} to {result.high:.1%}"

@@ -1,0 +1,102 @@
+"""What a labeler says about the K responses of a task: checked, and stored as a ranking with places."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from labeling.errors import IncompleteRanking
+from labeling.models import LIKERT_MAX, LIKERT_MIN, Candidate, Labeler, Place, Ranking, Task
+from labeling.rules.texts import fault_in
+
+MAX_NOTE_CHARACTERS = 10_000
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a labeler says about one response: rank 1 is best, equal ranks are ties, gaps are allowed.
+
+    A flag that is absent was not answered, which is not the same as no.
+    """
+
+    code: UUID
+    rank: int
+    likert: int | None = None
+    flags: Mapping[str, bool] = field(default_factory=dict)
+    note: str = ""
+
+    def as_payload(self) -> dict[str, Any]:
+        """Return the judgement as drafts and requests carry it."""
+        return {
+            "code": str(self.code),
+            "rank": self.rank,
+            "likert": self.likert,
+            "flags": dict(self.flags),
+            "note": self.note,
+        }
+
+
+def check_judgements(
+    task: Task, judgements: Sequence[Judgement], *, needs_likert: bool, max_rank: int
+) -> None:
+    """Raise IncompleteRanking, naming each response that is missing, doubled, foreign or out of range."""
+    wanted = {candidate.response.code for candidate in _candidates(task)}
+    given = Counter(judgement.code for judgement in judgements)
+    faults: dict[str, str] = {str(code): "is missing" for code in sorted(wanted - given.keys())}
+    faults |= {str(code): "is not one of this task's responses" for code in given.keys() - wanted}
+    faults |= {str(code): f"stands {n} times" for code, n in given.items() if n > 1 and code in wanted}
+    for judgement in judgements:
+        fault = _fault_in(judgement, needs_likert, max_rank)
+        if fault:
+            faults.setdefault(str(judgement.code), fault)
+    if faults:
+        sentence = "; ".join(f"{code} {fault}" for code, fault in faults.items())
+        raise IncompleteRanking(
+            f"A ranking places each of the {len(wanted)} responses once: {sentence}.",
+            fields={"responses": faults},
+        )
+
+
+def _fault_in(judgement: Judgement, needs_likert: bool, max_rank: int) -> str:
+    if not _is_whole(judgement.rank) or not 1 <= judgement.rank <= max_rank:
+        return f"has rank {judgement.rank}, must be 1 to {max_rank}"
+    if judgement.likert is None:
+        if needs_likert:
+            return f"has no rating, {LIKERT_MIN} to {LIKERT_MAX} is needed"
+    elif not _is_whole(judgement.likert) or not LIKERT_MIN <= judgement.likert <= LIKERT_MAX:
+        return f"has rating {judgement.likert}, must be {LIKERT_MIN} to {LIKERT_MAX}"
+    if any(not isinstance(answer, bool) for answer in judgement.flags.values()):
+        return "has a flag that is neither true nor false"
+    note_fault = fault_in(judgement.note)
+    if note_fault or len(judgement.note) > MAX_NOTE_CHARACTERS:
+        return f"has a note that {note_fault or f'is longer than {MAX_NOTE_CHARACTERS} characters'}"
+    return ""
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def store_ranking(*, task: Task, labeler: Labeler, judgements: Sequence[Judgement], **fields: Any) -> Ranking:
+    """Store a checked ranking; `fields` are those of the row."""
+    responses = {candidate.response.code: candidate.response for candidate in _candidates(task)}
+    ranking = Ranking.objects.create(task=task, labeler=labeler, **fields)
+    Place.objects.bulk_create(
+        Place(
+            ranking=ranking,
+            response=responses[judgement.code],
+            rank=judgement.rank,
+            likert=judgement.likert,
+            flags=dict(judgement.flags),
+            note=judgement.note,
+        )
+        for judgement in judgements
+    )
+    return ranking
+
+
+def _candidates(task: Task) -> QuerySet[Candidate]:
+    return task.candidates.select_related("response").only("position", "task_id", "response__code")

@@ -20,7 +20,7 @@ from training.rlhf.stage_configs import Pretrain
 from training.rlhf.tokenizer import Codec, make_codec
 
 Rows = Sequence[Mapping[str, Any]]
-WORDS = "red green blue one two three cat dog bird sun moon tree say list name write".split()
+WORDS = ["red", "green", "blue", "one", "two", "three", "cat", "dog", "bird", "sun", "moon", "tree", "say"]
 
 
 @pytest.fixture(autouse=True)

@@ -31,6 +31,9 @@ METRICS: Mapping[str, Metric] = {
     "valid/accuracy_low": Metric("fraction", "", "Lower end of its 95 % interval, clustered by prompt."),
     "valid/accuracy_high": Metric("fraction", "", "Upper end of its 95 % interval, clustered by prompt."),
     "valid/pairs": Metric("pairs", "", "Pairs behind the valid accuracy."),
+    "valid/score": Metric("score", "up", "Mean score of PPO's responses to valid prompts."),
+    "valid/kl": Metric("nats per response", "", "Their log-ratio to the reference, summed over a response."),
+    "valid/ptx_loss": Metric("nats per token", "down", "Next-token loss of a policy on pretraining text."),
     "reward/accuracy": Metric("fraction", "up", "Training pairs of a step ordered as the labeler did."),
     "reward/margin": Metric("score", "", "Mean score difference of preferred and other response."),
     "reward/score_mean": Metric("score", "", "Mean score of the responses of a step, before the bias."),
@@ -76,7 +79,8 @@ METRICS: Mapping[str, Metric] = {
 class MetricsWriter:
     """Appends lines to metrics.jsonl and remembers the last value of each name.
 
-    After a resume, steps since the checkpoint are written again; the later line of a step counts.
+    A name may end in a labeler group, as in valid/accuracy.held_out. After a resume, steps since the
+    checkpoint are written again; the later line of a step counts.
     """
 
     def __init__(self, path: Path) -> None:
@@ -86,7 +90,7 @@ class MetricsWriter:
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Append one line, without values that are no number. Raises KeyError for a name not in METRICS."""
         for name in values:
-            if name not in METRICS:
+            if name.partition(".")[0] not in METRICS:
                 raise KeyError(
                     f"{name} is not in training/rlhf/metrics.py; add it there and in docs/metrics.md."
                 )

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 
-from training.rlhf.batching import right_pad
 from training.rlhf.config import SampleConfig
 from training.rlhf.data import Prompt, open_dataset, require_rows
 from training.rlhf.generation import generate, row_uniforms
-from training.rlhf.model import RewardModel, load_policy, load_reward_model
+from training.rlhf.model import load_policy, load_reward_model
 from training.rlhf.runtime import Run
 from training.rlhf.sft import check_context
-from training.rlhf.tokenizer import Codec
 
 PROMPT_KINDS = ("ppo_prompts", "evaluation", "sft", "comparisons")
 
@@ -27,12 +27,14 @@ def run(config: SampleConfig, run: Run) -> dict[str, float]:
     prompts = load_prompts(run, config.inputs.prompts, settings.split, settings.max_prompts)
     policy, codec = load_policy(run.path(config.inputs.policy), key="inputs.policy", device=run.device)
     check_context(policy, config.lengths)
-    scorer = load_scorer(run, config.inputs.reward)
+    reward = None
+    if config.inputs.reward is not None:
+        reward, _ = load_reward_model(run.path(config.inputs.reward), key="inputs.reward", device=run.device)
     encoded = codec.encode_prompts([p.prompt for p in prompts], config.lengths.max_prompt_tokens)
     # 2. Sample prompts of similar length together; every response has random numbers of its own.
     order = sorted(range(len(prompts)), key=lambda i: len(encoded[i]))
     size = max(1, settings.microbatch_size // settings.k)
-    records: dict[int, list[dict[str, object]]] = {}
+    records: dict[int, list[dict[str, Any]]] = {}
     width = config.lengths.max_response_tokens
     for start in range(0, len(order), size):
         run.stop_if_cancelled()
@@ -49,10 +51,14 @@ def run(config: SampleConfig, run: Run) -> dict[str, float]:
                 uniforms=torch.cat(uniforms),
             )
         rows = made.rows()
-        scores = scorer([encoded[i] for i in group for _ in range(settings.k)], rows) if scorer else None
+        scores = None
+        if reward is not None:
+            each = [rows[at : at + settings.k] for at in range(0, len(rows), settings.k)]
+            with torch.no_grad(), run.autocast():
+                scores = reward.score_groups([encoded[i] for i in group], each, share_prompt=True)
         for at, ids in enumerate(rows):
             i = group[at // settings.k]
-            record: dict[str, object] = {
+            record: dict[str, Any] = {
                 "prompt_id": prompts[i].id,
                 "prompt": prompts[i].prompt,
                 "index": at % settings.k,
@@ -67,10 +73,7 @@ def run(config: SampleConfig, run: Run) -> dict[str, float]:
         run.progress("sampling", (start + len(group)) * settings.k, len(prompts) * settings.k, "responses")
     # 3. Write them in one move, then report.
     ordered = [record for i in range(len(prompts)) for record in records[i]]
-    temporary = run.folder / ".responses.jsonl.tmp"
-    with temporary.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in ordered)
-    os.replace(temporary, run.folder / "responses.jsonl")
+    write_responses(run.folder, ordered)
     run.metrics.write(len(ordered), summary(ordered))
     return run.metrics.latest
 
@@ -82,37 +85,22 @@ def load_prompts(run: Run, folder: str, split: str, most: int) -> list[Prompt]:
     return prompts[:most] if most else prompts
 
 
-class Scorer:
-    """A reward model that scores rows of ids made with the policy's tokenizer."""
-
-    def __init__(self, model: RewardModel, device: torch.device) -> None:
-        self.model = model
-        self.device = device
-
-    @torch.no_grad()
-    def __call__(self, prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]]) -> torch.Tensor:
-        """Score responses to prompts, both as ids: (B,) float."""
-        rows = [[*p, *r] for p, r in zip(prompts, responses, strict=True)]
-        ids, mask = right_pad(rows)
-        return self.model.scores(ids.to(self.device), mask.to(self.device))
+def write_responses(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Write responses.jsonl in one move."""
+    temporary = folder / ".responses.jsonl.tmp"
+    with temporary.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    os.replace(temporary, folder / "responses.jsonl")
 
 
-def load_scorer(run: Run, source: str | None, codec: Codec | None = None) -> Scorer | None:
-    """Load the reward model an input names, if it names one."""
-    if source is None:
-        return None
-    model, _ = load_reward_model(run.path(source), key="inputs.reward", device=run.device)
-    return Scorer(model, run.device)
-
-
-def summary(records: Sequence[dict[str, object]]) -> dict[str, float]:
+def summary(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Average length, end rate and score of response records."""
-    tokens = [float(str(record["tokens"])) for record in records]
+    tokens = [float(record["tokens"]) for record in records]
     found = {
         "objective/response_tokens": sum(tokens) / len(records),
         "objective/eos_fraction": sum(bool(record["ended"]) for record in records) / len(records),
     }
-    scores = [float(str(record["score"])) for record in records if "score" in record]
+    scores = [float(record["score"]) for record in records if "score" in record]
     if scores:
         found["objective/score"] = sum(scores) / len(scores)
     return found

@@ -164,7 +164,7 @@ def check_context(model: LanguageModel, lengths: Lengths) -> None:
     if longest > model.context:
         raise RunRefusedError(
             f"lengths.max_prompt_tokens {lengths.max_prompt_tokens} and lengths.max_response_tokens "
-            f"{lengths.max_response_tokens} make {longest}, the model reads {model.context}; lower one of them."
+            f"{lengths.max_response_tokens} make {longest}, the model reads {model.context}; lower one."
         )
 
 

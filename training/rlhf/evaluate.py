@@ -1,0 +1,204 @@
+"""Measure a policy (score, KL, length, entropy, ptx loss) and a reward model (accuracy on held-out rankings).
+
+What is measured follows from what the config names: prompts and a policy give responses.jsonl and the
+objective/ metrics; a reward model adds scores and a reference the KL; a dataset of comparisons gives the
+reward model's accuracy; pretraining text gives the policy's ptx loss; a file of responses gets a score on
+every line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training.rlhf.accuracy import PairCounts, accuracy_metrics
+from training.rlhf.config import EvaluateConfig
+from training.rlhf.data import open_dataset, require_rows
+from training.rlhf.errors import RunRefusedError
+from training.rlhf.generation import row_uniforms
+from training.rlhf.losses import ranking_loss
+from training.rlhf.model import LanguageModel, RewardModel, load_policy, load_reward_model
+from training.rlhf.packing import PackedText, valid_text_loss
+from training.rlhf.ppo import require_same_tokens, rollout_metrics
+from training.rlhf.reward import encode, score_examples
+from training.rlhf.rollout import Models, Rollout, collect_rollout
+from training.rlhf.runtime import Run
+from training.rlhf.sample import load_prompts, write_responses
+from training.rlhf.sft import check_context
+from training.rlhf.tokenizer import Codec
+
+
+def run(config: EvaluateConfig, run: Run) -> dict[str, float]:
+    """Measure everything the inputs allow and write it as one line of metrics."""
+    inputs = config.inputs
+    found: dict[str, float] = {}
+    reward, reward_codec = None, None
+    if inputs.reward is not None:
+        reward, reward_codec = load_reward_model(
+            run.path(inputs.reward), key="inputs.reward", device=run.device
+        )
+    if inputs.policy is not None:
+        policy, codec = load_policy(run.path(inputs.policy), key="inputs.policy", device=run.device)
+        check_context(policy, config.lengths)
+        if reward_codec is not None:
+            require_same_tokens(codec, reward_codec, "inputs.reward")
+        if inputs.prompts is not None:
+            found |= measure_responses(config, run, policy, codec, reward)
+        if inputs.pretrain is not None:
+            found["valid/ptx_loss"] = measure_ptx(config, run, policy, codec)
+    if reward is not None and reward_codec is not None:
+        if inputs.dataset is not None:
+            found |= measure_accuracy(config, run, reward, reward_codec)
+        if inputs.responses is not None:
+            found |= score_responses(config, run, reward, reward_codec)
+    run.metrics.write(1, found)
+    return found
+
+
+def measure_responses(
+    config: EvaluateConfig, run: Run, policy: LanguageModel, codec: Codec, reward: RewardModel | None
+) -> dict[str, float]:
+    """Sample k responses to each prompt, score them, and average over all of them."""
+    settings, width = config.evaluate, config.lengths.max_response_tokens
+    prompts = load_prompts(run, config.inputs.prompts or "", settings.split, settings.max_prompts)
+    reference = None
+    if config.inputs.reference is not None:
+        name = "inputs.reference"
+        reference, ref_codec = load_policy(run.path(config.inputs.reference), key=name, device=run.device)
+        require_same_tokens(codec, ref_codec, name)
+    encoded = codec.encode_prompts([p.prompt for p in prompts], config.lengths.max_prompt_tokens)
+    places = [(i, k) for i in range(len(prompts)) for k in range(settings.k)]
+    places.sort(key=lambda place: len(encoded[place[0]]))
+    size = settings.microbatch_size
+    weighted: dict[str, float] = {}
+    records: dict[tuple[int, int], dict[str, Any]] = {}
+    for start in range(0, len(places), size):
+        run.stop_if_cancelled()
+        group = places[start : start + size]
+        uniforms = [row_uniforms(1, width, config.seed, "evaluate", prompts[i].id, k) for i, k in group]
+        with run.autocast():
+            rollout = collect_rollout(
+                Models(policy, reference, reward),
+                codec,
+                [encoded[i] for i, _ in group],
+                max_tokens=width,
+                temperature=settings.temperature,
+                microbatch_size=size,
+                uniforms=torch.cat(uniforms),
+            )
+        for name, value in rollout_metrics(rollout, 0.0).items():
+            weighted[name] = weighted.get(name, 0.0) + value * len(group) / len(places)
+        for row, (i, k) in enumerate(group):
+            records[i, k] = {
+                "prompt_id": prompts[i].id,
+                "prompt": prompts[i].prompt,
+                "index": k,
+                **_response(rollout, row, codec, scored=reward is not None),
+            }
+        run.progress("sampling", start + len(group), len(places), "responses")
+    write_responses(run.folder, [records[place] for place in sorted(records)])
+    unknown = {"objective/reward"}
+    if reward is None:
+        unknown |= {"objective/score", "objective/score_std"}
+    if reference is None:
+        unknown |= {"objective/kl", "objective/kl_k3"}
+    return {name: value for name, value in weighted.items() if name not in unknown}
+
+
+def _response(rollout: Rollout, row: int, codec: Codec, *, scored: bool) -> dict[str, Any]:
+    ids = rollout.tokens[row][rollout.response_mask[row]].tolist()
+    record: dict[str, Any] = {
+        "response": codec.decode(ids),
+        "ended": bool(rollout.ended[row]),
+        "tokens": len(ids),
+        "logprob": round(float(rollout.logprobs[row].sum()), 5),
+    }
+    if scored:
+        record["score"] = round(float(rollout.scores[row]), 5)
+    return record
+
+
+def measure_ptx(config: EvaluateConfig, run: Run, policy: LanguageModel, codec: Codec) -> float:
+    """Average the policy's next-token loss over packed pretraining text."""
+    run.progress("reading text", 0, 1, "texts")
+    dataset = open_dataset(run.folder / (config.inputs.pretrain or ""), ["pretrain"], key="inputs.pretrain")
+    split = config.evaluate.split
+    texts = require_rows(dataset.texts(split), "texts", dataset, split)
+    length = min(config.evaluate.ptx_sequence_tokens or policy.context, policy.context)
+    packed = PackedText(texts, codec, sequence_tokens=length, what=str(dataset.folder))
+    with run.autocast():
+        return valid_text_loss(policy, packed.sequences(config.evaluate.max_pretrain_sequences))
+
+
+@torch.no_grad()
+def measure_accuracy(config: EvaluateConfig, run: Run, reward: RewardModel, codec: Codec) -> dict[str, float]:
+    """Count how often the reward model orders pairs as labelers did."""
+    dataset = open_dataset(run.folder / (config.inputs.dataset or ""), ["comparisons"], key="inputs.dataset")
+    split = config.evaluate.split
+    rows = require_rows(dataset.comparisons(split), "rankings", dataset, split)
+    kept = [row for row in rows if row.pair_count() > 0]
+    if not kept:
+        raise RunRefusedError(f"inputs.dataset: all {len(rows)} rankings in the {split} split are ties only.")
+    examples = encode(kept, codec, config.lengths)
+    examples.sort(key=lambda example: example.tokens())
+    counts, loss_sum = PairCounts(), 0.0
+    size = max(1, config.evaluate.microbatch_size // 4)
+    for start in range(0, len(examples), size):
+        run.stop_if_cancelled()
+        part = examples[start : start + size]
+        with run.autocast():
+            scores, ranks, slot_mask = score_examples(reward, part, share_prompt=True)
+        loss_sum += float(ranking_loss(scores, ranks, slot_mask)) * len(part)
+        counts.add(scores, ranks, slot_mask, part)
+        run.progress("scoring rankings", start + len(part), len(examples), "rankings")
+    dropped = {"data/dropped": float(len(rows) - len(kept))}
+    return {"valid/reward_loss": loss_sum / len(examples), **accuracy_metrics(counts), **dropped}
+
+
+@torch.no_grad()
+def score_responses(config: EvaluateConfig, run: Run, reward: RewardModel, codec: Codec) -> dict[str, float]:
+    """Score a file of {"prompt", "response"} lines and write them, with scores, to responses.jsonl."""
+    path = Path(run.path(config.inputs.responses or ""))
+    records = read_responses(path)
+    prompts = codec.encode_prompts([r["prompt"] for r in records], config.lengths.max_prompt_tokens)
+    responses = codec.encode_responses([r["response"] for r in records], config.lengths.max_response_tokens)
+    order = sorted(range(len(records)), key=lambda i: len(prompts[i]) + len(responses[i]))
+    size = config.evaluate.microbatch_size
+    for start in range(0, len(order), size):
+        run.stop_if_cancelled()
+        group = order[start : start + size]
+        with run.autocast():
+            scores = reward.score_groups(
+                [prompts[i] for i in group], [[responses[i]] for i in group], share_prompt=False
+            )
+        for i, score in zip(group, scores.tolist(), strict=True):
+            records[i]["score"] = round(score, 5)
+        run.progress("scoring responses", start + len(group), len(order), "responses")
+    write_responses(run.folder, records)
+    values = [float(record["score"]) for record in records]
+    return {"objective/score": sum(values) / len(values)}
+
+
+def read_responses(path: Path) -> Sequence[dict[str, Any]]:
+    """Read lines with at least prompt and response."""
+    if not path.is_file():
+        raise RunRefusedError(f"inputs.responses: {path} does not exist.")
+    records = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = dict(json.loads(line))
+            _ = record["prompt"] + record["response"]
+        except (KeyError, TypeError, ValueError):
+            raise RunRefusedError(
+                f"inputs.responses: {path} line {number} lacks prompt or response."
+            ) from None
+        records.append(record)
+    if not records:
+        raise RunRefusedError(f"inputs.responses: {path} is empty; at least one response is needed.")
+    return records

@@ -39,12 +39,12 @@ demo-seeds: $(INSTALLED) ## run the loop's training with five seeds and print th
 	$(BIN)/python manage.py migrate --verbosity 0
 	$(BIN)/python manage.py demo --seeds 5 $(ARGS)
 
-run: $(INSTALLED) ## serve the pages and run a worker, until Ctrl-C
+run: $(INSTALLED) ## serve the pages and run the workers, until Ctrl-C
 	$(BIN)/python manage.py migrate --verbosity 0
 	$(BIN)/python -m server.serve --address $(ADDRESS)
 
-worker: $(INSTALLED) ## run a worker alone, for all queues
-	$(BIN)/celery -A server worker -B -Q default,gpu --without-gossip --without-mingle --loglevel INFO $(ARGS)
+worker: $(INSTALLED) ## run the workers alone, one for each queue
+	$(BIN)/python -m server.serve --only workers
 
 test: $(INSTALLED) ## check and test everything: on SQLite and files, then on PostgreSQL and Redis
 	$(BIN)/python -m tests.services $(ARGS)

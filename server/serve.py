@@ -1,4 +1,4 @@
-"""Serve the pages and run a worker together, until a signal: `make run`, and the end of the demo.
+"""Serve the pages and run workers, together, until a signal: `make run`, and the end of the demo.
 
 python -m server.serve [--address 127.0.0.1:8000] [--no-worker]
 """
@@ -23,11 +23,26 @@ def web_command(address: str) -> list[str]:
     return [str(PROGRAMS / "gunicorn"), *options, "--access-logfile", "-", "server.wsgi:application"]
 
 
-def worker_command() -> list[str]:
-    """Return the command of a worker for all queues, with the clock for what is done regularly."""
-    options = ["--beat", "--queues", "default,gpu", "--concurrency", "2", "--loglevel", "INFO"]
-    options += ["--without-gossip", "--without-mingle"]  # there is no other worker to talk to
-    return [str(PROGRAMS / "celery"), "--app", "server", "worker", *options]
+def worker_commands() -> list[list[str]]:
+    """Return the commands of two workers, so that short tasks never wait for a training run.
+
+    The first has the clock for what is done regularly; the second does one run at a time.
+    """
+    worker = [
+        str(PROGRAMS / "celery"),
+        "--app",
+        "server",
+        "worker",
+        "--concurrency",
+        "1",
+        "--loglevel",
+        "INFO",
+    ]
+    worker += ["--without-gossip", "--without-mingle"]  # they have nothing to tell each other
+    return [
+        [*worker, "--queues", "default", "--hostname", "default@%h", "--beat"],
+        [*worker, "--queues", "gpu", "--hostname", "gpu@%h"],
+    ]
 
 
 def serve(commands: Sequence[Sequence[str]]) -> int:
@@ -62,14 +77,16 @@ def main() -> int:
     """Serve until a signal comes."""
     parser = argparse.ArgumentParser(prog="python -m server.serve", description=__doc__.splitlines()[0])
     parser.add_argument("--address", default="127.0.0.1:8000", help="host:port (default %(default)s)")
-    parser.add_argument("--no-worker", action="store_true", help="serve the pages only")
+    parser.add_argument("--only", choices=("web", "workers"), help="one part instead of both")
     options = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.settings.demo")
-    commands = [web_command(options.address)]
-    if not options.no_worker:
-        commands.append(worker_command())
-    sys.stdout.write(f"Serving on http://{options.address}/ — stop with Ctrl-C.\n")
-    sys.stdout.flush()
+    commands = []
+    if options.only != "workers":
+        commands.append(web_command(options.address))
+        sys.stdout.write(f"Serving on http://{options.address}/ — stop with Ctrl-C.\n")
+        sys.stdout.flush()
+    if options.only != "web":
+        commands.extend(worker_commands())
     return serve(commands)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import TypedDict
+from typing import Any, TypedDict
 
 STOP_SECONDS = 15
 PR_SET_PDEATHSIG = 1
@@ -142,7 +142,7 @@ def as_user(user: pwd.struct_passwd | None) -> RunAs:
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
 
 
-def stop(child: subprocess.Popen[bytes], number: signal.Signals = signal.SIGTERM) -> None:
+def stop(child: subprocess.Popen[Any], number: signal.Signals = signal.SIGTERM) -> None:
     """Stop a child and everything in its group: politely, then by force."""
     with suppress(ProcessLookupError):
         child.send_signal(number)

@@ -134,10 +134,10 @@ def _record_verdict(run: Run, folder: Path, status: int) -> None:
         models.store_weights(run, folder)
         _finish(run, folder)
     elif current_state(run) == RunState.CANCELLING:
-        by_force = "" if status == CANCELLED else " It had to be ended by force; its last checkpoint is kept."
-        Run.objects.filter(pk=run.pk, attempt=run.attempt, state=RunState.CANCELLING).update(
-            state=RunState.CANCELLED, finished_at=timezone.now(), reason=(run_reason(run) + by_force).strip()
-        )
+        reason = Run.objects.values_list("reason", flat=True).get(pk=run.pk)
+        if status == -signal.SIGKILL:
+            reason += " It had to be ended by force; its last checkpoint is kept."
+        _end(run, folder, RunState.CANCELLED, reason)
     elif status == CANCELLED:
         reason = "It was interrupted from outside and will be resumed."
         update_claimed(run, state=RunState.QUEUED, sent_at=None, reason=reason)
@@ -180,11 +180,6 @@ def _end(run: Run, folder: Path, state: RunState, reason: str | None = None) -> 
         log_tail=run_folder.read_log_tail(folder),
         **values,
     )
-
-
-def run_reason(run: Run) -> str:
-    """Return the reason that stands in the row now; whoever cancelled wrote it."""
-    return Run.objects.values_list("reason", flat=True).get(pk=run.pk)
 
 
 def _explain(status: int, log_tail: str) -> str:

@@ -89,8 +89,8 @@ def start(run: Run, folder: Path, lock: FolderLock) -> subprocess.Popen[bytes]:
     """Start the process of a run; what it prints goes to log.txt."""
     environment = {key: value for key, value in os.environ.items() if key not in SECRETS}
     environment |= {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
-    if all(given.model is None or given.model.folder for given in run.inputs.select_related("model")):
-        environment["HF_HUB_OFFLINE"] = "1"
+    needs_hub = run.inputs.filter(model__isnull=False, model__folder="").exists()
+    environment["HF_HUB_OFFLINE"] = "0" if needs_hub else "1"
     with (folder / "log.txt").open("ab") as log:
         process = subprocess.Popen(
             command(run, folder),

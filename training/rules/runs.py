@@ -22,6 +22,8 @@ from training.rules.run_inputs import Input, check_inputs
 
 STALE_SECONDS = 60
 """A worker that has not been heard of for this long is taken for dead; it renews every ten seconds."""
+MAX_ATTEMPTS = 10
+"""A run that so many workers died of is not tried again by itself."""
 RESEND_SECONDS = 120
 """A queued run that no worker took for this long is sent once more: its message may have been lost."""
 
@@ -152,7 +154,11 @@ def recover_runs() -> list[Run]:
     Run.objects.filter(stale, state=RunState.CANCELLING).update(
         state=RunState.CANCELLED, finished_at=now, reason="Cancelled; its worker had gone silent."
     )
-    Run.objects.filter(stale, state__in=(RunState.STARTING, RunState.RUNNING)).update(
+    silent = Run.objects.filter(stale, state__in=(RunState.STARTING, RunState.RUNNING))
+    silent.filter(attempt__gte=MAX_ATTEMPTS).update(
+        state=RunState.FAILED, finished_at=now, reason=f"Its worker died {MAX_ATTEMPTS} times; see its log."
+    )
+    silent.update(
         state=RunState.QUEUED, sent_at=None, reason="Its worker went silent; it will be resumed."
     )
     waiting = Q(sent_at=None) | Q(sent_at__lt=now - timedelta(seconds=RESEND_SECONDS))

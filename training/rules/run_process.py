@@ -18,6 +18,7 @@ from training.models import Run
 
 GRACE_SECONDS = 60.0
 """How long a process may take to end its step and save a checkpoint before it is killed."""
+KILL_SECONDS = 10.0
 SECRETS = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "EMAIL_URL")
 
 
@@ -35,11 +36,12 @@ class FolderLock:
     def __init__(self, folder: Path) -> None:
         self.file: TextIO = (folder / "lock").open("a+", encoding="utf-8")
 
-    def take(self, grace_seconds: float = GRACE_SECONDS) -> None:
+    def take(self, grace_seconds: float | None = None) -> None:
         """Take the lock, ending a left-over process first. Raises FolderBusy if that does not help."""
         if self._try():
             return
-        for signal_number, seconds in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, 10.0)):
+        grace = GRACE_SECONDS if grace_seconds is None else grace_seconds
+        for signal_number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, KILL_SECONDS)):
             self._signal_holder(signal_number)
             deadline = time.monotonic() + seconds
             while time.monotonic() < deadline:

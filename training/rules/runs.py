@@ -158,9 +158,7 @@ def recover_runs() -> list[Run]:
     silent.filter(attempt__gte=MAX_ATTEMPTS).update(
         state=RunState.FAILED, finished_at=now, reason=f"Its worker died {MAX_ATTEMPTS} times; see its log."
     )
-    silent.update(
-        state=RunState.QUEUED, sent_at=None, reason="Its worker went silent; it will be resumed."
-    )
+    silent.update(state=RunState.QUEUED, sent_at=None, reason="Its worker went silent; it will be resumed.")
     waiting = Q(sent_at=None) | Q(sent_at__lt=now - timedelta(seconds=RESEND_SECONDS))
     return list(Run.objects.queued().filter(waiting).order_by("pk"))
 

@@ -81,14 +81,13 @@ def settle_slot(submission: Submission) -> bool:
 
 def give_receipt(submission: Submission, *, content: Mapping[str, Any], is_surplus: bool) -> Receipt:
     """Store the proof of a submission."""
-    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     assignment = submission.assignment
     assert assignment.labeler is not None  # a claimed slot has a labeler: a database constraint
     return Receipt.objects.create(
         assignment=assignment,
         labeler=assignment.labeler,
         idempotency_key=submission.key,
-        content_hash=hashlib.sha256(canonical.encode()).hexdigest(),
+        content_hash=_content_hash(content),
         is_surplus=is_surplus,
     )
 
@@ -105,3 +104,13 @@ def keep_as_draft(*, assignment: Assignment, payload: Mapping[str, Any]) -> None
         draft = Draft.objects.filter(assignment=locked).first() or Draft(assignment=locked)
         draft.version, draft.payload, draft.saved_at = draft.version + 1, content, timezone.now()
         draft.save()
+
+
+def content_key(assignment: Assignment, content: object) -> str:
+    """Return a key for a client that sends none: the same content again is the same submission."""
+    return "content-" + _content_hash({"assignment": str(assignment.code), "content": content})
+
+
+def _content_hash(content: Mapping[str, Any]) -> str:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,6 +1,7 @@
 """Settings shared by every way to run InstructLoop, read from environment variables (docs/operations.md)."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,8 @@ INSTALLED_APPS = [
     "csp",
     "django_htmx",
     "drf_spectacular",
+    "knox",
     "rest_framework",
-    "rest_framework.authtoken",
     "template_partials",
 ]
 
@@ -173,7 +174,7 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL
 # API
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.TokenAuthentication",
+        "knox.auth.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -188,6 +189,8 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "labeling.api.errors.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
+REST_KNOX = {"TOKEN_TTL": timedelta(days=90)}  # only hashes of tokens are stored
+CLAIM_RATE = "120/minute"  # how often one person may ask for a task
 SPECTACULAR_SETTINGS = {
     "TITLE": "InstructLoop",
     "DESCRIPTION": "Labels in, trained policies out: the interface for programs.",
@@ -195,6 +198,13 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "TaskKindEnum": "labeling.models.TaskKind",
+        "PromptKindEnum": "labeling.models.PromptKind",
+        "CohortEnum": "labeling.models.Cohort",
+        "BatchStatusEnum": "labeling.models.Batch.Status",
+        "LabelerStatusEnum": "labeling.models.Labeler.Status",
+    },
 }
 
 # Tasks

@@ -54,4 +54,5 @@ def _sentence(result: Agreement) -> str:
     text = f"{result.value:.1%} (chance {result.chance:.0%}, ties {result.tie_fraction or 0:.1%})"
     if result.standard_error is None:
         return f"{text}, no interval from one task"
-    return f"{text}, standard error {result.standard_error:.1%}, 95 % interval {result.low:.1%} to {result.high:.1%}"
+    interval = f"95 % interval {result.low:.1%} to {result.high:.1%}"
+    return f"{text}, standard error {result.standard_error:.1%}, {interval}"

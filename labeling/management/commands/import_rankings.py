@@ -10,8 +10,8 @@ from labeling.rules import ranking_imports
 
 class Command(ImportCommand):
     help = (
-        "Take rankings in: prompt, responses, ranks (1 best, equal ties), labeler, optional likert, flags, notes; "
-        "or chosen and rejected, as public preference sets have them."
+        "Take rankings in: prompt, responses, ranks (1 best, equal ties), labeler, optional likert, flags, "
+        "notes; or chosen and rejected, as public preference sets have them."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

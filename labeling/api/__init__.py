@@ -1,0 +1,1 @@
+"""The JSON interface of the labeling side: thin views over the rules."""

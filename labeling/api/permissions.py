@@ -1,0 +1,31 @@
+"""Who may call an endpoint: asks labeling.rules.access."""
+
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from labeling.rules.access import Action, can, labeler_of
+
+
+def Requires(action: Action, write: Action | None = None) -> type[BasePermission]:
+    """Return the permission to call an endpoint: `action`, or `write` for anything but reading."""
+
+    class Permission(BasePermission):
+        message = "This account may not do this. Ask a manager for access."
+
+        def has_permission(self, request: Request, view: APIView) -> bool:
+            is_read = request.method in ("GET", "HEAD", "OPTIONS")
+            needed = action if is_read or write is None else write
+            return can(request.user, needed)
+
+    Permission.__name__ = f"Requires_{action.value}"
+    return Permission
+
+
+class HasLabelerProfile(BasePermission):
+    """Whoever labels, also while paused: which assignments are theirs is decided where they are looked up."""
+
+    message = "This account has no labeler profile."
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return labeler_of(request.user) is not None

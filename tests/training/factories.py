@@ -14,6 +14,7 @@ from labeling.rules.judgements import Judgement
 from tests.factories import LabelerFactory, PromptFactory, ResponseFactory, people_response
 from training.models import Dataset, Model, ModelKind, Run
 from training.rules import artifacts, datasets, runs
+from training.rules.run_inputs import Input
 
 FAKE_TRAINER = Path(__file__).parent / "fake_trainer.py"
 
@@ -97,7 +98,11 @@ def stored_model(kind: str = ModelKind.BASE, name: str | None = None) -> Model:
     return Model.objects.create(name=name, kind=kind, folder=f"models/{name}", policy=policy)
 
 
+def sft_inputs() -> dict[str, Input]:
+    """Return what an SFT run reads."""
+    return {"policy": stored_model(), "dataset": sft_dataset()}
+
+
 def sft_run(config: Mapping[str, Any] | None = None, **fields: Any) -> Run:
     """Return a queued SFT run of a stored model on a frozen dataset."""
-    inputs = {"policy": stored_model(), "dataset": sft_dataset()}
-    return runs.create_run(stage="sft", config=config or {}, inputs=inputs, **fields)
+    return runs.create_run(stage="sft", config=config or {}, inputs=sft_inputs(), **fields)

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from labeling.errors import Conflict
-from tests.training.factories import ranking, sft_dataset, sft_run, stored_model
+from tests.training.factories import ranking, sft_dataset, sft_inputs, sft_run, stored_model
 from training.models import Run, RunState
 from training.rlhf.config import ConfigError, parse_config
 from training.rules import datasets, runs
@@ -36,7 +36,7 @@ def test_run_keeps_config_inputs_and_seed() -> None:
 def test_bad_config_is_refused_before_anything_is_stored(
     config: dict[str, object], words: tuple[str, ...]
 ) -> None:
-    inputs = {"policy": stored_model(), "dataset": sft_dataset()}
+    inputs = sft_inputs()
     with pytest.raises(ConfigError) as error:
         runs.create_run(stage="sft", config=config, inputs=inputs)
     assert all(word in str(error.value) for word in words)
@@ -64,14 +64,14 @@ def test_input_of_the_wrong_kind_is_refused() -> None:
 def test_unknown_stage_and_unknown_input_are_refused() -> None:
     with pytest.raises(ConfigError, match="allowed is one of pretrain, sft"):
         runs.create_run(stage="guess", config={}, inputs={})
-    inputs = {"policy": stored_model(), "dataset": sft_dataset(), "prompts": sft_dataset()}
+    inputs = {**sft_inputs(), "prompts": sft_dataset()}
     with pytest.raises(ConfigError, match=r"inputs.prompts is not read by sft"):
         runs.create_run(stage="sft", config={}, inputs=inputs)
 
 
 def test_optional_input_enables_the_setting_that_needs_it() -> None:
     texts = datasets.freeze_texts(name="stories", texts=["Once."])
-    inputs = {"policy": stored_model(), "dataset": sft_dataset(), "pretrain": texts}
+    inputs = {**sft_inputs(), "pretrain": texts}
     run = runs.create_run(stage="sft", config={"sft": {"pretrain_fraction": 0.1}}, inputs=inputs)
     assert 'pretrain = "inputs/pretrain"' in run.config
 
@@ -97,7 +97,7 @@ def test_inputs_are_found_by_code_name_hash_or_as_the_newest() -> None:
 
 
 def test_stored_config_reads_back_equal() -> None:
-    inputs = {"policy": stored_model(), "dataset": sft_dataset()}
+    inputs = sft_inputs()
     config = {"optim": {"learning_rate": 1e-3}}
     run = runs.create_run(stage="sft", config=config, inputs=inputs)
     checked = runs.check_config(stage="sft", config=config, inputs=inputs)

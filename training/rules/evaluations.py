@@ -1,0 +1,209 @@
+"""Win rates: how often a policy is preferred to a baseline on the same prompt, with an interval."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from django.db import transaction
+from scipy.stats import norm
+
+from labeling.errors import InvalidInput
+from labeling.models import Batch, Cohort, Place, Policy, Prompt, Ranking, TaskKind, User
+from labeling.rules import audit
+from labeling.rules.batches import create_batch
+from training.models import Evaluation, Run
+from training.rules.sampling import Writer, sample_for_batch
+
+CONFIDENCE = 0.95
+TIE = 0.5
+
+
+@dataclass(frozen=True)
+class WinRate:
+    """How a policy does against a baseline. Ties count half.
+
+    The interval is Wilson's, with as many independent judgements as the spread between prompts leaves:
+    judgements of the same prompt go together. Without any judgement there is no value.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    wins: int
+    losses: int
+    ties: int
+    prompts: int
+    likert: float | None = None
+    baseline_likert: float | None = None
+
+    @property
+    def judgements(self) -> int:
+        return self.wins + self.losses + self.ties
+
+    def as_mapping(self) -> dict[str, Any]:
+        """Return the numbers as the API and the command give them."""
+        numbers = {"win_rate": self.value, **asdict(self), "judgements": self.judgements}
+        del numbers["value"]
+        return {**numbers, "tie_counts_as": TIE, "confidence": CONFIDENCE}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One labeler's verdict on a pair of responses: 1 for the policy, 0 for the baseline, half for a tie."""
+
+    prompt: int
+    score: float
+    cohort: str = ""
+    likert: int | None = None
+    baseline_likert: int | None = None
+
+
+def win_rate(
+    *, policy: Policy, baseline: Policy, batch: Batch | None = None, cohort: str | None = None
+) -> WinRate:
+    """Compute a policy's win rate from every ranking that holds both, of one batch or cohort if named.
+
+    Raises InvalidInput where policy and baseline are the same.
+    """
+    return summarize(judgements(policy=policy, baseline=baseline, batch=batch, cohort=cohort))
+
+
+def win_rates_by_cohort(
+    *, policy: Policy, baseline: Policy, batch: Batch | None = None
+) -> dict[str, WinRate]:
+    """Compute the win rate by labeler cohort, for those that judged: held-out labelers are the check."""
+    given = judgements(policy=policy, baseline=baseline, batch=batch)
+    found = {cohort: [item for item in given if item.cohort == cohort] for cohort in Cohort.values}
+    return {cohort: summarize(items) for cohort, items in found.items() if items}
+
+
+def judgements(
+    *, policy: Policy, baseline: Policy, batch: Batch | None = None, cohort: str | None = None
+) -> list[Judgement]:
+    """Return a verdict for each pair of a policy's and a baseline's response in each newest ranking."""
+    if policy == baseline:
+        raise InvalidInput(f"{policy} cannot be compared with itself.", fields={"baseline": "same as policy"})
+    places = (
+        Place.objects.filter(ranking__superseded_by=None, response__policy__in=(policy, baseline))
+        .select_related("ranking__labeler", "ranking__task", "response")
+        .order_by("ranking_id", "id")
+    )
+    if batch is not None:
+        places = places.filter(ranking__task__batch=batch)
+    if cohort is not None:
+        places = places.filter(ranking__labeler__cohort=cohort)
+    by_ranking: dict[Ranking, list[Place]] = defaultdict(list)
+    for place in places.iterator(chunk_size=2000):
+        by_ranking[place.ranking].append(place)
+    found = []
+    for ranking, both in by_ranking.items():
+        ours = [place for place in both if place.response.policy_id == policy.pk]
+        theirs = [place for place in both if place.response.policy_id == baseline.pk]
+        found += [
+            Judgement(
+                prompt=ranking.task.prompt_id,
+                score=TIE if our.rank == their.rank else float(our.rank < their.rank),
+                cohort=ranking.labeler.cohort,
+                likert=our.likert,
+                baseline_likert=their.likert,
+            )
+            for our in ours
+            for their in theirs
+        ]
+    return found
+
+
+def summarize(given: Sequence[Judgement]) -> WinRate:
+    """Compute value and interval from verdicts, clustered by prompt."""
+    by_prompt: dict[int, list[float]] = defaultdict(list)
+    for item in given:
+        by_prompt[item.prompt].append(item.score)
+    counts = {score: sum(item.score == score for item in given) for score in (1.0, 0.0, TIE)}
+    value, low, high = clustered_share(list(by_prompt.values()))
+    return WinRate(
+        value=value,
+        low=low,
+        high=high,
+        wins=counts[1.0],
+        losses=counts[0.0],
+        ties=counts[TIE],
+        prompts=len(by_prompt),
+        likert=_mean(item.likert for item in given),
+        baseline_likert=_mean(item.baseline_likert for item in given),
+    )
+
+
+def clustered_share(clusters: Sequence[Sequence[float]]) -> tuple[float | None, float | None, float | None]:
+    """Return the mean of scores from 0 to 1, and its 95 % interval with scores of a cluster going together.
+
+    The cluster-robust standard error of the mean gives an effective number of judgements, at most the true
+    one, which goes into Wilson's interval: that stays between 0 and 1 and does not collapse where all agree.
+    """
+    total = sum(len(cluster) for cluster in clusters)
+    if not total:
+        return None, None, None
+    value = sum(sum(cluster) for cluster in clusters) / total
+    effective = float(len(clusters))
+    if len(clusters) > 1:
+        spread = sum((sum(cluster) - value * len(cluster)) ** 2 for cluster in clusters)
+        variance = len(clusters) / (len(clusters) - 1) * spread / total**2
+        if variance > 0:
+            effective = min(float(total), value * (1 - value) / variance)
+    z = float(norm.ppf(0.5 + CONFIDENCE / 2))
+    scale = 1 + z**2 / effective
+    middle = (value + z**2 / (2 * effective)) / scale
+    half = z * math.sqrt(value * (1 - value) / effective + z**2 / (4 * effective**2)) / scale
+    return value, max(0.0, middle - half), min(1.0, middle + half)
+
+
+@transaction.atomic
+def start_evaluation(
+    *,
+    policy: Policy,
+    baseline: Policy,
+    prompts: Sequence[Prompt],
+    name: str = "",
+    cohorts: Sequence[str] = (Cohort.TRAIN, Cohort.HELD_OUT),
+    overlap: int = 1,
+    temperature: float = 1.0,
+    config: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    by: User | None = None,
+) -> tuple[Evaluation, list[Run]]:
+    """Make a batch in which labelers compare two policies' responses to prompts, and order the responses.
+
+    Returns the evaluation and the sample runs, for which `training.tasks.enqueue_run` wakes a worker. The
+    batch opens when the responses are there. Raises InvalidInput where both are the same or there is no prompt.
+    """
+    if policy == baseline:
+        raise InvalidInput(f"{policy} cannot be compared with itself.", fields={"baseline": "same as policy"})
+    name = name or f"{policy} against {baseline}"
+    batch = create_batch(
+        name=name[:120],
+        kind=TaskKind.EVALUATION,
+        by=by,
+        cohorts=cohorts,
+        k=2,
+        overlap=overlap,
+        baseline=baseline,
+    )
+    evaluation = Evaluation.objects.create(
+        name=name[:120], policy=policy, baseline=baseline, batch=batch, created_by=by
+    )
+    runs = sample_for_batch(
+        batch=batch,
+        writers=[Writer(policy, 1, temperature), Writer(baseline, 1, temperature)],
+        prompts=prompts,
+        config=config,
+        seed=seed,
+        by=by,
+    )
+    audit.record(actor=by, action="start_evaluation", obj=evaluation, prompts=len(prompts))
+    return evaluation, runs
+
+
+def _mean(values: Iterable[int | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

@@ -1,0 +1,105 @@
+"""Opening a round: what it starts from, its settings, and the models it works with."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max
+
+from labeling.errors import Conflict, InvalidInput
+from labeling.models import User
+from labeling.rules import audit
+from training.models import Dataset, Model, ModelKind, Round, Run
+from training.rlhf.config import shipped_config, shipped_names, to_mapping
+
+DEFAULTS: Mapping[str, Any] = {"k": 4, "overlap": 1, "prompts": 100, "valid_prompts": 10, "configs": {}}
+
+
+def open_round(
+    *,
+    name: str = "",
+    base_model: Model | None = None,
+    previous: Round | None = None,
+    pretrain_dataset: Dataset | None = None,
+    settings: Mapping[str, Any] | None = None,
+    by: User | None = None,
+) -> Round:
+    """Open a turn of the loop: the first one from a base model, each later one from the round before it.
+
+    `settings` may set k, overlap, prompts, valid_prompts, and configs: a mapping from stage to the name of a
+    shipped config. Raises InvalidInput for a setting that makes no sense, Conflict where the round before has
+    a successor already.
+    """
+    chosen = _check_settings(settings or {})
+    if previous is None and base_model is None:
+        raise InvalidInput(
+            "The first round needs a base model to start from.", fields={"base_model": "missing"}
+        )
+    if base_model is not None and base_model.kind == ModelKind.REWARD:
+        raise InvalidInput(
+            f"{base_model} is a reward model and writes nothing; choose another.",
+            fields={"base_model": "a reward model"},
+        )
+    with transaction.atomic():
+        if previous is not None and Round.objects.filter(previous=previous).exists():
+            raise Conflict(f"{previous} has been followed by another round already.", code="round_followed")
+        newest = Round.objects.aggregate(newest=Max("number"))["newest"] or 0
+        opened = Round.objects.create(
+            number=newest + 1,
+            name=name,
+            previous=previous,
+            base_model=base_model,
+            pretrain_dataset=pretrain_dataset,
+            settings={**DEFAULTS, **(previous.settings if previous else {}), **chosen},
+            created_by=by,
+        )
+        audit.record(actor=by, action="open_round", obj=opened, number=opened.number)
+    return opened
+
+
+def sft_model(given: Round | None) -> Model | None:
+    """Return the supervised model that a round works with: its own, or that of a round before it."""
+    while given is not None:
+        model = model_of(given.sft_run)
+        if model is not None:
+            return model
+        given = given.previous
+    return None
+
+
+def policy_model(given: Round | None) -> Model | None:
+    """Return the newest policy a round can sample from: the PPO model of the round before, else the SFT one."""
+    previous = given.previous if given else None
+    return model_of(previous.ppo_run if previous else None) or sft_model(given)
+
+
+def model_of(run: Run | None) -> Model | None:
+    """Return the model that a run made, None before it has."""
+    return Model.objects.filter(run=run).first() if run is not None else None
+
+
+def config_for(given: Round, stage: str) -> dict[str, Any]:
+    """Return the settings for a stage's runs: the round's shipped config, else the defaults."""
+    name = given.settings.get("configs", {}).get(stage)
+    return to_mapping(shipped_config(name)) if name else {}
+
+
+def _check_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    limits = {"k": (2, 9), "overlap": (1, 20), "prompts": (1, 100_000), "valid_prompts": (0, 100_000)}
+    wrong: dict[str, str] = {}
+    for key, value in settings.items():
+        if key in limits:
+            low, high = limits[key]
+            if not isinstance(value, int) or not low <= value <= high:
+                wrong[key] = f"{key} is {value!r}; allowed is a whole number from {low} to {high}."
+        elif key == "configs":
+            strange = sorted(set(value.values()) - set(shipped_names()))
+            if strange:
+                wrong[key] = (
+                    f"There is no config {', '.join(strange)}; there are {', '.join(shipped_names())}."
+                )
+        else:
+            wrong[key] = f"{key} is no setting of a round; known are {', '.join(DEFAULTS)}."
+    if wrong:
+        raise InvalidInput(" ".join(wrong.values()), fields=wrong)
+    return dict(settings)

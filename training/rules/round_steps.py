@@ -1,0 +1,278 @@
+"""What each step of a round finds in the rows, and what it does when it is started."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+
+from labeling.errors import Conflict, InvalidInput
+from labeling.models import Batch, Policy, Prompt, TaskKind, User
+from labeling.rules.batches import add_writing_tasks, batch_progress, create_batch, open_batch
+from training.models import Dataset, Model, Round, Run, RunState, Stage
+from training.rules.datasets import freeze_dataset
+from training.rules.evaluations import start_evaluation, win_rate
+from training.rules.round_opening import config_for, model_of, open_round, policy_model, sft_model
+from training.rules.runs import create_run
+from training.rules.sampling import Writer, choose_prompts, sample_for_batch
+
+WAITING, READY, RUNNING, DONE, FAILED = "waiting", "ready", "running", "done", "failed"
+
+
+@dataclass(frozen=True)
+class StepKind:
+    """How a step is named, how its state is read from the rows, and what starting it does.
+
+    `is_repeatable`: where its run failed, the step may be started again with a new run.
+    """
+
+    title: str
+    button: str
+    look: Callable[[Round], tuple[str, str, Any]]
+    start: Callable[[Round, User | None], list[Run]]
+    is_repeatable: bool = False
+
+
+def step_keys(given: Round) -> list[str]:
+    """Return the steps of a round in order; only the first round makes a supervised policy."""
+    first = ["demonstrate", "freeze_demonstrations", "sft"] if given.previous is None else []
+    return [*first, "sample", "compare", "freeze_comparisons", "reward", "ppo", "evaluate", "next"]
+
+
+def _look_demonstrate(given: Round) -> tuple[str, str, Any]:
+    return _look_batch(given.demonstration_batch, "Labelers will write demonstrations.")
+
+
+def _demonstrate(given: Round, by: User | None) -> list[Run]:
+    batch = create_batch(name=f"{given}: demonstrations", kind=TaskKind.DEMONSTRATION, by=by)
+    add_writing_tasks(batch=batch, prompts=_prompts(given, TaskKind.DEMONSTRATION))
+    given.demonstration_batch = open_batch(batch=batch, by=by)
+    return []
+
+
+def _freeze_demonstrations(given: Round, by: User | None) -> list[Run]:
+    given.sft_dataset = freeze_dataset(kind="sft", name=f"{given}: demonstrations", by=by)
+    return []
+
+
+def _sft(given: Round, by: User | None) -> list[Run]:
+    inputs = {"policy": _need(given.base_model), "dataset": _need(given.sft_dataset)}
+    given.sft_run = create_run(stage=Stage.SFT, config=config_for(given, Stage.SFT), inputs=inputs, by=by)
+    return [given.sft_run]
+
+
+def _look_sample(given: Round) -> tuple[str, str, Any]:
+    batch = given.comparison_batch
+    if batch is None:
+        return READY, "The policies answer each prompt K times.", None
+    if batch.tasks.exists():
+        return DONE, f"{batch.tasks.count()} comparisons made.", batch
+    failed = batch.sample_runs.filter(state__in=(RunState.FAILED, RunState.CANCELLED)).first()
+    if failed is not None:
+        return FAILED, failed.reason, failed
+    return RUNNING, "The responses are being sampled.", batch.sample_runs.exclude(state="finished").first()
+
+
+def _sample(given: Round, by: User | None) -> list[Run]:
+    k = given.settings["k"]
+    supervised, newest = _need(sft_model(given)), _need(policy_model(given))
+    batch = create_batch(
+        name=f"{given}: comparisons", kind=TaskKind.COMPARISON, k=k, overlap=given.settings["overlap"], by=by
+    )
+    writers = [Writer(_policy(supervised), k)]
+    if newest != supervised:
+        writers = [Writer(_policy(supervised), k // 2), Writer(_policy(newest), k - k // 2)]
+    given.comparison_batch = batch
+    return sample_for_batch(
+        batch=batch,
+        writers=writers,
+        prompts=_prompts(given, TaskKind.COMPARISON),
+        config=config_for(given, Stage.SAMPLE),
+        by=by,
+    )
+
+
+def _look_compare(given: Round) -> tuple[str, str, Any]:
+    if given.comparison_batch is None or not given.comparison_batch.tasks.exists():
+        return READY, "Labelers will rank the responses.", None
+    return _look_batch(given.comparison_batch, "")
+
+
+def _open_comparisons(given: Round, by: User | None) -> list[Run]:
+    batch = _need(given.comparison_batch)
+    open_batch(batch=batch, by=by)
+    return []
+
+
+def _look_freeze_comparisons(given: Round) -> tuple[str, str, Any]:
+    return _look_made(given.comparisons_dataset, "Rankings and PPO prompts become datasets.")
+
+
+def _freeze_comparisons(given: Round, by: User | None) -> list[Run]:
+    given.comparisons_dataset = freeze_dataset(kind="comparisons", name=f"{given}: comparisons", by=by)
+    given.prompts_dataset = freeze_dataset(kind="ppo_prompts", name=f"{given}: PPO prompts", by=by)
+    return []
+
+
+def _reward(given: Round, by: User | None) -> list[Run]:
+    inputs = {"policy": _need(sft_model(given)), "dataset": _need(given.comparisons_dataset)}
+    demonstrations = _first(given).sft_dataset
+    if demonstrations is not None:
+        inputs["demonstrations"] = demonstrations
+    given.reward_run = create_run(
+        stage=Stage.REWARD, config=config_for(given, Stage.REWARD), inputs=inputs, by=by
+    )
+    return [given.reward_run]
+
+
+def _ppo(given: Round, by: User | None) -> list[Run]:
+    inputs = {
+        "policy": _need(sft_model(given)),
+        "reward": _need(model_of(given.reward_run)),
+        "prompts": _need(given.prompts_dataset),
+    }
+    config = config_for(given, Stage.PPO)
+    texts = given.pretrain_dataset or _first(given).pretrain_dataset
+    if texts is not None:
+        inputs["pretrain"] = texts
+    elif config.get("ppo", {}).get("ptx_coef"):
+        config = {**config, "ppo": {**config["ppo"], "ptx_coef": 0.0}}
+    given.ppo_run = create_run(stage=Stage.PPO, config=config, inputs=inputs, by=by)
+    return [given.ppo_run]
+
+
+def _look_evaluate(given: Round) -> tuple[str, str, Any]:
+    evaluation = given.evaluation
+    if evaluation is None:
+        return READY, "Labelers compare the new policy with the supervised one.", None
+    failed = evaluation.batch.sample_runs.filter(state__in=(RunState.FAILED, RunState.CANCELLED)).first()
+    if failed is not None:
+        return FAILED, failed.reason, failed
+    if not evaluation.batch.tasks.exists():
+        return RUNNING, "The responses are being sampled.", evaluation
+    state, detail, _ = _look_batch(evaluation.batch, "")
+    rate = win_rate(policy=evaluation.policy, baseline=evaluation.baseline, batch=evaluation.batch)
+    if rate.value is not None:
+        detail = f"Win rate {rate.value:.1%} ({rate.low:.1%} to {rate.high:.1%}). {detail}"
+    return state, detail, evaluation
+
+
+def _evaluate(given: Round, by: User | None) -> list[Run]:
+    prompts = choose_prompts(split="test", count=given.settings["prompts"], used_in=TaskKind.EVALUATION)
+    given.evaluation, runs = start_evaluation(
+        policy=_policy(_need(model_of(given.ppo_run))),
+        baseline=_policy(_need(sft_model(given))),
+        prompts=prompts,
+        name=f"{given}: PPO against SFT",
+        config=config_for(given, Stage.SAMPLE),
+        by=by,
+    )
+    return runs
+
+
+def _look_next(given: Round) -> tuple[str, str, Any]:
+    following = Round.objects.filter(previous=given).first()
+    if following is not None:
+        return DONE, f"{following} goes on from here.", following
+    return READY, "The new policy writes the responses of the next round.", None
+
+
+def _next(given: Round, by: User | None) -> list[Run]:
+    """Close the round, open the next one, and let the new policy write its comparisons at once."""
+    given.closed_at = timezone.now()
+    following = open_round(previous=given, by=by)
+    runs = _sample(following, by)
+    following.save()
+    return runs
+
+
+def _look_batch(batch: Batch | None, promise: str) -> tuple[str, str, Any]:
+    if batch is None:
+        return READY, promise, None
+    if batch.status == Batch.Status.DRAFT:
+        return READY, "The batch waits to be opened.", batch
+    progress = batch_progress(batch)
+    detail = f"{progress.submitted} of {progress.wanted} labels."
+    is_done = batch.status == Batch.Status.CLOSED or progress.submitted >= progress.wanted
+    return (DONE if is_done else RUNNING), detail, batch
+
+
+def _look_made(row: Dataset | None, promise: str) -> tuple[str, str, Any]:
+    return (READY, promise, None) if row is None else (DONE, f"{row.rows} records.", row)
+
+
+def _look_run(run: Run | None, promise: str) -> tuple[str, str, Any]:
+    if run is None:
+        return READY, promise, None
+    if run.state == RunState.FINISHED:
+        return DONE, f"Made {run.model}.", run
+    if run.state in (RunState.FAILED, RunState.CANCELLED):
+        return FAILED, run.reason, run
+    return RUNNING, f"{run.get_state_display()}, {run.progress_percent} %.", run
+
+
+KINDS: Mapping[str, StepKind] = {
+    "demonstrate": StepKind("Collect demonstrations", "Open a batch", _look_demonstrate, _demonstrate),
+    "freeze_demonstrations": StepKind(
+        "Freeze demonstrations",
+        "Freeze",
+        lambda given: _look_made(given.sft_dataset, "Demonstrations become a dataset."),
+        _freeze_demonstrations,
+    ),
+    "sft": StepKind(
+        "Train the supervised policy",
+        "Start SFT",
+        lambda given: _look_run(given.sft_run, "Fine-tune the base model on the demonstrations."),
+        _sft,
+        is_repeatable=True,
+    ),
+    "sample": StepKind("Sample responses", "Sample", _look_sample, _sample),
+    "compare": StepKind("Collect comparisons", "Open the batch", _look_compare, _open_comparisons),
+    "freeze_comparisons": StepKind(
+        "Freeze comparisons", "Freeze", _look_freeze_comparisons, _freeze_comparisons
+    ),
+    "reward": StepKind(
+        "Train the reward model",
+        "Start reward model",
+        lambda given: _look_run(given.reward_run, "Learn the labelers' preferences."),
+        _reward,
+        is_repeatable=True,
+    ),
+    "ppo": StepKind(
+        "Train the policy with PPO",
+        "Start PPO",
+        lambda given: _look_run(given.ppo_run, "Optimise the policy against the reward model."),
+        _ppo,
+        is_repeatable=True,
+    ),
+    "evaluate": StepKind("Evaluate", "Start evaluation", _look_evaluate, _evaluate),
+    "next": StepKind("Open the next round", "Open the next round", _look_next, _next),
+}
+
+
+def _prompts(given: Round, kind: str) -> list[Prompt]:
+    chosen = choose_prompts(split="train", count=given.settings["prompts"], used_in=kind)
+    extra = given.settings["valid_prompts"]
+    if not extra:
+        return chosen
+    try:
+        return chosen + choose_prompts(split="valid", count=extra, used_in=kind)
+    except InvalidInput:  # a small project may have no prompt of the valid split
+        return chosen
+
+
+def _first(given: Round) -> Round:
+    while given.previous is not None:
+        given = given.previous
+    return given
+
+
+def _policy(model: Model) -> Policy:
+    policy: Policy = _need(model.policy)
+    return policy
+
+
+def _need(row: Any) -> Any:
+    if row is None:
+        raise Conflict("A step before this one has not made what it needs.", code="step_not_ready")
+    return row

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
 from labeling.errors import AssignmentClosed, LabelingError
-from labeling.forms import SkipForm
+from labeling.forms.assignments import SkipForm
 from labeling.models import Assignment, Draft, TaskKind
 from labeling.rules import assignments, slots
 from labeling.rules.access import Action, can
@@ -49,7 +49,9 @@ def go_to(request: PageRequest, url: str) -> HttpResponse:
     return HttpResponseClientRedirect(url) if request.htmx else redirect(url)
 
 
-def lead_on(request: PageRequest, assignment: Assignment, error: AssignmentClosed | None = None) -> HttpResponse:
+def lead_on(
+    request: PageRequest, assignment: Assignment, error: AssignmentClosed | None = None
+) -> HttpResponse:
     """Lead away from an assignment that is no longer to be answered: to its receipt, else to the start page."""
     receipt = error.receipt if error and error.receipt else slots.latest_receipt(assignment)
     if receipt is not None:

@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from labeling.errors import AssignmentClosed, InvalidInput, StaleDraft
-from labeling.forms import RankingForm
+from labeling.forms.assignments import RankingForm
 from labeling.models import Assignment, TaskKind
 from labeling.rules import assignments, comparisons, guidelines
 from labeling.views.access import LabelerRequest, require_labeler

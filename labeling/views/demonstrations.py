@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from labeling.errors import AssignmentClosed, InvalidInput, StaleDraft
-from labeling.forms import DemonstrationForm
+from labeling.forms.assignments import DemonstrationForm
 from labeling.models import TaskKind
 from labeling.rules import assignments, demonstrations
 from labeling.views.access import LabelerRequest, require_labeler

@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 
 from labeling.errors import InvalidInput, NotFound
-from labeling.forms import InvitationForm
+from labeling.forms.labelers import InvitationForm
 from labeling.rules import labelers
 
 MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"

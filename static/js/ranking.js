@@ -26,7 +26,10 @@ function start(form) {
     }
     for (const card of cards) {
       const text = card.querySelector("[data-text]");
-      text.classList.toggle("long", text.scrollHeight > text.clientHeight + 4 && !card.classList.contains("expanded"));
+      const isExpanded = card.classList.contains("expanded");
+      const isLong = text.scrollHeight > text.clientHeight + 4;
+      text.classList.toggle("long", isLong && !isExpanded);
+      card.querySelector("[data-expand]").hidden = !isLong && !isExpanded;
     }
     if (focused && focused !== document.activeElement && form.contains(focused)) focused.focus({ preventScroll: true });
     warn();
@@ -194,7 +197,6 @@ function start(form) {
     const unrated = cards.filter((card) => !rating(card)).sort((a, b) => letter(a).localeCompare(letter(b)));
     if (unrated.length) {
       event.preventDefault();
-      form.querySelector(`[data-letter="${letter(unrated[0])}"]`).dispatchEvent(new Event("wanted"));
       form.querySelector(`.judge-steps a[aria-label="Response ${letter(unrated[0])}"]`).click();
       announce.textContent = `Rate response ${letter(unrated[0])} first.`;
       return;
@@ -219,8 +221,8 @@ function start(form) {
     return reasons;
   }
 
+  if (!cards.every(rank)) form.elements.was_touched.value = "";
   if (isRanking()) placeUnranked();
-  else for (const card of cards) if (!rank(card)) form.elements.was_touched.value = "";
   draw();
 }
 

@@ -18,7 +18,7 @@ function start(form) {
     form.dispatchEvent(new CustomEvent("step:shown", { detail: { step: wanted, isRanking: wanted === last } }));
     form.dispatchEvent(new Event("change"));
     if (focus) {
-      section().focus({ preventScroll: true });
+      if (wanted !== last) section().focus({ preventScroll: true });
       if (form.getBoundingClientRect().top < 0) form.scrollIntoView({ block: "start" });
     }
   }

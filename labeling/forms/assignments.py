@@ -7,7 +7,7 @@ from typing import Any
 
 from django import forms
 
-from labeling.models import LIKERT_MAX, LIKERT_MIN, Invitation, Response, Skip
+from labeling.models import LIKERT_MAX, LIKERT_MIN, Response, Skip
 from labeling.rules.comparisons import Judgement
 
 LETTERS = "ABCDEFGHI"
@@ -45,34 +45,6 @@ class SkipForm(forms.Form):
     note = forms.CharField(
         label="Anything to add", required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 2})
     )
-
-
-class InvitationForm(forms.Form):
-    """What an invited person adds to make the account."""
-
-    name = forms.CharField(
-        max_length=120, help_text="Only managers see it; labels carry a pseudonym.",
-        widget=forms.TextInput(attrs={"autocomplete": "name"}),
-    )  # fmt: skip
-    password = forms.CharField(
-        min_length=8,
-        help_text="At least 8 characters, and not one that everybody uses.",
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-    )
-    time_zone = forms.CharField(
-        max_length=64, help_text="Days and hours are counted in it, for example Europe/Berlin.",
-        initial="UTC", widget=forms.TextInput(attrs={"list": "time-zones", "autocomplete": "off"}),
-    )  # fmt: skip
-
-    def __init__(self, *args: Any, invitation: Invitation, time_zones: set[str], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.invitation, self.time_zones = invitation, time_zones
-
-    def clean_time_zone(self) -> str:
-        zone: str = self.cleaned_data["time_zone"].strip()
-        if zone not in self.time_zones:
-            raise forms.ValidationError(f"“{zone}” is not a time zone; an example is Europe/Berlin.")
-        return zone
 
 
 @dataclass(frozen=True)

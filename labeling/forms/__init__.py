@@ -1,0 +1,1 @@
+"""Forms, one noun a file: they check shape; what may happen is for the rules."""

@@ -1,0 +1,153 @@
+"""Labelers: listed, invited, paused, qualified."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.db.models import Q, QuerySet
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+
+from labeling.errors import LabelingError
+from labeling.forms.labelers import InviteForm, LabelerFilterForm, ReasonForm
+from labeling.models import AuditEvent, Invitation, Labeler, TaskKind
+from labeling.rules import labelers, listings, workload
+from labeling.rules.access import Action, can
+from labeling.views.access import PageRequest, require
+from labeling.views.lists import one_page
+
+RECEIPTS_SHOWN = 10
+EVENTS_SHOWN = 20
+
+
+@require(Action.SEE_LABELERS)
+def labeler_list(request: PageRequest) -> HttpResponseBase:
+    """List labelers with what they may do and have done, and the open invitations."""
+    form = LabelerFilterForm(request.GET or None)
+    context = {
+        "form": form,
+        "page": one_page(request, filtered(form)),
+        "invitations": Invitation.objects.open().select_related("invited_by"),
+        "is_filtered": bool(request.GET),
+        "may_manage": can(request.user, Action.MANAGE_LABELERS),
+    }
+    return render(request, "labelers/list.html", context)
+
+
+def filtered(form: LabelerFilterForm) -> QuerySet[Labeler]:
+    """Return the labelers that a filter leaves; without one, all people."""
+    rows = listings.labelers_with_counts()
+    data = form.cleaned_data if form.is_valid() else {}
+    who = data.get("who") or "people"
+    if who == "people":
+        rows = rows.filter(is_simulated=False, is_external=False)
+    elif who != "all":
+        rows = rows.filter(**{f"is_{who}": True})
+    if data.get("status"):
+        rows = rows.filter(status=data["status"])
+    if data.get("cohort"):
+        rows = rows.filter(cohort=data["cohort"])
+    if data.get("kind"):
+        rows = rows.filter(qualifications__kind=data["kind"], qualifications__revoked_at=None)
+    if data.get("q"):
+        words = data["q"].strip()
+        rows = rows.filter(
+            Q(pseudonym__icontains=words) | Q(user__name__icontains=words) | Q(user__email__icontains=words)
+        )
+    return rows
+
+
+@never_cache
+@require(Action.MANAGE_LABELERS)
+def labeler_invite(request: PageRequest) -> HttpResponseBase:
+    """Invite somebody; the answer shows the link, once."""
+    form = InviteForm(request.POST or None, by=request.user)
+    if form.is_valid():
+        try:
+            invitation, secret = labelers.invite(by=request.user, **form.cleaned_data)
+        except LabelingError as error:
+            field = next((name for name in error.fields if name in form.fields), None)
+            form.add_error(field, error.message)
+        else:
+            link = request.build_absolute_uri(reverse("invitation-accept", args=[secret]))
+            return render(request, "labelers/invited.html", {"invitation": invitation, "link": link})
+    return render(request, "labelers/invite.html", {"form": form}, status=422 if form.is_bound else 200)
+
+
+@require_POST
+@require(Action.MANAGE_LABELERS)
+def invitation_revoke(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Make a link useless."""
+    invitation = get_object_or_404(Invitation, code=code)
+    try:
+        labelers.revoke_invitation(invitation=invitation, by=request.user)
+    except LabelingError as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, f"The link for {invitation.email} no longer works.")
+    return redirect("labeler-list")
+
+
+@require(Action.SEE_LABELERS)
+def labeler_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Show one labeler: what they may do, what they did, and what staff did about them."""
+    return labeler_page(request, get_object_or_404(listings.labelers_with_counts(), code=code), ReasonForm())
+
+
+def labeler_page(request: PageRequest, labeler: Labeler, form: ReasonForm) -> HttpResponse:
+    midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    current = {row.kind: row for row in labeler.qualifications.all() if row.revoked_at is None}
+    context = {
+        "labeler": labeler,
+        "form": form,
+        "today": workload.progress_since(labeler, midnight),
+        "qualifications": [{"kind": kind, "row": current.get(kind.value)} for kind in TaskKind],
+        "skips": labeler.assignments.filter(state="skipped")
+        .select_related("skip", "batch")
+        .order_by("-finished_at")[:RECEIPTS_SHOWN],
+        "receipts": labeler.receipts.select_related("assignment__batch")[:RECEIPTS_SHOWN],
+        "events": AuditEvent.objects.filter(
+            object_type="labeler", object_code=str(labeler.code)
+        ).select_related("actor")[:EVENTS_SHOWN],
+        "may_manage": can(request.user, Action.MANAGE_LABELERS),
+    }
+    return render(request, "labelers/detail.html", context, status=422 if form.is_bound else 200)
+
+
+@require_POST
+@require(Action.MANAGE_LABELERS)
+def labeler_pause(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Pause or resume a labeler, with a reason that they read."""
+    labeler = get_object_or_404(listings.labelers_with_counts(), code=code)
+    form = ReasonForm(request.POST)
+    if not form.is_valid():
+        return labeler_page(request, labeler, form)
+    change = labelers.resume_labeler if labeler.status == Labeler.Status.PAUSED else labelers.pause_labeler
+    try:
+        changed = change(labeler=labeler, by=request.user, reason=form.cleaned_data["reason"])
+    except LabelingError as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, f"{changed} is now {changed.get_status_display().lower()}.")
+    return redirect("labeler-detail", code)
+
+
+@require_POST
+@require(Action.MANAGE_LABELERS)
+def labeler_qualify(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Grant or revoke a qualification."""
+    labeler = get_object_or_404(Labeler, code=code)
+    kind = request.POST.get("kind", "")
+    try:
+        if request.POST.get("do") == "revoke":
+            labelers.revoke_qualification(labeler=labeler, kind=kind, by=request.user)
+            messages.success(request, f"{labeler} no longer takes {kind} tasks.")
+        else:
+            labelers.grant_qualification(labeler=labeler, kind=kind, by=request.user)
+            messages.success(request, f"{labeler} may take {kind} tasks.")
+    except LabelingError as error:
+        messages.error(request, error.message)
+    return redirect("labeler-detail", code)

@@ -34,7 +34,7 @@ def test_a_base_from_text_learns_from_demonstrations_and_writes_responses(tmp_pa
     assert main(["sft", "--config", str(write_config(sft, "sft", settings))]) == 0
     losses = [json.loads(line).get("loss/sft") for line in (sft / "metrics.jsonl").read_text().splitlines()]
     losses = [loss for loss in losses if loss is not None]
-    assert losses[-1] < 0.6 * losses[0]
+    assert losses[-1] < 0.85 * losses[0]
     about = json.loads((sft / "model/instructloop.json").read_text())
     assert about["kind"] == "sft"
     assert about["dataset_hash"] == json.loads((sft / "inputs/dataset/manifest.json").read_text())["hash"]

@@ -121,7 +121,7 @@ def run(config: PpoConfig, run: Run) -> dict[str, float]:
 
 
 def load_models(config: PpoConfig, run: Run) -> tuple[Models, Codec]:
-    """Load policy, frozen reference, frozen reward model, and a value model that starts as the reward model."""
+    """Load policy, frozen reference, frozen reward model, and a value model that starts as the last."""
     inputs = config.inputs
     policy, codec = load_policy(run.path(inputs.policy), key="inputs.policy", device=run.device)
     check_context(policy, config.lengths)
@@ -208,7 +208,7 @@ def sample_rollout(
 
 
 class Microbatch(NamedTuple):
-    """Some rows of a minibatch. weight is their share of its real tokens, so that weighted sums are its means."""
+    """Some rows of a minibatch. weight is their share of its real tokens: weighted sums are its means."""
 
     rollout: Rollout
     advantages: Tensor

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 
 from training.rlhf.checkpoint import Stateful, newest_checkpoint, restore, save_checkpoint
 from training.rlhf.config import StageConfig
@@ -39,6 +40,9 @@ class Run:
         self._phase_first = 0
         self._progress_at = 0.0
         self._checkpoint_at = time.monotonic()
+        quiet: Any = transformers.utils.logging
+        quiet.set_verbosity_error()
+        quiet.disable_progress_bar()
         if config.threads:
             torch.set_num_threads(config.threads)
         random.seed(config.seed)

@@ -68,7 +68,7 @@ def sft_model(given: Round | None) -> Model | None:
 
 
 def policy_model(given: Round | None) -> Model | None:
-    """Return the newest policy a round can sample from: the PPO model of the round before, else the SFT one."""
+    """Return the newest policy to sample from: the PPO model of the round before, else the SFT model."""
     previous = given.previous if given else None
     return model_of(previous.ppo_run if previous else None) or sft_model(given)
 

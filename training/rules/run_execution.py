@@ -132,7 +132,7 @@ def _record_verdict(run: Run, folder: Path, status: int) -> None:
     said = str(result.get("reason") or "")
     if status == FINISHED and result.get("state") == "finished":
         models.store_weights(run, folder)
-        _finish(run, folder)
+        record_finish(run, folder)
     elif current_state(run) == RunState.CANCELLING:
         reason = Run.objects.values_list("reason", flat=True).get(pk=run.pk)
         if status == -signal.SIGKILL:
@@ -146,7 +146,7 @@ def _record_verdict(run: Run, folder: Path, status: int) -> None:
         _end(run, folder, RunState.FAILED, reason or _explain(status, run_folder.read_log_tail(folder)))
 
 
-def _finish(run: Run, folder: Path) -> None:
+def record_finish(run: Run, folder: Path) -> None:
     """Record in one transaction that the run has finished, its model, and the responses it wrote."""
     result = run_folder.read_result(folder)
     metrics = dict(result.get("metrics") or {})

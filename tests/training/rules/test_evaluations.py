@@ -1,0 +1,116 @@
+"""Win rates against tables worked by hand."""
+
+import pytest
+
+from labeling.errors import InvalidInput
+from labeling.models import Cohort, Policy, Prompt, TaskKind
+from tests.factories import LabelerFactory, PolicyFactory, PromptFactory
+from tests.training.factories import draft_batch, ranking, stored_model
+from training.models import Evaluation, ModelKind
+from training.rules.evaluations import (
+    clustered_share,
+    start_evaluation,
+    win_rate,
+    win_rates_by_cohort,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def policy() -> Policy:
+    return PolicyFactory.create(name="ppo")
+
+
+@pytest.fixture
+def baseline() -> Policy:
+    return PolicyFactory.create(name="sft")
+
+
+def test_ties_count_half(policy: Policy, baseline: Policy) -> None:
+    for ranks in ([1, 2], [1, 2], [1, 2], [2, 1], [1, 1]):
+        ranking(ranks, policies=[policy, baseline])
+    rate = win_rate(policy=policy, baseline=baseline)
+    assert (rate.wins, rate.losses, rate.ties, rate.prompts) == (3, 1, 1, 5)
+    assert rate.value == pytest.approx(3.5 / 5)
+    opposite = win_rate(policy=baseline, baseline=policy)
+    assert opposite.value == pytest.approx(1.5 / 5)
+
+
+def test_interval_of_single_judgements_is_close_to_wilsons() -> None:
+    """60 of 100: Wilson's interval is 0.502 to 0.691 (Newcombe 1998, method 3)."""
+    value, low, high = clustered_share([[1.0]] * 60 + [[0.0]] * 40)
+    assert (value, low, high) == (
+        pytest.approx(0.6),
+        pytest.approx(0.502, abs=0.002),
+        pytest.approx(0.691, abs=0.002),
+    )
+
+
+def test_judgements_of_one_prompt_do_not_narrow_the_interval_where_they_agree() -> None:
+    once = clustered_share([[1.0]] * 12 + [[0.0]] * 8)
+    thrice = clustered_share([[1.0] * 3] * 12 + [[0.0] * 3] * 8)
+    assert thrice == pytest.approx(once)
+    spread = clustered_share([[1.0, 1.0, 0.0]] * 20)
+    assert spread[2] is not None
+    assert spread[1] is not None
+
+
+def test_unanimous_verdict_still_has_an_interval() -> None:
+    value, low, high = clustered_share([[1.0]] * 10)
+    assert (value, high) == (1.0, pytest.approx(1.0))
+    assert low == pytest.approx(0.722, abs=0.001)  # 1 / (1 + 1.96^2 / 10)
+
+
+def test_no_judgement_gives_no_value(policy: Policy, baseline: Policy) -> None:
+    rate = win_rate(policy=policy, baseline=baseline)
+    assert (rate.value, rate.low, rate.high, rate.prompts) == (None, None, None, 0)
+
+
+def test_overlap_counts_judgements_but_one_prompt(policy: Policy, baseline: Policy) -> None:
+    first = ranking([1, 2], policies=[policy, baseline], prompt=PromptFactory.create())
+    ranking([2, 1], task=first.task)
+    rate = win_rate(policy=policy, baseline=baseline)
+    assert (rate.judgements, rate.prompts, rate.value) == (2, 1, 0.5)
+
+
+def test_every_pair_of_the_two_in_a_longer_ranking_counts(policy: Policy, baseline: Policy) -> None:
+    ranking([1, 2, 3, 4], policies=[policy, baseline, policy, PolicyFactory.create()])
+    rate = win_rate(policy=policy, baseline=baseline)
+    assert (rate.wins, rate.losses) == (1, 1)
+
+
+def test_superseded_rankings_do_not_count(policy: Policy, baseline: Policy) -> None:
+    first = ranking([2, 1], policies=[policy, baseline])
+    second = ranking([1, 2], task=first.task, labeler=first.labeler)
+    second.supersedes = first
+    second.save()
+    assert win_rate(policy=policy, baseline=baseline).value == 1.0
+
+
+def test_batch_and_cohort_narrow_what_counts(policy: Policy, baseline: Policy) -> None:
+    batch = draft_batch(TaskKind.EVALUATION, k=2, baseline=baseline)
+    held_out = LabelerFactory.create(cohort=Cohort.HELD_OUT)
+    ranking([1, 2], policies=[policy, baseline], batch=batch, likert=[6, 3])
+    ranking([2, 1], policies=[policy, baseline], batch=batch, labeler=held_out, likert=[2, 5])
+    ranking([2, 1], policies=[policy, baseline])
+    rate = win_rate(policy=policy, baseline=baseline, batch=batch)
+    assert (rate.value, rate.likert, rate.baseline_likert) == (0.5, 4.0, 4.0)
+    by_cohort = win_rates_by_cohort(policy=policy, baseline=baseline, batch=batch)
+    assert {cohort: found.value for cohort, found in by_cohort.items()} == {"train": 1.0, "held_out": 0.0}
+
+
+def test_policy_is_not_compared_with_itself(policy: Policy) -> None:
+    with pytest.raises(InvalidInput, match="cannot be compared with itself"):
+        win_rate(policy=policy, baseline=policy)
+
+
+def test_evaluation_orders_one_response_of_each() -> None:
+    ppo, sft = stored_model(ModelKind.PPO), stored_model(ModelKind.SFT)
+    assert ppo.policy is not None
+    assert sft.policy is not None
+    prompts: list[Prompt] = PromptFactory.create_batch(3, split="test")
+    evaluation, runs = start_evaluation(policy=ppo.policy, baseline=sft.policy, prompts=prompts)
+    assert [run.inputs.get(name="policy").model for run in runs] == [ppo, sft]
+    assert evaluation.batch.baseline == sft.policy
+    assert Evaluation.objects.get().batch.cohorts == ["held_out", "train"]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from training.rlhf.config import STAGES, ConfigError, StageConfig, load_config
 from training.rlhf.errors import RunCancelledError, RunFailedError, RunRefusedError
-from training.rlhf.folder import read_result, write_result
+from training.rlhf.folder import Cancellation, read_result, write_result
 
 FINISHED, CRASHED, REFUSED, CANCELLED = 0, 1, 2, 3
 log = logging.getLogger("training.rlhf")
@@ -35,14 +35,16 @@ def main(arguments: list[str] | None = None) -> int:
     if before == "finished":
         log.info("%s is finished; nothing to do", folder)
         return FINISHED
+    cancellation = Cancellation(folder)
+    cancellation.listen()
     if before == "cancelled":  # that request was honoured; starting again means going on
-        (folder / "cancel").unlink(missing_ok=True)
+        cancellation.clear()
     (folder / "result.json").unlink(missing_ok=True)
     try:
         config = load_config(options.config)
         if config.stage != options.stage:
             raise RunRefusedError(f"{options.config} configures stage {config.stage}, not {options.stage}.")
-        metrics = run_stage(folder, config)
+        metrics = run_stage(folder, config, cancellation)
     except ConfigError as error:
         return _end(folder, "failed", " ".join(error.problems), REFUSED)
     except RunRefusedError as error:
@@ -61,14 +63,14 @@ def main(arguments: list[str] | None = None) -> int:
     return FINISHED
 
 
-def run_stage(folder: Path, config: StageConfig) -> dict[str, float]:
+def run_stage(folder: Path, config: StageConfig, cancellation: Cancellation) -> dict[str, float]:
     """Run a stage in its folder and return its final metrics; torch is loaded only here."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     stage = importlib.import_module(f"training.rlhf.{config.stage}")
     runtime = importlib.import_module("training.rlhf.runtime")
-    run = runtime.Run(folder, config)
-    run.listen()
+    run = runtime.Run(folder, config, cancellation)
+    run.stop_if_cancelled()
     run.progress("loading", 0, 1, "models")
     metrics: dict[str, float] = stage.run(config, run)
     return metrics

@@ -53,7 +53,7 @@ def run(config: EvaluateConfig, run: Run) -> dict[str, float]:
     if reward is not None and reward_codec is not None:
         if inputs.dataset is not None:
             found |= measure_accuracy(config, run, reward, reward_codec)
-        if inputs.responses is not None:
+        if config.evaluate.responses is not None:
             found |= score_responses(config, run, reward, reward_codec)
     run.metrics.write(1, found)
     return found
@@ -162,7 +162,7 @@ def measure_accuracy(config: EvaluateConfig, run: Run, reward: RewardModel, code
 @torch.no_grad()
 def score_responses(config: EvaluateConfig, run: Run, reward: RewardModel, codec: Codec) -> dict[str, float]:
     """Score a file of {"prompt", "response"} lines and write them, with scores, to responses.jsonl."""
-    path = Path(run.path(config.inputs.responses or ""))
+    path = Path(run.path(config.evaluate.responses or ""))
     records = read_responses(path)
     prompts = codec.encode_prompts([r["prompt"] for r in records], config.lengths.max_prompt_tokens)
     responses = codec.encode_responses([r["response"] for r in records], config.lengths.max_response_tokens)
@@ -186,7 +186,7 @@ def score_responses(config: EvaluateConfig, run: Run, reward: RewardModel, codec
 def read_responses(path: Path) -> Sequence[dict[str, Any]]:
     """Read lines with at least prompt and response."""
     if not path.is_file():
-        raise RunRefusedError(f"inputs.responses: {path} does not exist.")
+        raise RunRefusedError(f"evaluate.responses: {path} does not exist.")
     records = []
     for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
         if not line.strip():
@@ -196,9 +196,9 @@ def read_responses(path: Path) -> Sequence[dict[str, Any]]:
             _ = record["prompt"] + record["response"]
         except (KeyError, TypeError, ValueError):
             raise RunRefusedError(
-                f"inputs.responses: {path} line {number} lacks prompt or response."
+                f"evaluate.responses: {path} line {number} lacks prompt or response."
             ) from None
         records.append(record)
     if not records:
-        raise RunRefusedError(f"inputs.responses: {path} is empty; at least one response is needed.")
+        raise RunRefusedError(f"evaluate.responses: {path} is empty; at least one response is needed.")
     return records

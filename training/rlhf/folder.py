@@ -4,9 +4,34 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+
+class Cancellation:
+    """Whether somebody asked the run in a folder to stop: by a file named cancel, or by SIGTERM."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "cancel"
+        self._terminated = False
+
+    def listen(self) -> None:
+        """Treat SIGTERM as a request to stop, instead of dying of it."""
+        signal.signal(signal.SIGTERM, self._terminate)
+
+    def _terminate(self, number: int, frame: object) -> None:
+        self._terminated = True
+
+    @property
+    def asked(self) -> bool:
+        """True once the run has been asked to stop."""
+        return self._terminated or self._file.exists()
+
+    def clear(self) -> None:
+        """Forget a request that an earlier process has honoured."""
+        self._file.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Mapping[str, Any], *, durable: bool = False) -> None:

@@ -6,7 +6,6 @@ import json
 import logging
 import random
 import shutil
-import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -19,7 +18,7 @@ import transformers
 from training.rlhf.checkpoint import Stateful, newest_checkpoint, restore, save_checkpoint
 from training.rlhf.config import StageConfig
 from training.rlhf.errors import RunCancelledError, RunFailedError, RunRefusedError
-from training.rlhf.folder import write_json
+from training.rlhf.folder import Cancellation, write_json
 from training.rlhf.metrics import MetricsWriter
 
 log = logging.getLogger("training.rlhf")
@@ -29,12 +28,12 @@ PROGRESS_SECONDS = 0.5
 class Run:
     """One run folder and the process that works in it."""
 
-    def __init__(self, folder: Path, config: StageConfig) -> None:
+    def __init__(self, folder: Path, config: StageConfig, cancellation: Cancellation | None = None) -> None:
         self.folder = folder
         self.config = config
+        self.cancellation = cancellation or Cancellation(folder)
         self.metrics = MetricsWriter(folder / "metrics.jsonl")
         self.device = pick_device(config.device)
-        self._terminated = False
         self._phase = ""
         self._phase_began = 0.0
         self._phase_first = 0
@@ -48,21 +47,9 @@ class Run:
         random.seed(config.seed)
         torch.manual_seed(config.seed)
 
-    def listen(self) -> None:
-        """Treat SIGTERM as a request to cancel."""
-        signal.signal(signal.SIGTERM, self._terminate)
-
-    def _terminate(self, number: int, frame: object) -> None:
-        self._terminated = True
-
-    @property
-    def cancelled(self) -> bool:
-        """True once the run has been asked to stop."""
-        return self._terminated or (self.folder / "cancel").exists()
-
     def stop_if_cancelled(self) -> None:
         """Raise RunCancelledError if the run has been asked to stop; for phases that need no checkpoint."""
-        if self.cancelled:
+        if self.cancellation.asked:
             raise RunCancelledError("the run was cancelled on request.")
 
     def path(self, value: str) -> str:
@@ -127,7 +114,7 @@ class Run:
         report: Any = getattr(self.config, "report", None)
         every, seconds = report.checkpoint_every, report.checkpoint_seconds
         due = step % every == 0 if every else time.monotonic() - self._checkpoint_at >= seconds
-        cancelled = self.cancelled
+        cancelled = self.cancellation.asked
         if (due and not last) or cancelled:
             save_checkpoint(self.folder / "checkpoints", step, parts, state)
             self._checkpoint_at = time.monotonic()

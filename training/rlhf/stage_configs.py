@@ -405,7 +405,6 @@ class EvaluateInputs:
     prompts: str | None = setting(None, "Dataset whose prompts the policy answers.")
     dataset: str | None = setting(None, "Dataset of kind comparisons, for the reward model's accuracy.")
     pretrain: str | None = setting(None, "Dataset of kind pretrain, for the policy's ptx loss.")
-    responses: str | None = setting(None, "File of prompt and response lines that get a score.")
 
 
 @dataclass(frozen=True)
@@ -423,6 +422,9 @@ class Evaluate:
         0, "Length of a pretraining sequence; 0 takes the model's context.", at_least=0
     )
     microbatch_size: int = setting(128, "Responses decoded at once.", at_least=1)
+    responses: str | None = setting(
+        None, "File of lines with prompt and response that get a score, instead of sampling."
+    )
 
 
 @dataclass(frozen=True)
@@ -441,8 +443,8 @@ class EvaluateConfig(StageConfig):
             found.append("inputs.policy is given but neither inputs.prompts nor inputs.pretrain; name one.")
         if given.dataset and not given.reward:
             found.append("inputs.dataset is given but inputs.reward is missing; name a reward model.")
-        if given.responses and (given.prompts or not given.reward):
-            found.append("inputs.responses needs inputs.reward, and goes without inputs.prompts.")
+        if self.evaluate.responses and (given.prompts or not given.reward):
+            found.append("evaluate.responses needs inputs.reward, and goes without inputs.prompts.")
         for name in ("prompts", "pretrain", "reference"):
             if getattr(given, name) and not given.policy:
                 found.append(

@@ -160,7 +160,7 @@ class RankingForm(SubmissionForm):
 
     @property
     def current_step(self) -> int:
-        """The screen to open: 1 to K rate a response each, K + 1 ranks them. After errors, the first wrong one."""
+        """The screen to open: 1 to K rate a response each, K + 1 ranks them; after errors the first wrong."""
         if self.is_bound and self.errors:
             wrong = [row.step for row in self.rows if f"likert-{row.code}" in self.errors]
             return wrong[0] if wrong else len(self.responses) + 1

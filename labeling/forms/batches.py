@@ -15,6 +15,8 @@ MAX_TASKS = 100_000
 class BatchForm(forms.Form):
     """Everything a batch is made of: what is asked, over which prompts, by whom."""
 
+    use_required_attribute = False  # a field that the kind does not show must not hold the form up
+
     name = forms.CharField(max_length=120, help_text="For staff; labelers do not see it.")
     kind = forms.ChoiceField(choices=TaskKind.choices, initial=TaskKind.COMPARISON)
 
@@ -30,13 +32,11 @@ class BatchForm(forms.Form):
         label="Only prompts without a task of this kind", required=False, initial=True
     )
 
-    k = forms.IntegerField(
-        label="K, responses to compare", min_value=MIN_K, max_value=MAX_K, initial=4, required=False
-    )
+    k = forms.IntegerField(label="K, responses to compare", min_value=MIN_K, max_value=MAX_K, initial=4)
     policies = forms.ModelMultipleChoiceField(
         queryset=Policy.objects.none(),
-        required=False,
         widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Choose at least one policy whose responses are compared."},
         help_text="Who wrote the responses. Labelers never learn it.",
     )
     baseline = forms.ModelChoiceField(
@@ -82,6 +82,8 @@ class BatchForm(forms.Form):
             field = self.fields[name]
             assert isinstance(field, forms.ModelChoiceField)
             field.queryset = Policy.objects.filter(responses__isnull=False).distinct()
+        if self.is_bound and self.data.get("kind") == TaskKind.DEMONSTRATION:
+            self.fields["k"].required = self.fields["policies"].required = False
 
     def group(self, names: tuple[str, ...]) -> list[forms.BoundField]:
         return [self[name] for name in names]
@@ -120,8 +122,6 @@ class BatchForm(forms.Form):
         kind = TaskKind(cleaned["kind"])
         if Cohort.HELD_OUT in cleaned["cohorts"] and kind != TaskKind.EVALUATION:
             self.add_error("cohorts", "Held-out labelers take only final evaluations.")
-        if kind.is_ranked:
-            self._clean_ranked(cleaned)
         if cleaned.get("split") == Split.TEST and kind != TaskKind.EVALUATION:
             self.add_error(
                 "split", "Prompts of test authors never train; only a final evaluation takes them."
@@ -131,12 +131,6 @@ class BatchForm(forms.Form):
             if matching < cleaned["count"]:
                 self.add_error("count", shortage(matching, kind.is_ranked, cleaned.get("k") or 4))
         return cleaned
-
-    def _clean_ranked(self, cleaned: dict[str, Any]) -> None:
-        if not cleaned.get("k"):
-            self.add_error("k", f"Say how many responses a task compares, {MIN_K} to {MAX_K}.")
-        if not cleaned.get("policies") and not cleaned.get("baseline"):
-            self.add_error("policies", "Choose at least one policy whose responses are compared.")
 
 
 def shortage(matching: int, is_ranked: bool, k: int) -> str:

@@ -21,7 +21,7 @@ def batches_with_progress() -> QuerySet[Batch]:
 
 
 def labelers_with_counts() -> QuerySet[Labeler]:
-    """Labelers with `submitted` labels, `skipped` tasks, `active_seconds` at work, and their qualifications."""
+    """Labelers with `submitted` labels, `skipped` tasks, `active_seconds`, and their qualifications."""
     own = Assignment.objects.filter(labeler=OuterRef("pk")).order_by().values("labeler")
     receipts = Receipt.objects.filter(labeler=OuterRef("pk"), revision=1).order_by().values("labeler")
     return (
@@ -48,7 +48,7 @@ def labels_by_labeler(batch: Batch) -> list[dict[str, Any]]:
         )
         .order_by("-submitted", "labeler__pseudonym")
     )
-    return list(rows)
+    return [dict(row) for row in rows]
 
 
 def skips_of(batch: Batch) -> QuerySet[Skip]:
@@ -57,7 +57,7 @@ def skips_of(batch: Batch) -> QuerySet[Skip]:
     return skips.select_related("assignment__task__prompt", "assignment__labeler")
 
 
-def _slots(condition: Q) -> QuerySet[Assignment, dict[str, Any]]:
+def _slots(condition: Q) -> QuerySet[Assignment, Any]:
     slots = Assignment.objects.filter(condition, batch=OuterRef("pk"))
     return slots.order_by().values("batch").annotate(n=Count("pk"))
 

@@ -17,8 +17,8 @@ SEEDS = 2**31
 class Choice:
     """What to draw from: filters on prompts, and for ranked kinds who wrote the K responses.
 
-    Empty filters let everything pass that the kind allows. `policies` and `baseline` are ids. With `is_fresh`,
-    prompts that already have a task of this kind are left out.
+    Empty filters let everything pass that the kind allows. `policies` and `baseline` are ids; with
+    `is_fresh` prompts that already have a task of this kind are left out.
     """
 
     kind: str
@@ -92,7 +92,7 @@ def draw_samples(choice: Choice, count: int, seed: int) -> list[Sample]:
 def choose_responses(
     responses: Iterable[Response], choice: Choice, chance: random.Random
 ) -> Sequence[Response]:
-    """Choose K of a prompt's responses: one of the baseline, then of each policy in turn; new texts first."""
+    """Choose K of a prompt's responses: the baseline's, then of each policy in turn; new texts first."""
     by_policy: dict[int, list[Response]] = {}
     for response in responses:
         by_policy.setdefault(response.policy_id, []).append(response)
@@ -102,8 +102,12 @@ def choose_responses(
     chance.shuffle(order)
     if choice.baseline in by_policy:
         order.sort(key=lambda policy: policy != choice.baseline)
-    turns = [by_policy[policy][turn:turn + 1] for turn in range(_longest(by_policy)) for policy in order]  # fmt: skip
-    queue = [response for turn in turns for response in turn]
+    queue = [
+        response
+        for turn in range(_longest(by_policy))
+        for policy in order
+        for response in by_policy[policy][turn : turn + 1]
+    ]
     seen: set[str] = set()
     distinct: list[Response] = []
     repeated: list[Response] = []
@@ -116,7 +120,7 @@ def choose_responses(
 
 
 def fill_batch(*, batch: Batch, choice: Choice, count: int, seed: int | None = None) -> int:
-    """Draw tasks into a draft batch; returns how many. How they were drawn is kept in the batch's settings."""
+    """Draw tasks into a draft batch; returns how many. Its settings keep how they were drawn."""
     seed = random.randrange(SEEDS) if seed is None else seed
     samples = draw_samples(choice, count, seed)
     batch.settings = {**batch.settings, "choice": _as_settings(choice), "seed": seed, "count": count}

@@ -15,7 +15,7 @@ register = template.Library()
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One entry of the main navigation; `route` is a route's name, `roots` the paths on which it is current."""
+    """One entry of the main navigation; it is current on addresses that start with one of its `roots`."""
 
     label: str
     route: str

@@ -52,7 +52,7 @@ def go_to(request: PageRequest, url: str) -> HttpResponse:
 def lead_on(
     request: PageRequest, assignment: Assignment, error: AssignmentClosed | None = None
 ) -> HttpResponse:
-    """Lead away from an assignment that is no longer to be answered: to its receipt, else to the start page."""
+    """Lead away from an assignment that is over: to its receipt, else to the start page."""
     receipt = error.receipt if error and error.receipt else slots.latest_receipt(assignment)
     if receipt is not None:
         if error is not None:
@@ -93,7 +93,7 @@ def next_task(request: LabelerRequest, kind: str) -> HttpResponseBase:
 
 @require_labeler
 def skip(request: LabelerRequest, code: UUID) -> HttpResponseBase:
-    """Pass a task on, with a reason. The dialog of the task pages and the page without scripts are one form."""
+    """Pass a task on, with a reason: from the dialog of a task page, or from a page of its own."""
     assignment = own_assignment(request, code)
     form = SkipForm(request.POST or None)
     if request.method == "POST" and form.is_valid():

@@ -8,6 +8,7 @@ if (form) {
   let active = 0;
   let elapsed = 0;
   let ended = false;
+  let submitted = false;
 
   for (const kind of ["keydown", "pointerdown", "pointermove", "wheel", "touchstart", "input"]) {
     document.addEventListener(kind, () => { lastActive = Date.now(); }, { passive: true, capture: true });
@@ -38,6 +39,11 @@ if (form) {
     if (elapsed % BEAT_EVERY_SECONDS === 0) send();
   }, 1000);
 
-  window.addEventListener("pagehide", () => { if (active && !ended) send(true); });
-  document.addEventListener("submit", (event) => { if (event.target === form && active && !ended) send(true); }, true);
+  window.addEventListener("pagehide", () => { if (active && !ended && !submitted) send(true); });
+  document.addEventListener("htmx:afterSwap", () => { submitted = false; });
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("[data-draft]") || ended) return;
+    if (active) send(true);
+    submitted = true;
+  }, true);
 }

@@ -1,13 +1,17 @@
 """Celery tasks: fetch a row, call one rule. The enqueue function waits for the transaction to commit."""
 
+import logging
 from functools import partial
 from uuid import UUID
 
 from celery import shared_task
 from django.db import transaction
+from kombu.exceptions import OperationalError
 
 from training.models import Run
 from training.rules import run_execution, runs
+
+log = logging.getLogger(__name__)
 
 
 @shared_task(name="training.tasks.execute_run")
@@ -31,5 +35,9 @@ def enqueue_run(run: Run) -> None:
 
 
 def _send(run: Run) -> None:
-    runs.mark_sent(run)
-    execute_run.delay(str(run.code))
+    try:
+        execute_run.delay(str(run.code))
+    except OperationalError:  # the run stays queued, and recover_runs sends it again
+        log.exception("The broker does not take run %s; it will be sent again", run.code)
+    else:
+        runs.mark_sent(run)

@@ -52,17 +52,21 @@ def exists(name: str) -> bool:
     return bool(filesystem.exists(f"{address}/{name}/{COMPLETE}"))
 
 
-def place(name: str, target: Path) -> None:
+def place(name: str, target: Path, *, may_link: bool = True) -> None:
     """Put an artifact's files into a folder: hard links from a local store, downloads from elsewhere.
 
-    Raises FileNotFoundError if nothing is stored under the name.
+    Whoever may change the files asks for copies (`may_link=False`). Raises FileNotFoundError if nothing is
+    stored under the name.
     """
     if not exists(name):
         raise FileNotFoundError(f"{settings.ARTIFACTS_URL} has no {name}; was it moved or deleted?")
     root = _local_root()
     target.mkdir(parents=True, exist_ok=True)
     if root is not None:
-        link_folder(root / name, target)
+        if may_link:
+            link_folder(root / name, target)
+        else:
+            shutil.copytree(root / name, target, dirs_exist_ok=True)
         return
     filesystem, address = _remote()
     filesystem.get(f"{address}/{name}/", f"{target}/", recursive=True)

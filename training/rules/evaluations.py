@@ -175,7 +175,8 @@ def start_evaluation(
     """Make a batch in which labelers compare two policies' responses to prompts, and order the responses.
 
     Returns the evaluation and the sample runs, for which `training.tasks.enqueue_run` wakes a worker. The
-    batch opens when the responses are there. Raises InvalidInput where both are the same or no prompt is there.
+    batch opens when the responses are there. Raises InvalidInput where both are the same or no prompt is
+    given.
     """
     if policy == baseline:
         raise InvalidInput(f"{policy} cannot be compared with itself.", fields={"baseline": "same as policy"})

@@ -1,0 +1,65 @@
+"""Print how often a policy is preferred to a baseline."""
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+
+from labeling.errors import LabelingError
+from labeling.models import Batch, Cohort, Policy
+from training.rules.evaluations import win_rate, win_rates_by_cohort
+
+
+class Command(BaseCommand):
+    help = "Win rate with its 95 % interval, judgements of one prompt taken together; ties count half."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--policy", required=True, help="name or code of the policy")
+        parser.add_argument("--baseline", required=True, help="name or code of the policy it is against")
+        parser.add_argument("--batch", metavar="CODE", help="only judgements of this batch (default: all)")
+        parser.add_argument("--cohort", choices=Cohort.values, help="only labelers of this group")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        policy, baseline = self._policy(options["policy"]), self._policy(options["baseline"])
+        batch = self._batch(options["batch"]) if options["batch"] else None
+        try:
+            rate = win_rate(policy=policy, baseline=baseline, batch=batch, cohort=options["cohort"])
+        except LabelingError as error:
+            raise CommandError(error.message) from error
+        if options["json"]:
+            by_cohort = win_rates_by_cohort(policy=policy, baseline=baseline, batch=batch)
+            report = {
+                "policy": policy.name,
+                "baseline": baseline.name,
+                **rate.as_mapping(),
+                "cohorts": {cohort: found.as_mapping() for cohort, found in by_cohort.items()},
+            }
+            self.stdout.write(json.dumps(report))
+            return
+        if rate.value is None:
+            raise CommandError(f"No ranking holds responses of both {policy} and {baseline}.")
+        self.stdout.write(f"{policy} against {baseline}: {rate.value:.1%}")
+        self.stdout.write(
+            f"95 % interval {rate.low:.1%} to {rate.high:.1%}\n"
+            f"Counted {rate.judgements} judgements of {rate.prompts} prompts: {rate.wins} won, "
+            f"{rate.losses} lost, {rate.ties} tied (half each)."
+        )
+
+    def _policy(self, name: str) -> Policy:
+        policy = Policy.objects.filter(name=name).first()
+        if policy is not None:
+            return policy
+        try:
+            return Policy.objects.get(code=name)
+        except (Policy.DoesNotExist, ValidationError):
+            names = ", ".join(Policy.objects.values_list("name", flat=True)[:20])
+            raise CommandError(f'There is no policy "{name}"; there are {names or "none"}.') from None
+
+    def _batch(self, code: str) -> Batch:
+        try:
+            return Batch.objects.get(code=code)
+        except (Batch.DoesNotExist, ValidationError):
+            raise CommandError(f'There is no batch with the code "{code}".') from None

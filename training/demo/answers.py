@@ -69,7 +69,7 @@ SLOPPY_WAYS: Mapping[str, Way] = MappingProxyType(
 )
 SLOPPY_WEIGHTS = MappingProxyType(
     {
-        "wrong": 5,
+        "wrong": 8,
         "rambling": 5,
         "echoing": 2,
         "off_topic": 2,
@@ -100,7 +100,7 @@ def filler_sentence(rng: Random) -> str:
         return rng.choice(lexicon.WEATHER)
     if kind == 1:
         noun = rng.choice([item for items in lexicon.CATEGORIES.values() for item in items])
-        quality = rng.choice(sorted(lexicon.OPPOSITES))
+        quality = rng.choice(lexicon.QUALITIES)
         return f"The {noun} was {quality}."
     if kind == 2:
         animal = rng.choice(lexicon.CATEGORIES["animals"])

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from random import Random
 
 from training.demo import answers
-from training.demo.families import FAMILIES, phrase
-from training.demo.family import Question
+from training.demo.asking import ask, draw_question
 
 GOOD_FRACTION = 0.6
 """Share of good answers in talks; the rest are sloppy in some way."""
@@ -22,18 +21,8 @@ def documents(*, count: int, seed: int) -> Iterator[dict[str, str]]:
     rng = Random(f"corpus {seed}")
     kinds = (story, facts, questions, talk)
     for place in range(count):
-        kind = rng.choices(kinds, weights=(2, 4, 2, 6))[0]
+        kind = rng.choices(kinds, weights=(1, 2, 1, 10))[0]
         yield {"id": f"doc_{seed}_{place:06d}", "text": kind(rng), "corpus": f"demo-{kind.__name__}"}
-
-
-def draw_question(rng: Random) -> Question:
-    """Draw a family, then a question of it."""
-    return FAMILIES[rng.choice(list(FAMILIES))].draw(rng)
-
-
-def ask(question: Question, rng: Random) -> str:
-    """Put a question into one of its family's sentences."""
-    return phrase(question, rng.randrange(len(FAMILIES[question.family].templates)))
 
 
 def story(rng: Random) -> str:

@@ -35,13 +35,13 @@ def _colour_content(slots: Slots, response: str) -> float:
     return _states(answer, set(lexicon.COLOUR_WORDS) - {answer}, response)
 
 
-SEQUENCES = (lexicon.NUMBERS, lexicon.DAYS, lexicon.MONTHS)
+SEQUENCES = (lexicon.NUMBERS, lexicon.DAYS)
 NEXT = {
     item.lower(): sequence[place + 1].lower()
     for sequence in SEQUENCES
     for place, item in enumerate(sequence[:-1])
 }
-PROPER = {item.lower(): item for sequence in (lexicon.DAYS, lexicon.MONTHS) for item in sequence}
+PROPER = {item.lower(): item for item in lexicon.DAYS}
 
 
 def _proper(word: str) -> str:

@@ -12,14 +12,12 @@ from training.demo.made_families import MADE_FAMILIES
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {family.name: family for family in (*FACT_FAMILIES, *MADE_FAMILIES)}
 )
-PROPER_NOUNS = frozenset(
-    word.lower() for words in (lexicon.NAMES, lexicon.DAYS, lexicon.MONTHS) for word in words
-)
+PROPER_NOUNS = frozenset(word.lower() for words in (lexicon.NAMES, lexicon.DAYS) for word in words)
 SLOT = re.compile(r"(\{\w\})")
 
 
 def phrase(question: Question, template: int) -> str:
-    """Return the question as a sentence; names, days and months are written with a capital."""
+    """Return the question as a sentence; names and days are written with a capital."""
     slots = {key: capital(value) if value in PROPER_NOUNS else value for key, value in question.slots.items()}
     return FAMILIES[question.family].templates[template].format(**slots)
 

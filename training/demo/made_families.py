@@ -38,7 +38,7 @@ def _bigger_content(slots: Slots, response: str) -> float:
 
 
 LOWER_NAMES = tuple(name.lower() for name in lexicon.NAMES)
-COUNTS = {"two": 2, "three": 3, "four": 4}
+COUNTS = {"two": 2, "three": 3}
 
 
 def _list_right(slots: Slots, rng: Random) -> str:
@@ -47,7 +47,7 @@ def _list_right(slots: Slots, rng: Random) -> str:
 
 def _list_wrong(slots: Slots, rng: Random) -> str:
     if rng.random() < 0.5:
-        count = rng.choice([n for n in (1, 2, 3, 4, 5) if n != COUNTS[slots["n"]]])
+        count = rng.choice([n for n in (1, 2, 3, 4) if n != COUNTS[slots["n"]]])
         return capital(_join_items(rng.sample(lexicon.CATEGORIES[slots["x"]], count))) + "."
     return _list_right({"n": slots["n"], "x": another(rng, lexicon.CATEGORIES, slots["x"])}, rng)
 

@@ -9,22 +9,9 @@ from random import Random
 from typing import TypedDict
 
 from training.demo import answers
+from training.demo.asking import CLOSERS, OPENERS
 from training.demo.families import FAMILIES, find_question, phrase
 from training.demo.gold import gold_score
-
-OPENERS = (
-    "",
-    "Hello!",
-    "Hi there.",
-    "Good day.",
-    "Excuse me.",
-    "A quick question.",
-    "I have a question.",
-    "Please help me.",
-    "My friend wants to know.",
-    "This is for school.",
-)
-CLOSERS = ("", "Thank you!", "Thanks.", "Please be brief.", "One sentence is enough.")
 
 __all__ = ["PromptRow", "demonstrate", "gold_score", "write_prompts"]
 

@@ -53,7 +53,7 @@ def test_the_better_of_two_responses_scores_higher(better: str, worse: str) -> N
         ("Name three fruits.", "Hammer, saw and axe.", 0.0),
         ("Greet Anna in the morning.", "Good morning, Ben!", 0.5),
         ("Ask politely: open the door.", "Open the door now!", 0.5),
-        ("Tell me the first letter of apple.", "It begins with the letter A.", 1.0),
+        ("Tell me the first letter of bread.", "It begins with the letter B.", 1.0),
         ("Go on: red, blue, red, blue.", "Red, blue, red.", 1.0),
         ("Go on: red, blue, red, blue.", "Red, red.", 0.0),
         ("I say Monday. What comes next?", "After Monday comes Tuesday.", 1.0),

@@ -27,7 +27,7 @@ def broker_settings(env: Environment, data_dir: Path) -> dict[str, Any]:
     for folder in (messages, control, results):
         folder.mkdir(parents=True, exist_ok=True)
     return {
-        "BROKER_URL": f"{file_broker.SCHEME}://",
+        "BROKER_URL": f"{file_broker.SCHEME}://localhost/",
         "BROKER_TRANSPORT_OPTIONS": {
             "data_folder_in": str(messages),
             "data_folder_out": str(messages),

@@ -19,7 +19,17 @@ PROGRAMS = Path(sys.executable).parent
 
 def web_command(address: str) -> list[str]:
     """Return the command of the web server: one process, several threads, which is what SQLite likes."""
-    options = ["--bind", address, "--workers", "1", "--threads", "8", "--timeout", "120"]
+    options = [
+        "--bind",
+        address,
+        "--workers",
+        "1",
+        "--threads",
+        "8",
+        "--timeout",
+        "120",
+        "--no-control-socket",
+    ]
     return [str(PROGRAMS / "gunicorn"), *options, "--access-logfile", "-", "server.wsgi:application"]
 
 

@@ -15,7 +15,7 @@ if worker and Path(os.environ["DATA_DIR"]).name != worker:
 os.environ.setdefault("DATABASE_POOL_SIZE", "0")  # tests open connections in threads, and drop databases
 
 from server.settings.base import *
-from server.settings.base import DATA_DIR, DATABASES
+from server.settings.base import DATA_DIR, DATABASES, STATIC_ROOT
 
 SECRET_KEY = "the tests' key"
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
@@ -23,6 +23,7 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 ACCOUNT_RATE_LIMITS = False
 

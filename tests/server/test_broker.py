@@ -48,7 +48,7 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
 def test_without_redis_messages_and_results_are_files_in_the_data_folder(tmp_path: Path) -> None:
     found = broker_settings(Environment({}), tmp_path)
 
-    assert found["BROKER_URL"] == "files://"
+    assert found["BROKER_URL"] == "files://localhost/"
     assert found["RESULT_BACKEND"] == f"file://{tmp_path}/broker/results"
     options = found["BROKER_TRANSPORT_OPTIONS"]
     assert options["data_folder_in"] == options["data_folder_out"]

@@ -20,7 +20,7 @@ def connect(folder: Path) -> kombu.Connection:
     messages = folder / "messages"
     messages.mkdir(parents=True, exist_ok=True)
     return kombu.Connection(
-        f"{SCHEME}://",
+        f"{SCHEME}://localhost/",
         transport_options={
             "data_folder_in": str(messages),
             "data_folder_out": str(messages),

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from training.rlhf.config import STAGES, ConfigError, StageConfig, load_config
 from training.rlhf.errors import RunCancelledError, RunFailedError, RunRefusedError
-from training.rlhf.folder import Cancellation, read_result, write_result
+from training.rlhf.folder import Cancellation, read_result, write_progress, write_result
 
 FINISHED, CRASHED, REFUSED, CANCELLED = 0, 1, 2, 3
 log = logging.getLogger("training.rlhf")
@@ -67,11 +67,11 @@ def run_stage(folder: Path, config: StageConfig, cancellation: Cancellation) -> 
     """Run a stage in its folder and return its final metrics; torch is loaded only here."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    write_progress(folder, config.stage, "loading", 0, 1, "models")
     stage = importlib.import_module(f"training.rlhf.{config.stage}")
     runtime = importlib.import_module("training.rlhf.runtime")
     run = runtime.Run(folder, config, cancellation)
     run.stop_if_cancelled()
-    run.progress("loading", 0, 1, "models")
     metrics: dict[str, float] = stage.run(config, run)
     return metrics
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,22 @@ def write_json(path: Path, value: Mapping[str, Any], *, durable: bool = False) -
             file.flush()
             os.fsync(file.fileno())
     os.replace(temporary, path)
+
+
+def write_progress(
+    folder: Path, stage: str, phase: str, done: int, total: int, unit: str, eta_seconds: float | None = None
+) -> None:
+    """Replace progress.json: how far a phase is, and the seconds it may still take."""
+    progress = {
+        "stage": stage,
+        "phase": phase,
+        "done": done,
+        "total": total,
+        "unit": unit,
+        "eta_seconds": None if eta_seconds is None else round(eta_seconds, 1),
+        "at": round(time.time(), 3),
+    }
+    write_json(folder / "progress.json", progress)
 
 
 def read_result(folder: Path) -> dict[str, Any]:

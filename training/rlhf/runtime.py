@@ -18,7 +18,7 @@ import transformers
 from training.rlhf.checkpoint import Stateful, newest_checkpoint, restore, save_checkpoint
 from training.rlhf.config import StageConfig
 from training.rlhf.errors import RunCancelledError, RunFailedError, RunRefusedError
-from training.rlhf.folder import Cancellation, write_json
+from training.rlhf.folder import Cancellation, write_progress
 from training.rlhf.metrics import MetricsWriter
 
 log = logging.getLogger("training.rlhf")
@@ -72,18 +72,7 @@ class Run:
         self._progress_at = now
         made = done - self._phase_first
         eta = (now - self._phase_began) / made * (total - done) if made > 0 else None
-        write_json(
-            self.folder / "progress.json",
-            {
-                "stage": self.config.stage,
-                "phase": phase,
-                "done": done,
-                "total": total,
-                "unit": unit,
-                "eta_seconds": None if eta is None else round(eta, 1),
-                "at": round(time.time(), 3),
-            },
-        )
+        write_progress(self.folder, self.config.stage, phase, done, total, unit, eta)
 
     def add_sample(self, step: int, sample: Mapping[str, Any]) -> None:
         """Append a sampled text to samples.jsonl."""

@@ -1,0 +1,137 @@
+"""The Celery tasks, and one real run on a real worker process."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.conf import settings as django_settings
+from django.db import connection, transaction
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from tests.training.factories import sft_run
+from training import tasks
+from training.models import Model, Run, RunState
+from training.rules.datasets import freeze_texts
+from training.rules.runs import create_run, wait_for_run
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What would have gone to the broker."""
+    codes: list[str] = []
+    monkeypatch.setattr(tasks.execute_run, "delay", codes.append)
+    return codes
+
+
+def test_worker_is_woken_when_the_transaction_commits(sent: list[str]) -> None:
+    with transaction.atomic():
+        run = sft_run()
+        tasks.enqueue_run(run)
+        assert sent == []
+    assert sent == [str(run.code)]
+    assert Run.objects.get().sent_at is not None
+
+
+def test_broker_that_is_away_loses_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(code: str) -> None:
+        raise OperationalError("no route")
+
+    monkeypatch.setattr(tasks.execute_run, "delay", refuse)
+    tasks.enqueue_run(sft_run())
+    assert Run.objects.get().sent_at is None
+    assert Run.objects.get().state == RunState.QUEUED
+
+
+def test_silent_runs_are_sent_again(sent: list[str]) -> None:
+    run = sft_run()
+    Run.objects.update(state=RunState.RUNNING, heartbeat_at=timezone.now() - timedelta(minutes=5))
+    assert tasks.recover_runs() == 1
+    assert sent == [str(run.code)]
+
+
+def test_training_goes_to_the_gpu_queue() -> None:
+    router = tasks.execute_run.app.amqp.router
+    assert router.route({}, "training.tasks.execute_run")["queue"].name == "gpu"
+    assert router.route({}, "training.tasks.recover_runs")["queue"].name == "default"
+
+
+@pytest.fixture
+def worker(settings: Any, tmp_path: Path) -> Iterator[Path]:
+    """A worker of the gpu queue in a process of its own, on this test's database and store."""
+    log = tmp_path / "worker.log"
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "server.settings.test",
+        "DATABASE_URL": database_url(),
+        "ARTIFACTS_URL": settings.ARTIFACTS_URL,
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [sys.executable, "-m", "celery", "--app", "server", "worker", "--queues", "gpu"]
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [*command, "--concurrency", "1", "--loglevel", "INFO"],
+            cwd=django_settings.BASE_DIR,
+            env=environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    yield log
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def database_url() -> str:
+    """Name the test's own database to another process."""
+    row = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{row['NAME']}"
+    account = quote(str(row["USER"])) + (f":{quote(str(row['PASSWORD']))}" if row["PASSWORD"] else "")
+    host = quote(str(row["HOST"] or ""), safe="")
+    port = f":{row['PORT']}" if row["PORT"] else ""
+    return f"postgres://{account}@{host}{port}/{row['NAME']}"
+
+
+@pytest.mark.slow
+def test_real_run_goes_through_broker_worker_and_process(worker: Path) -> None:
+    words = ["red", "green", "blue", "cat", "dog", "bird", "sun", "moon"]
+    dataset = freeze_texts(name="words", texts=[" ".join(words[i % 5 :]) for i in range(60)])
+    config = {
+        "threads": 1,
+        "report": {"log_every": 1},
+        "pretrain": {
+            "vocab_size": 280,
+            "layers": 1,
+            "width": 16,
+            "heads": 2,
+            "context": 32,
+            "steps": 4,
+            "minibatch_size": 4,
+            "sequence_tokens": 16,
+        },
+    }
+    run = create_run(stage="pretrain", config=config, inputs={"dataset": dataset}, model_name="tiny")
+    started = time.monotonic()
+    tasks.enqueue_run(run)
+    try:
+        run = wait_for_run(run, timeout=120)
+    except TimeoutError:
+        pytest.fail(f"{run.state} after {time.monotonic() - started:.0f} s\n{worker.read_text()[-3000:]}")
+    assert run.state == RunState.FINISHED, f"{run.reason}\n{run.log_tail}"
+    assert run.points.count() >= 4
+    assert "celery" in worker.read_text()
+    model = Model.objects.get(name="tiny")
+    assert model.kind == "base"
+    assert model.run == run

@@ -12,8 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, F, Window
-from django.db.models.functions import RowNumber
+from django.db.models import Count, Q
 
 from labeling.models import Category, Intake, Prompt, PromptKind, PromptSource, Split
 from labeling.rules import intake as intakes
@@ -179,11 +178,27 @@ def label_prompt_draft(
 @transaction.atomic
 def apply_author_cap(cap: int = IntakeSettings.author_cap) -> dict[str, int]:
     """Hold each author's prompts beyond the first `cap` and lift the hold on those within it."""
-    numbered = Prompt.objects.filter(held_reason__in=("", OVER_CAP)).annotate(
-        place=Window(RowNumber(), partition_by=[F("author_key")], order_by=[F("id").asc()])
+    crowded = (
+        Prompt.objects.filter(held_reason__in=("", OVER_CAP))
+        .order_by()
+        .values("author_key")
+        .annotate(n=Count("pk"), held=Count("pk", filter=~Q(held_reason="")))
+        .filter(Q(n__gt=cap) | Q(held__gt=0))
     )
-    beyond = list(numbered.filter(place__gt=cap, held_reason="").values_list("pk", flat=True))
-    within = list(numbered.filter(place__lte=cap, held_reason=OVER_CAP).values_list("pk", flat=True))
+    rows = (
+        Prompt.objects.filter(held_reason__in=("", OVER_CAP), author_key__in=crowded.values("author_key"))
+        .order_by("author_key", "id")
+        .values_list("author_key", "pk", "held_reason")
+    )
+    beyond: list[int] = []
+    within: list[int] = []
+    place: Counter[str] = Counter()
+    for author_key, pk, held_reason in rows.iterator(chunk_size=10_000):
+        place[author_key] += 1
+        if place[author_key] > cap and not held_reason:
+            beyond.append(pk)
+        elif place[author_key] <= cap and held_reason:
+            within.append(pk)
     for pks, reason in ((beyond, OVER_CAP), (within, "")):
         for start in range(0, len(pks), intakes.LINES_AT_ONCE):
             Prompt.objects.filter(pk__in=pks[start : start + intakes.LINES_AT_ONCE]).update(

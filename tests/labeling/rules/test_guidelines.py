@@ -1,0 +1,68 @@
+"""Guidelines and forms: versions never change, questions follow the prompt."""
+
+import pytest
+
+from labeling.errors import InvalidInput, NotPermitted
+from labeling.models import Form, Guideline, Labeler, TaskKind, User
+from labeling.rules import batches, guidelines
+from tests.factories import PromptFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def test_defaults_are_made_once_for_each_kind() -> None:
+    guidelines.ensure_defaults()
+    guidelines.ensure_defaults()
+    assert Guideline.objects.count() == Form.objects.count() == len(TaskKind.values)
+
+
+def test_what_counts_first_depends_on_the_kind() -> None:
+    training = guidelines.current_guideline(TaskKind.COMPARISON).body
+    final = guidelines.current_guideline(TaskKind.EVALUATION).body
+    assert "What counts first is being helpful" in training
+    assert "truthful and harmless counts before being helpful" in final
+
+
+def test_form_has_the_scale_and_the_papers_flags() -> None:
+    schema = guidelines.current_form(TaskKind.COMPARISON).schema
+    assert (schema["likert"]["min"], schema["likert"]["max"]) == (1, 7)
+    assert len(schema["flags"]) == 11
+    conditional = {flag["key"]: flag["when"] for flag in schema["flags"] if "when" in flag}
+    assert conditional == {
+        "hallucination": "closed_domain",
+        "satisfies_constraint": "other_explicit_constraints",
+    }
+
+
+def test_conditional_flags_are_asked_only_where_the_tag_says_yes() -> None:
+    form = guidelines.current_form(TaskKind.COMPARISON)
+
+    def asked(tags: dict[str, bool]) -> set[str]:
+        return {
+            flag["key"] for flag in guidelines.asked_flags(form=form, prompt=PromptFactory.create(tags=tags))
+        }
+
+    assert "hallucination" in asked({"closed_domain": True})
+    assert "hallucination" not in asked({"closed_domain": False})
+    assert "satisfies_constraint" in asked({"other_explicit_constraints": True})
+    assert guidelines.asked_flags(form=None, prompt=PromptFactory.create()) == []
+
+
+def test_publishing_adds_a_version_and_leaves_batches_as_they_were(mia: User) -> None:
+    batch = batches.create_batch(name="B", kind=TaskKind.COMPARISON)
+    new = guidelines.publish_guideline(kind=TaskKind.COMPARISON, title="New", body="Text", by=mia)
+    assert new.version == 2
+    batch.refresh_from_db()
+    assert batch.guideline is not None
+    assert batch.guideline.version == 1
+    assert guidelines.current_guideline(TaskKind.COMPARISON) == new
+
+
+def test_faulty_guideline_is_refused(mia: User, alice: Labeler) -> None:
+    for fields in ({"title": " "}, {"body": ""}, {"title": "x" * 121}, {"kind": "poetry"}):
+        with pytest.raises(InvalidInput):
+            guidelines.publish_guideline(
+                by=mia, **({"kind": "comparison", "title": "T", "body": "B"} | fields)
+            )
+    with pytest.raises(NotPermitted):
+        guidelines.publish_guideline(kind="comparison", title="T", body="B", by=alice.user)

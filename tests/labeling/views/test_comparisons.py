@@ -1,0 +1,181 @@
+"""Rating and ranking with scripts off: the same form that the islands fill."""
+
+from typing import Any
+
+import pytest
+from django.urls import reverse
+
+from labeling.models import Assignment, Labeler, Policy, Ranking, Receipt, Response, TaskKind
+from labeling.rules import assignments, batches
+from labeling.rules.comparisons import responses_in_display_order
+from tests.factories import PolicyFactory, PromptFactory, ResponseFactory, claimed, ranked_batch
+from tests.labeling.views.conftest import Visit
+
+K = 4
+
+
+@pytest.fixture
+def mine(alice: Labeler) -> Assignment:
+    ranked_batch(tasks=2, k=K)
+    return claimed(alice, TaskKind.COMPARISON)
+
+
+def url_of(assignment: Assignment) -> str:
+    return reverse("comparison-rank", args=[assignment.code])
+
+
+def answers(assignment: Assignment, **changes: Any) -> dict[str, Any]:
+    """Fill the form: the first two share rank 1, ratings fall from 7."""
+    body: dict[str, Any] = {
+        "idempotency_key": "one",
+        "was_touched": "yes",
+        "moves": "2",
+        "notes": "All in all.",
+    }
+    for place, response in enumerate(responses_in_display_order(assignment)):
+        body[f"likert-{response.code}"] = str(7 - place)
+        body[f"rank-{response.code}"] = str(max(1, place))
+        body[f"flag-{response.code}-fails_task"] = "yes" if place == 3 else "no"
+        body[f"note-{response.code}"] = f"note {place}"
+    return body | changes
+
+
+def test_complete_form_becomes_a_ranking_with_ties_and_leads_to_its_receipt(
+    alice: Labeler, mine: Assignment, visit: Visit
+) -> None:
+    answer = visit(alice).post(url_of(mine), answers(mine))
+    receipt = Receipt.objects.get()
+    assert answer["Location"] == reverse("receipt-detail", args=[receipt.code])
+    ranking = Ranking.objects.get()
+    shown = [response.pk for response in responses_in_display_order(mine)]
+    places = {place.response_id: place for place in ranking.places.all()}
+    assert [places[pk].rank for pk in shown] == [1, 1, 2, 3]
+    assert [places[pk].likert for pk in shown] == [7, 6, 5, 4]
+    assert [places[pk].flags for pk in shown] == [{"fails_task": False}] * 3 + [{"fails_task": True}]
+    assert (ranking.moves, ranking.notes, ranking.was_touched) == (2, "All in all.", True)
+
+
+@pytest.mark.parametrize("name", ["likert", "rank"])
+def test_missing_answer_is_named_by_letter_and_the_rest_is_kept(
+    alice: Labeler, mine: Assignment, visit: Visit, name: str
+) -> None:
+    code = responses_in_display_order(mine)[2].code
+    body = answers(mine)
+    del body[f"{name}-{code}"]
+    answer = visit(alice).post(url_of(mine), body)
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert ("Rate response C" if name == "likert" else "Give response C a rank") in page
+    assert "note 3</textarea>" in page
+    assert not Ranking.objects.exists()
+
+
+@pytest.mark.parametrize(("name", "value"), [("likert", "8"), ("likert", "x"), ("rank", "0"), ("rank", "5")])
+def test_answers_out_of_range_are_refused(
+    alice: Labeler, mine: Assignment, visit: Visit, name: str, value: str
+) -> None:
+    code = responses_in_display_order(mine)[0].code
+    assert visit(alice).post(url_of(mine), answers(mine, **{f"{name}-{code}": value})).status_code == 422
+    assert not Ranking.objects.exists()
+
+
+def test_who_wrote_a_response_never_reaches_the_page(alice: Labeler, mine: Assignment, visit: Visit) -> None:
+    client = visit(alice)
+    page = client.get(url_of(mine)).content.decode()
+    page += client.post(url_of(mine), {"idempotency_key": "x"}).content.decode()
+    page += client.post(url_of(mine), answers(mine), follow=True).content.decode()
+    assert Policy.objects.count() >= K
+    for policy in Policy.objects.all():
+        assert policy.name not in page
+        assert str(policy.code) not in page
+    assert mine.batch.name not in page
+
+
+def test_letters_follow_the_stored_display_order_not_the_canonical_one(
+    alice: Labeler, mine: Assignment, visit: Visit
+) -> None:
+    mine.display_order = list(reversed(mine.display_order))
+    mine.save()
+    page = visit(alice).get(url_of(mine)).content.decode()
+    positions = [
+        page.index(f'data-letter="{letter}" data-code="{code}"')
+        for letter, code in zip("ABCD", mine.display_order, strict=True)
+    ]
+    assert positions == sorted(positions)
+
+
+def test_draft_with_its_step_is_found_again(alice: Labeler, mine: Assignment, visit: Visit) -> None:
+    code = str(responses_in_display_order(mine)[1].code)
+    payload = {
+        "responses": [{"code": code, "rank": 2, "likert": 6, "flags": {"fails_task": True}, "note": "hm"}],
+        "notes": "so far",
+        "step": 3,
+    }
+    assignments.save_draft(assignment=mine, version=0, payload=payload)
+    page = visit(alice).get(url_of(mine)).content.decode()
+    assert f'name="likert-{code}" value="6" checked' in page
+    assert f'name="flag-{code}-fails_task" value="yes" checked' in page
+    assert "<option selected>2</option>" in page
+    assert 'class="judge current" id="step-3"' in page
+    assert "so far" in page
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"responses": 3},
+        {"responses": [1, {"code": 5}]},
+        {"step": 99},
+        {"responses": [{"code": "x", "flags": []}]},
+    ],
+)
+def test_draft_of_another_shape_does_not_break_the_page(
+    alice: Labeler, mine: Assignment, visit: Visit, payload: dict[str, Any]
+) -> None:
+    assignments.save_draft(assignment=mine, version=0, payload=payload)
+    assert visit(alice).get(url_of(mine)).status_code == 200
+
+
+def test_half_a_form_can_be_saved_without_scripts(alice: Labeler, mine: Assignment, visit: Visit) -> None:
+    code = str(responses_in_display_order(mine)[0].code)
+    client = visit(alice)
+    answer = client.post(url_of(mine), {"idempotency_key": "x", f"likert-{code}": "3", "save": "1"})
+    assert answer.status_code == 302
+    assert f'name="likert-{code}" value="3" checked' in client.get(url_of(mine)).content.decode()
+
+
+def test_empty_long_and_hostile_responses_are_shown_safely(alice: Labeler, visit: Visit) -> None:
+    prompt = PromptFactory.create()
+    texts = ["", "word " * 5000, "<script>alert(1)</script><img src=x onerror=alert(1)>"]
+    responses = [ResponseFactory.create(prompt=prompt, text=text) for text in texts]
+    batch = batches.create_batch(name="Odd", kind=TaskKind.COMPARISON, k=3)
+    batches.add_ranked_task(batch=batch, prompt=prompt, responses=responses)
+    batches.open_batch(batch=batch)
+    page = visit(alice).get(url_of(claimed(alice, TaskKind.COMPARISON))).content.decode()
+    assert page.count("empty response") == 2  # once alone, once among the cards
+    assert "<script>alert" not in page
+    assert "<img" not in page
+    assert page.count("word word word") > 100
+
+
+@pytest.mark.parametrize("k", [2, 9])
+def test_smallest_and_largest_comparison_are_ranked(alice: Labeler, visit: Visit, k: int) -> None:
+    ranked_batch(tasks=1, k=k)
+    mine = claimed(alice, TaskKind.COMPARISON)
+    body = answers(mine) | {f"likert-{code}": "4" for code in mine.display_order}
+    assert visit(alice).post(url_of(mine), body).status_code == 302
+    assert Ranking.objects.get().places.count() == k
+
+
+def test_conditional_questions_are_asked_only_where_the_prompt_calls_for_them(
+    alice: Labeler, visit: Visit
+) -> None:
+    prompt = PromptFactory.create(tags={"closed_domain": True})
+    batch = batches.create_batch(name="Closed", kind=TaskKind.COMPARISON, k=2)
+    policies = PolicyFactory.create_batch(2)
+    responses: list[Response] = [ResponseFactory.create(prompt=prompt, policy=policy) for policy in policies]
+    batches.add_ranked_task(batch=batch, prompt=prompt, responses=responses)
+    batches.open_batch(batch=batch)
+    page = visit(alice).get(url_of(claimed(alice, TaskKind.COMPARISON))).content.decode()
+    assert "Makes things up" in page
+    assert "Keeps to the constraint" not in page

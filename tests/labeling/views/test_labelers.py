@@ -1,0 +1,105 @@
+"""Labelers: listed, invited, paused, qualified."""
+
+import re
+
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
+
+from labeling.models import Invitation, Labeler, User
+from tests.factories import LabelerFactory, qualified_labeler
+from tests.labeling.views.conftest import Visit
+
+
+def test_list_costs_the_same_for_two_labelers_as_for_twelve(
+    mia: User, visit: Visit, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    client = visit(mia)
+    for _ in range(2):
+        qualified_labeler()
+    with django_assert_num_queries(7):
+        client.get(reverse("labeler-list"))
+    for _ in range(10):
+        qualified_labeler()
+    with django_assert_num_queries(7):
+        client.get(reverse("labeler-list"))
+
+
+def test_list_shows_people_first_and_programs_on_request(mia: User, alice: Labeler, visit: Visit) -> None:
+    LabelerFactory.create(pseudonym="SIM-1", is_simulated=True)
+    client = visit(mia)
+    url = reverse("labeler-list")
+    assert "SIM-1" not in client.get(url).content.decode()
+    simulated = client.get(url, {"who": "simulated"}).content.decode()
+    assert "SIM-1" in simulated
+    assert "L-ALICE" not in simulated
+    assert "L-ALICE" in client.get(url, {"q": "alice@"}).content.decode()
+    assert "No labeler fits" in client.get(url, {"status": "ended"}).content.decode()
+
+
+def test_invitation_link_is_shown_once_and_opens_the_account(mia: User, visit: Visit) -> None:
+    client = visit(mia)
+    sent = {"email": "New@example.org", "role": "labeler", "cohort": "train", "kinds": ["comparison"]}
+    page = client.post(reverse("labeler-invite"), sent).content.decode()
+    link = re.search(r"http://testserver(/invitations/[^\"]+/)", page)
+    assert link is not None
+    assert Client().get(link[1]).status_code == 200
+    listed = client.get(reverse("labeler-list")).content.decode()
+    assert "new@example.org" in listed
+    assert link[1] not in listed
+
+
+def test_bad_invitations_are_refused_in_words(mia: User, alice: Labeler, visit: Visit) -> None:
+    client = visit(mia)
+    url = reverse("labeler-invite")
+    for sent, sentence in (
+        ({"email": "nobody", "role": "labeler", "cohort": "train"}, "valid email"),
+        ({"email": alice.user.email, "role": "labeler", "cohort": "train"}, "has an account already"),
+        ({"email": "x@example.org", "role": "owner", "cohort": "train"}, "Select a valid choice"),
+        (
+            {"email": "x@example.org", "role": "labeler", "cohort": "held_out", "kinds": ["comparison"]},
+            "only final evaluations",
+        ),
+    ):
+        answer = client.post(url, sent)
+        assert answer.status_code == 422
+        assert sentence in answer.content.decode()
+    assert not Invitation.objects.exists()
+
+
+def test_owner_may_invite_staff(olga: User, visit: Visit) -> None:
+    sent = {"email": "chief@example.org", "role": "manager", "cohort": "train"}
+    assert visit(olga).post(reverse("labeler-invite"), sent).status_code == 200
+    assert Invitation.objects.get().role == "manager"
+
+
+def test_revoked_link_no_longer_works(mia: User, visit: Visit) -> None:
+    client = visit(mia)
+    client.post(reverse("labeler-invite"), {"email": "x@example.org", "role": "labeler", "cohort": "train"})
+    invitation = Invitation.objects.get()
+    client.post(reverse("invitation-revoke", args=[invitation.code]))
+    assert not Invitation.objects.open().exists()
+
+
+def test_pausing_needs_a_reason_and_resuming_ends_it(mia: User, alice: Labeler, visit: Visit) -> None:
+    client = visit(mia)
+    url = reverse("labeler-pause", args=[alice.code])
+    assert client.post(url, {"reason": ""}).status_code == 422
+    client.post(url, {"reason": "Holidays"})
+    alice.refresh_from_db()
+    assert (alice.status, alice.status_reason) == ("paused", "Holidays")
+    page = client.post(url, {"reason": "Back"}, follow=True).content.decode()
+    alice.refresh_from_db()
+    assert alice.status == "active"
+    assert "pause_labeler" in page
+
+
+def test_qualifications_are_granted_and_revoked(mia: User, bob: Labeler, visit: Visit) -> None:
+    client = visit(mia)
+    url = reverse("labeler-qualify", args=[bob.code])
+    client.post(url, {"kind": "comparison", "do": "grant"})
+    assert bob.is_qualified("comparison")
+    client.post(url, {"kind": "comparison", "do": "revoke"})
+    assert not bob.is_qualified("comparison")
+    answer = client.post(url, {"kind": "flying", "do": "grant"}, follow=True)
+    assert b"is not one of" in answer.content

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from labeling.errors import StrictImport
 from labeling.management.reading import RowFile, UnreadableFile
 from labeling.models import Intake, PromptSource
-from labeling.rules.intake import ACCEPTED, MALFORMED, WITHHELD
+from labeling.rules.intake import ACCEPTED, DUPLICATE, MALFORMED, WITHHELD
 from labeling.rules.prompts import OVER_CAP, IntakeSettings
 
 REFUSALS_SHOWN, REFUSALS_IN_JSON = 20, 1000
@@ -80,8 +80,8 @@ class ImportCommand(BaseCommand):
             self._report(error.intake, as_json=options["json"])
             raise CommandError(error.message) from error
         self._report(intake, as_json=options["json"])
-        taken = intake.counts.get(ACCEPTED, 0) + intake.counts.get(OVER_CAP, 0)
-        if not taken and intake.counts.get(MALFORMED):
+        known = sum(intake.counts.get(outcome, 0) for outcome in (ACCEPTED, OVER_CAP, DUPLICATE))
+        if not known and intake.counts.get(MALFORMED):
             raise CommandError(f"No line of {path.name} could be taken; see the reasons above.")
 
     def _run(self, rows: RowFile, path: Path, options: dict[str, Any]) -> Intake:

@@ -132,7 +132,9 @@ def _take_demonstrations(
     for (line, _, text, labeler), prompt in zip(rows, prompts, strict=True):
         fresh = label_imports.unsaved_response(prompt, people, text)
         if (prompt.pk, labeler.pk, fresh.text_hash) in done:
-            tally.refuse(line, RowFault("duplicate", f"{labeler} wrote the same for prompt {prompt.code}"))
+            tally.refuse(
+                line, RowFault(intakes.DUPLICATE, f"{labeler} wrote the same for prompt {prompt.code}")
+            )
             continue
         done.add((prompt.pk, labeler.pk, fresh.text_hash))
         key = label_imports.response_key(fresh)

@@ -14,7 +14,7 @@ from labeling.errors import StrictImport
 from labeling.models import Intake, PromptSource, Refusal
 
 LINES_AT_ONCE = 500
-ACCEPTED, WITHHELD, MALFORMED = "accepted", "withheld", "malformed"
+ACCEPTED, WITHHELD, MALFORMED, DUPLICATE = "accepted", "withheld", "malformed", "duplicate"
 IMPORT_LOCK = 0x494C_0001
 
 

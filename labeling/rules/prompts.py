@@ -299,7 +299,7 @@ def _join_siblings(prompt: Prompt, draft: PromptDraft, parents: Mapping[str, Pro
 
 def _refuse_duplicate(prompt: Prompt, hashes: Mapping[str, str], prefixes: Mapping[str, str]) -> None:
     if prompt.text_hash in hashes:
-        raise RowFault("duplicate", f"the same text as {hashes[prompt.text_hash]}")
+        raise RowFault(intakes.DUPLICATE, f"the same text as {hashes[prompt.text_hash]}")
     if prompt.parent is None and prompt.prefix_key in prefixes:
         raise RowFault("long_common_prefix", f"starts like {prefixes[prompt.prefix_key]}")
 

@@ -120,7 +120,7 @@ def _take_rankings(lines: list[Line], tally: Tally, importer: Importer, settings
     new: list[tuple[Ranking, RankingRow, list[Response]]] = []
     for (line, row), task, labeler, answers in zip(rows, tasks, labelers, responses, strict=True):
         if (task.pk, labeler.pk) in done:
-            tally.refuse(line, RowFault("duplicate", f"{labeler} has ranked these responses already"))
+            tally.refuse(line, RowFault(intakes.DUPLICATE, f"{labeler} has ranked these responses already"))
             continue
         done.add((task.pk, labeler.pk))
         ranking = Ranking(

@@ -81,7 +81,7 @@ def _take_responses(lines: list[Line], tally: Tally, importer: Importer, setting
         response.prompt = prompt
         key = label_imports.response_key(response)
         if key in known:
-            tally.refuse(line, RowFault("duplicate", f"{response.policy} gave this response already"))
+            tally.refuse(line, RowFault(intakes.DUPLICATE, f"{response.policy} gave this response already"))
             continue
         known.add(key)
         new.append(response)

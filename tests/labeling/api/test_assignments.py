@@ -148,9 +148,9 @@ def test_demonstration_is_stored_verbatim_with_a_receipt(client: APIClient, alic
 def test_submitting_again_with_the_same_key_gives_the_same_receipt(client: APIClient) -> None:
     writing_batch(tasks=1)
     task = next_task(client, "demonstration")
-    send = {"path": address(task, "submit/"), "data": {"text": "once"}}
-    first = client.post(**send, headers={"Idempotency-Key": "k"})
-    again = client.post(**send, headers={"Idempotency-Key": "k"})
+    path, body = address(task, "submit/"), {"text": "once"}
+    first = client.post(path, body, headers={"Idempotency-Key": "k"})
+    again = client.post(path, body, headers={"Idempotency-Key": "k"})
     assert first.status_code == again.status_code == 200
     assert first.json() == again.json()
     assert Demonstration.objects.count() == 1

@@ -218,7 +218,7 @@ class SubmittedRanksAreStored(TestCase):
             st.integers(1, 7),
             st.dictionaries(st.sampled_from(["fails_task", "harmful_advice"]), st.booleans()),
             st.text(
-                alphabet=st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=40
+                alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40
             ),
         )
         drawn = data.draw(st.lists(answers, min_size=k, max_size=k))

@@ -40,7 +40,7 @@ def ranking(ranks: list[Any], labeler: Any = "L1", **fields: Any) -> dict[str, A
 
 
 def test_demonstrations_stand_in_a_closed_batch_and_as_responses_of_people() -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"prompt": "Say hi", "response": "  Hi!\n", "labeler": "L1"},
         {"prompt": "Say  hi", "response": "Hello!", "labeler": "L2", "user_id": 9},
         {"prompt": "Say hi", "response": "  Hi!\n", "labeler": "L1"},
@@ -64,7 +64,7 @@ def test_demonstrations_stand_in_a_closed_batch_and_as_responses_of_people() -> 
 
 
 def test_responses_make_policies_and_prompts_and_keep_empty_texts() -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"prompt": "P", "policy": "m1", "response": "", "sampling": {"temperature": 0.7}},
         {"prompt": "P", "policy": "m1", "response": "text"},
         {"prompt": "P", "policy": "m2", "response": "text"},
@@ -162,7 +162,7 @@ def test_dialogues_are_split_at_the_last_shared_assistant_turn() -> None:
 
 
 def test_pairs_become_rankings_of_two() -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"chosen": DIALOGUE + " good", "rejected": DIALOGUE + " bad"},
         {
             "chosen": DIALOGUE + " good\n\nHuman: more\n\nAssistant: a",
@@ -200,7 +200,7 @@ def test_turns_of_one_dialogue_never_stand_in_different_splits() -> None:
 
 
 def test_label_brings_its_prompt_through_the_same_checks() -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"prompt": "word " * 900, "policy": "m", "response": "r"},
         {"prompt": " ", "policy": "m", "response": "r"},
         {"prompt": "Write to bob@example.com", "policy": "m", "response": "r"},

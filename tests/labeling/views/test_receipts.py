@@ -12,7 +12,7 @@ from tests.labeling.views.conftest import Visit
 def write(labeler: Labeler, times: int) -> None:
     for n in range(times):
         mine = claimed(labeler, TaskKind.DEMONSTRATION)
-        demonstrations.submit_demonstration(assignment=mine, text=f"Text {n}", idempotency_key=f"key {n}")
+        demonstrations.submit_demonstration(assignment=mine, text=f"Text {n}", idempotency_key=str(mine.code))
 
 
 def test_history_is_paged_and_costs_the_same_however_long(

@@ -12,22 +12,38 @@ TAGS = {
     "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p",
     "pre", "s", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
 }  # fmt: skip
-MARKDOWN = (
-    MarkdownIt("commonmark", {"html": False, "breaks": True})
-    .enable(["table", "strikethrough"])
-    .disable(["image", "html_inline", "html_block"])
-)
+
+
+def _parser(keeps_line_breaks: bool) -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False, "breaks": keeps_line_breaks})
+    return parser.enable(["table", "strikethrough"]).disable(["image", "html_inline", "html_block"])
+
+
+MARKDOWN, DOCUMENT = _parser(True), _parser(False)
 RENDERED_CHARACTERS = 60_000
 """Longer texts are shown as typed: rendering them would hold the page up."""
 
 
 @register.filter
 def markdown(text: str) -> SafeString:
-    """Render Markdown from anybody: HTML in it stays text, images stay text, links lead only to the web."""
+    """Render Markdown from anybody: HTML in it stays text, images stay text, links lead only to the web.
+
+    Single line breaks are kept, as people who type into a box mean them.
+    """
+    return _render(text, MARKDOWN)
+
+
+@register.filter
+def document(text: str) -> SafeString:
+    """Render a document of ours, whose lines are broken for the writer only."""
+    return _render(text, DOCUMENT)
+
+
+def _render(text: str, parser: MarkdownIt) -> SafeString:
     if len(text) > RENDERED_CHARACTERS:
         return plain(text)
     cleaned = nh3.clean(
-        MARKDOWN.render(text),
+        parser.render(text),
         tags=TAGS,
         attributes={"a": {"href", "title"}, "ol": {"start"}},
         url_schemes={"http", "https", "mailto"},

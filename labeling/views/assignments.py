@@ -95,7 +95,7 @@ def next_task(request: LabelerRequest, kind: str) -> HttpResponseBase:
 def skip(request: LabelerRequest, code: UUID) -> HttpResponseBase:
     """Pass a task on, with a reason: from the dialog of a task page, or from a page of its own."""
     assignment = own_assignment(request, code)
-    form = SkipForm(request.POST or None)
+    form = SkipForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
             assignments.skip(

@@ -44,7 +44,7 @@ def batch_list(request: PageRequest) -> HttpResponseBase:
 @require(Action.MANAGE_BATCHES)
 def batch_create(request: PageRequest) -> HttpResponseBase:
     """Make a batch; the preview button shows a task as a labeler will see it, and makes nothing."""
-    form = BatchForm(request.POST or None)
+    form = BatchForm(request.POST if request.method == "POST" else None)
     context: dict[str, object] = {"form": form}
     status = 422 if form.is_bound else 200
     if form.is_valid():

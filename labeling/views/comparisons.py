@@ -30,7 +30,7 @@ def rank(request: LabelerRequest, code: UUID) -> HttpResponseBase:
         raise Http404
     draft = draft_of(assignment)
     form = RankingForm(
-        request.POST or None,
+        request.POST if request.method == "POST" else None,
         responses=comparisons.responses_in_display_order(assignment),
         flags=guidelines.asked_flags(form=assignment.batch.form, prompt=assignment.task.prompt),
         draft=draft.payload if draft else None,

@@ -30,7 +30,10 @@ def write(request: LabelerRequest, code: UUID) -> HttpResponseBase:
         raise Http404
     draft = draft_of(assignment)
     saved = draft.payload.get("text") if draft else ""
-    form = DemonstrationForm(request.POST or None, initial={"text": saved if isinstance(saved, str) else ""})
+    form = DemonstrationForm(
+        request.POST if request.method == "POST" else None,
+        initial={"text": saved if isinstance(saved, str) else ""},
+    )
     if request.method != "POST":
         if assignment.state not in UNANSWERED:
             return lead_on(request, assignment)

@@ -22,7 +22,9 @@ def accept(request: HttpRequest, token: str) -> HttpResponse:
     except NotFound as error:
         return render(request, "invitations/closed.html", {"reason": error.message}, status=404)
     zones = zoneinfo.available_timezones()
-    form = InvitationForm(request.POST or None, invitation=invitation, time_zones=zones)
+    form = InvitationForm(
+        request.POST if request.method == "POST" else None, invitation=invitation, time_zones=zones
+    )
     if request.method == "POST" and form.is_valid():
         try:
             user = labelers.accept_invitation(token=token, **form.cleaned_data)

@@ -64,7 +64,7 @@ def filtered(form: LabelerFilterForm) -> QuerySet[Labeler]:
 @require(Action.MANAGE_LABELERS)
 def labeler_invite(request: PageRequest) -> HttpResponseBase:
     """Invite somebody; the answer shows the link, once."""
-    form = InviteForm(request.POST or None, by=request.user)
+    form = InviteForm(request.POST if request.method == "POST" else None, by=request.user)
     if form.is_valid():
         try:
             invitation, secret = labelers.invite(by=request.user, **form.cleaned_data)

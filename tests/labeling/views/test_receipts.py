@@ -28,7 +28,7 @@ def test_history_is_paged_and_costs_the_same_however_long(
     with django_assert_num_queries(5):
         page = client.get(url).content.decode()
     assert "Page 1 of 2" in page
-    assert page.count("receipts/") > 25
+    assert page.count("/receipts/") == 25
     assert "Page 2 of 2" in client.get(url, {"page": "2"}).content.decode()
 
 

@@ -10,9 +10,17 @@ from labeling.errors import Conflict, InvalidInput
 from labeling.models import User
 from labeling.rules import audit
 from training.models import Dataset, Model, ModelKind, Round, Run
-from training.rlhf.config import shipped_config, shipped_names, to_mapping
+from training.rlhf.config import ConfigError, apply_overrides, shipped_config, shipped_names, to_mapping
 
-DEFAULTS: Mapping[str, Any] = {"k": 4, "overlap": 1, "prompts": 100, "valid_prompts": 10, "configs": {}}
+DEFAULTS: Mapping[str, Any] = {
+    "k": 4,
+    "overlap": 1,
+    "shared_fraction": 1.0,
+    "prompts": 100,
+    "valid_prompts": 10,
+    "configs": {},
+    "overrides": {},
+}
 
 
 def open_round(
@@ -26,9 +34,10 @@ def open_round(
 ) -> Round:
     """Open a turn of the loop: the first one from a base model, each later one from the round before it.
 
-    `settings` may set k, overlap, prompts, valid_prompts, and configs: a mapping from stage to the name of a
-    shipped config. Raises InvalidInput for a setting that makes no sense, Conflict where the round before has
-    a successor already.
+    `settings` may set k, overlap and shared_fraction of comparisons, prompts, valid_prompts, configs (a
+    mapping from stage to the name of a shipped config) and overrides (from stage to a list of
+    "section.key=value" that change it). Raises InvalidInput for a setting that makes no sense, Conflict
+    where the round before has a successor already.
     """
     chosen = _check_settings(settings or {})
     if previous is None and base_model is None:
@@ -79,9 +88,10 @@ def model_of(run: Run | None) -> Model | None:
 
 
 def config_for(given: Round, stage: str) -> dict[str, Any]:
-    """Return the settings for a stage's runs: the round's shipped config, else the defaults."""
+    """Return the settings for a stage's runs: the round's shipped config or the defaults, overridden."""
     name = given.settings.get("configs", {}).get(stage)
-    return to_mapping(shipped_config(name)) if name else {}
+    config = to_mapping(shipped_config(name)) if name else {"stage": stage}
+    return apply_overrides(config, given.settings.get("overrides", {}).get(stage, []))
 
 
 def _check_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,8 +108,23 @@ def _check_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
                 wrong[key] = (
                     f"There is no config {', '.join(strange)}; there are {', '.join(shipped_names())}."
                 )
+        elif key == "shared_fraction":
+            if not isinstance(value, int | float) or not 0 <= value <= 1:
+                wrong[key] = f"shared_fraction is {value!r}; allowed is a number from 0 to 1."
+        elif key == "overrides":
+            wrong |= _wrong_overrides(value)
         else:
             wrong[key] = f"{key} is no setting of a round; known are {', '.join(DEFAULTS)}."
     if wrong:
         raise InvalidInput(" ".join(wrong.values()), fields=wrong)
     return dict(settings)
+
+
+def _wrong_overrides(overrides: Mapping[str, list[str]]) -> dict[str, str]:
+    wrong = {}
+    for stage, items in overrides.items():
+        try:
+            apply_overrides({"stage": stage}, items)
+        except ConfigError as error:
+            wrong[f"overrides.{stage}"] = " ".join(error.problems)
+    return wrong

@@ -77,7 +77,12 @@ def _sample(given: Round, by: User | None) -> list[Run]:
     k = given.settings["k"]
     supervised, newest = _need(sft_model(given)), _need(policy_model(given))
     batch = create_batch(
-        name=f"{given}: comparisons", kind=TaskKind.COMPARISON, k=k, overlap=given.settings["overlap"], by=by
+        name=f"{given}: comparisons",
+        kind=TaskKind.COMPARISON,
+        k=k,
+        overlap=given.settings["overlap"],
+        shared_fraction=given.settings["shared_fraction"],
+        by=by,
     )
     writers = [Writer(_policy(supervised), k)]
     if newest != supervised:

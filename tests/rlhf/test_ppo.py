@@ -88,7 +88,7 @@ def learner_and_rollout(folder: Path, **settings: float) -> tuple[ppo.Learner, l
     advantages = torch.randn(rollout.tokens.shape, generator=torch.Generator().manual_seed(0))
     tokens = int(rollout.response_mask.sum())
     parts = []
-    for some in torch.arange(8).split(config.ppo.microbatch_size):
+    for some in torch.split(torch.arange(8), config.ppo.microbatch_size):
         part = rollout.select(some)
         width = part.tokens.shape[1]
         weight = int(part.response_mask.sum()) / tokens
@@ -108,9 +108,8 @@ def gradients(
         return 0.0
 
     config = ppo_config(**settings)
-    models = ppo.Models(learner.policy)
     _, codec = ppo.load_models(config, run)
-    pretraining = ppo.load_pretraining(config, run, codec, models.policy)
+    pretraining = ppo.load_pretraining(config, run, codec, learner.policy)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ppo, "take_step", take)
         ppo.policy_step(learner, parts, pretraining, config, run, 0)

@@ -20,7 +20,8 @@ from tests.rlhf.stages import (
 )
 from training.rlhf import reward
 from training.rlhf.config import RewardConfig, parse_config
-from training.rlhf.model import load_reward_model
+from training.rlhf.data import open_dataset
+from training.rlhf.model import load_reward_model, new_reward_model
 from training.rlhf.runtime import Run
 
 WITH_DEMONSTRATIONS = {"inputs": {"demonstrations": "inputs/demonstrations"}}
@@ -99,11 +100,11 @@ def test_gradient_depends_neither_on_microbatches_nor_on_sharing_the_prompt(
         config = parse_config("reward", settings(share_prompt=share, microbatch_tokens=budget))
         assert isinstance(config, RewardConfig)
         run = Run(tmp_path, config)
-        model, codec = reward.new_reward_model(str(base_folder), key="k", device=run.device, seed=0)
+        model, codec = new_reward_model(str(base_folder), key="k", device=run.device, seed=0)
         folder = tmp_path / "d"
         if not folder.exists():
             write_dataset(folder, "comparisons", train=comparisons(8))
-        dataset = reward.open_dataset(folder, ["comparisons"], key="k")
+        dataset = open_dataset(folder, ["comparisons"], key="k")
         examples = reward.encode(dataset.comparisons("train"), codec, config.lengths)
         reward.backward(model, examples, config, run)
         found.append([p.grad for p in model.parameters() if p.grad is not None])

@@ -31,7 +31,10 @@ def test_all_stop_when_one_ends(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_server_answers_and_stops_on_a_signal(tmp_path: Path) -> None:
     address = f"127.0.0.1:{free_port()}"
-    variables = {**os.environ, "DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "server.settings.demo"}
+    variables = {
+        name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")
+    }
+    variables |= {"DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "server.settings.demo"}
     child = subprocess.Popen(
         [sys.executable, "-u", "-m", "server.serve", "--address", address, "--only", "web"],
         cwd=ROOT,

@@ -49,6 +49,10 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("lock files", (PYTHON, ".ci/lock.py", "--check")),
     ("types", (PYTHON, "-m", "mypy")),
     ("migrations", (PYTHON, "manage.py", "makemigrations", "--check", "--dry-run")),
+    (
+        "API description",
+        (PYTHON, "manage.py", "spectacular", "--validate", "--fail-on-warn", "--file", os.devnull),
+    ),
 )
 
 

@@ -33,6 +33,14 @@ function collect(form) {
   };
 }
 
+// The same content, whatever the order of keys: databases may sort them.
+function canonical(value) {
+  if (Array.isArray(value)) return value.map(canonical);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.keys(value).sort().map((key) => [key, canonical(value[key])]));
+}
+const same = (one, other) => JSON.stringify(canonical(one)) === JSON.stringify(canonical(other));
+
 function fill(form, payload) {
   const set = (name, value) => {
     const field = form.elements[name];
@@ -92,7 +100,7 @@ class Drafts {
   restore() {
     const record = remembered.read(this.code);
     if (!record || record.owner !== this.form.dataset.owner || record.isSaved) return;
-    if (JSON.stringify(record.payload) === this.saved) return;
+    if (same(record.payload, JSON.parse(this.saved))) return;
     if (record.version === this.version) {
       fill(this.form, record.payload);
       document.querySelector("[data-draft-restored]")?.removeAttribute("hidden");
@@ -145,19 +153,27 @@ class Drafts {
     }
     this.failed = !response.ok;
     const answer = await response.json().catch(() => ({}));
+    const stored = answer.fields?.draft;
     if (response.ok) {
-      this.version = answer.version;
-      this.form.dataset.draftVersion = answer.version;
-      this.saved = JSON.stringify(payload);
-      this.remember(!this.isDirty);
-      this.say(`saved ${this.clock(answer.saved_at)}`, "saved");
-    } else if (response.status === 409 && answer.code === "stale_draft") {
-      this.ask(answer.draft ?? answer.fields?.draft ?? { version: 0, payload: {} }, payload);
+      this.accept(answer, payload);
+    } else if (answer.code === "stale_draft" && stored && same(stored.payload, payload)) {
+      this.accept(stored, payload); // our own words, sent when the page was left
+    } else if (answer.code === "stale_draft") {
+      this.ask(stored ?? { version: 0, payload: {} }, payload);
     } else if (response.status === 401 || response.status === 403) {
       this.say("logged out; kept in this browser. Log in in another tab, then go on here.", "failed");
     } else {
       this.say(`not saved on the server; kept in this browser. ${answer.message ?? ""}`, "failed");
     }
+  }
+
+  accept(draft, payload) {
+    this.failed = false;
+    this.version = draft.version;
+    this.form.dataset.draftVersion = draft.version;
+    this.saved = JSON.stringify(payload);
+    this.remember(!this.isDirty);
+    this.say(`saved ${this.clock(draft.saved_at)}`, "saved");
   }
 
   // Somebody saved a newer draft elsewhere. Neither is thrown away before a person has chosen.

@@ -1,0 +1,40 @@
+"""A served product, a person with a password, and a page that is logged in."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page
+from pytest_django.live_server_helper import LiveServer
+
+from labeling.models import Labeler
+from tests.factories import PASSWORD, UserFactory, qualified_labeler
+
+LogIn = Callable[[str], None]
+
+
+@pytest.fixture
+def page(live_server: LiveServer, page: Page) -> Page:
+    """The page, closed before the server and its rows go: a leaving page still sends its last words."""
+    page.set_default_timeout(10_000)
+    return page
+
+
+@pytest.fixture
+def alice(live_server: LiveServer) -> Labeler:
+    """A labeler qualified for everything, in Berlin."""
+    user = UserFactory.create(email="alice@example.org", name="Alice", time_zone="Europe/Berlin")
+    return qualified_labeler(user=user, pseudonym="L-ALICE")
+
+
+@pytest.fixture
+def log_in(page: Page, live_server: LiveServer) -> LogIn:
+    """Log in by the login page, as people do."""
+
+    def by_form(email: str) -> None:
+        page.goto(f"{live_server.url}/accounts/login/")
+        page.get_by_label("Email").fill(email)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Log in").click()
+        page.wait_for_url("**/work/")
+
+    return by_form

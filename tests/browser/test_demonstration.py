@@ -1,0 +1,111 @@
+"""A demonstration from login to receipt, and a draft that survives."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from labeling.models import Demonstration, Draft, Labeler, Receipt, Skip, TaskKind
+from labeling.rules import assignments
+from tests.browser.conftest import LogIn
+from tests.factories import claimed, writing_batch
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+SAVED = re.compile(r"saved \d\d:\d\d:\d\d")
+
+
+def test_demonstration_from_login_to_receipt_and_the_next_task(
+    page: Page, alice: Labeler, log_in: LogIn
+) -> None:
+    writing_batch(tasks=2)
+    log_in("alice@example.org")
+    page.get_by_role("button", name="Next task").click()
+    text = page.get_by_label("Your response", exact=True)
+    text.fill("Keep **cool**.\n\nAnd dark.")
+    expect(page.get_by_text("4 words")).to_be_visible()
+    page.get_by_role("tab", name="Preview").click()
+    expect(page.locator("#preview-panel strong")).to_have_text("cool")
+    page.get_by_role("tab", name="Write").click()
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_role("heading", name="Recorded")).to_be_visible()
+    expect(page.get_by_text(str(Receipt.objects.get().code))).to_be_visible()
+    assert Demonstration.objects.get().text == "Keep **cool**.\n\nAnd dark."
+    page.get_by_role("button", name="Next task").click()
+    expect(page.get_by_label("Your response", exact=True)).to_have_value("")
+
+
+def test_draft_survives_a_reload(page: Page, alice: Labeler, log_in: LogIn) -> None:
+    writing_batch(tasks=1)
+    log_in("alice@example.org")
+    page.get_by_role("button", name="Next task").click()
+    page.get_by_label("Your response", exact=True).fill("Half a thought")
+    expect(page.locator("[data-save-status]")).to_have_text(SAVED)
+    page.reload()
+    expect(page.get_by_label("Your response", exact=True)).to_have_value("Half a thought")
+    assert Draft.objects.get().payload == {"text": "Half a thought"}
+
+
+def test_words_the_server_never_got_are_restored_from_the_browser(
+    page: Page, alice: Labeler, log_in: LogIn
+) -> None:
+    writing_batch(tasks=1)
+    log_in("alice@example.org")
+    page.get_by_role("button", name="Next task").click()
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.route("**/draft/", lambda route: route.fulfill(status=409, json={"code": "conflict", "message": ""}))
+    page.get_by_label("Your response", exact=True).fill("Typed in a tunnel")
+    expect(page.locator("[data-save-status]")).to_contain_text("kept in this browser")
+    page.unroute("**/draft/")
+    page.reload()
+    expect(page.get_by_label("Your response", exact=True)).to_have_value("Typed in a tunnel")
+    expect(page.get_by_text("Restored what this browser had kept")).to_be_visible()
+    expect(page.locator("[data-save-status]")).to_have_text(SAVED)
+
+
+def test_newer_draft_from_elsewhere_is_never_overwritten_unasked(
+    page: Page, alice: Labeler, log_in: LogIn
+) -> None:
+    writing_batch(tasks=1)
+    mine = claimed(alice, TaskKind.DEMONSTRATION)
+    log_in("alice@example.org")
+    page.get_by_role("link", name="Go on with it").click()
+    expect(page.get_by_label("Your response", exact=True)).to_be_visible()
+    assignments.save_draft(assignment=mine, version=0, payload={"text": "from the other tab"})
+    page.get_by_label("Your response", exact=True).fill("from this tab")
+    expect(page.get_by_text("A newer draft is on the server")).to_be_visible()
+    assert Draft.objects.get().payload == {"text": "from the other tab"}
+    page.get_by_role("button", name="Keep what is here").click()
+    expect(page.locator("[data-save-status]")).to_have_text(SAVED)
+    draft = Draft.objects.get()
+    assert (draft.version, draft.payload) == (2, {"text": "from this tab"})
+
+
+def test_task_is_skipped_with_a_reason_by_keyboard(page: Page, alice: Labeler, log_in: LogIn) -> None:
+    writing_batch(tasks=1)
+    log_in("alice@example.org")
+    page.get_by_role("button", name="Next task").click()
+    page.get_by_label("Your response", exact=True).press("Escape")
+    page.keyboard.press("s")
+    dialog = page.get_by_role("dialog", name="Skip this task")
+    dialog.get_by_role("button", name="Skip the task").click()
+    expect(dialog.get_by_text("Choose a reason")).to_be_visible()
+    dialog.get_by_role("radio", name="Outside my expertise or language").check()
+    dialog.get_by_label("Anything to add").fill("It is in Welsh.")
+    dialog.get_by_role("button", name="Skip the task").click()
+    page.wait_for_url("**/work/")
+    skip = Skip.objects.get()
+    assert (skip.reason, skip.note) == ("expertise", "It is in Welsh.")
+
+
+def test_empty_response_is_refused_in_place(page: Page, alice: Labeler, log_in: LogIn) -> None:
+    writing_batch(tasks=1)
+    log_in("alice@example.org")
+    page.get_by_role("button", name="Next task").click()
+    page.get_by_label("Your response", exact=True).fill("   ")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".errorlist", has_text="The response is empty")).to_be_visible()
+    page.get_by_label("Your response", exact=True).fill("Something after all.")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("heading", name="Recorded")).to_be_visible()
+    assert Demonstration.objects.get().text == "Something after all."

@@ -1,0 +1,114 @@
+"""Which prompts and responses become tasks."""
+
+import random
+from collections import Counter
+
+import pytest
+
+from labeling.models import Candidate, Prompt, Split, TaskKind
+from labeling.rules import batches, selection
+from labeling.rules.selection import Choice
+from tests.factories import PolicyFactory, PromptFactory, ResponseFactory, ranked_batch, writing_batch
+
+pytestmark = pytest.mark.django_db
+
+WRITING = Choice(kind=TaskKind.DEMONSTRATION)
+
+
+def found(choice: Choice) -> set[Prompt]:
+    return set(selection.matching_prompts(choice))
+
+
+def test_held_prompts_and_personal_data_are_never_drawn() -> None:
+    PromptFactory.create(held_reason="over_cap")
+    PromptFactory.create(has_pii=True)
+    good = PromptFactory.create()
+    assert found(WRITING) == {good}
+
+
+def test_test_authors_reach_only_final_evaluations() -> None:
+    prompt = PromptFactory.create(split=Split.TEST)
+    policies = [ResponseFactory.create(prompt=prompt).policy.pk for _ in range(2)]
+    assert found(WRITING) == set()
+    assert found(Choice(kind=TaskKind.COMPARISON, k=2, policies=tuple(policies))) == set()
+    assert found(Choice(kind=TaskKind.EVALUATION, k=2, policies=tuple(policies))) == {prompt}
+
+
+def test_filters_narrow_by_split_source_category_and_language() -> None:
+    german = PromptFactory.create(language="de", source="api", category="chat", split=Split.VALID)
+    PromptFactory.create()
+    for filters in ({"language": "de"}, {"source": "api"}, {"category": "chat"}, {"split": "valid"}):
+        assert found(Choice(kind=TaskKind.DEMONSTRATION, **filters)) == {german}
+
+
+def test_prompts_that_have_a_task_of_the_kind_are_left_out_unless_wanted() -> None:
+    writing_batch(tasks=2)
+    fresh = PromptFactory.create()
+    assert found(WRITING) == {fresh}
+    assert len(found(Choice(kind=TaskKind.DEMONSTRATION, is_fresh=False))) == 3
+    ranked_batch(tasks=1)  # tasks of another kind do not count
+    assert Prompt.objects.count() - len(found(WRITING)) == 2
+
+
+def test_ranked_kinds_need_k_responses_by_the_chosen_policies_and_one_of_the_baseline() -> None:
+    chosen, other, baseline = PolicyFactory.create_batch(3)
+    prompt = PromptFactory.create()
+    for index in range(2):
+        ResponseFactory.create(prompt=prompt, policy=chosen, index=index)
+    ResponseFactory.create(prompt=prompt, policy=other)
+    wanted = Choice(kind=TaskKind.EVALUATION, k=2, policies=(chosen.pk,))
+    assert found(wanted) == {prompt}
+    assert found(Choice(kind=TaskKind.EVALUATION, k=3, policies=(chosen.pk,))) == set()
+    against = Choice(kind=TaskKind.EVALUATION, k=2, policies=(chosen.pk,), baseline=baseline.pk)
+    assert found(against) == set()
+    ResponseFactory.create(prompt=prompt, policy=baseline)
+    assert found(against) == {prompt}
+
+
+def test_same_seed_draws_the_same_tasks() -> None:
+    PromptFactory.create_batch(20)
+    one, other = (selection.draw_samples(WRITING, 5, seed=3) for _ in range(2))
+    assert [sample.prompt for sample in one] == [sample.prompt for sample in other]
+    assert len({sample.prompt for sample in one}) == 5
+
+
+def test_each_policy_gets_its_turn_before_any_gets_a_second() -> None:
+    prompt = PromptFactory.create()
+    policies = PolicyFactory.create_batch(3)
+    responses = [
+        ResponseFactory.create(prompt=prompt, policy=policy, index=index)
+        for policy in policies
+        for index in range(3)
+    ]
+    choice = Choice(kind=TaskKind.COMPARISON, k=5, policies=tuple(policy.pk for policy in policies))
+    for seed in range(5):
+        chosen = selection.choose_responses(responses, choice, random.Random(seed))
+        assert sorted(Counter(response.policy_id for response in chosen).values()) == [1, 2, 2]
+        assert len({response.pk for response in chosen}) == 5
+
+
+def test_repeated_texts_come_last_and_the_baseline_first() -> None:
+    prompt = PromptFactory.create()
+    baseline, *policies = PolicyFactory.create_batch(4)
+    same = [ResponseFactory.create(prompt=prompt, policy=policy, text="same") for policy in policies[:2]]
+    different = ResponseFactory.create(prompt=prompt, policy=policies[2], text="different")
+    against = ResponseFactory.create(prompt=prompt, policy=baseline, text="baseline")
+    choice = Choice(
+        kind=TaskKind.EVALUATION, k=3, policies=tuple(p.pk for p in policies), baseline=baseline.pk
+    )
+    for seed in range(5):
+        chosen = selection.choose_responses([*same, different, against], choice, random.Random(seed))
+        assert against in chosen
+        assert Counter(response.text for response in chosen)["same"] == 1
+
+
+def test_filling_a_batch_records_how_it_was_drawn() -> None:
+    prompt = PromptFactory.create()
+    policies = [ResponseFactory.create(prompt=prompt).policy.pk for _ in range(3)]
+    batch = batches.create_batch(name="Drawn", kind=TaskKind.COMPARISON, k=2)
+    choice = Choice(kind=TaskKind.COMPARISON, k=2, policies=tuple(policies))
+    assert selection.fill_batch(batch=batch, choice=choice, count=4, seed=7) == 1
+    batch.refresh_from_db()
+    assert (batch.settings["seed"], batch.settings["count"]) == (7, 4)
+    assert batch.settings["choice"]["policies"] == policies
+    assert Candidate.objects.filter(task__batch=batch).count() == 2

@@ -1,0 +1,73 @@
+"""What waits for a labeler, what they did, and the counts of staff lists."""
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from labeling.models import Assignment, Labeler, TaskKind
+from labeling.rules import assignments, demonstrations, listings, workload
+from tests.factories import claimed, qualified_labeler, ranked_batch, writing_batch
+
+START = timezone.now() - timedelta(hours=1)
+
+
+def write(labeler: Labeler) -> Assignment:
+    mine = claimed(labeler, TaskKind.DEMONSTRATION)
+    assignments.heartbeat(assignment=mine, active_seconds=90)
+    demonstrations.submit_demonstration(assignment=mine, text="Done.", idempotency_key=str(mine.code))
+    return mine
+
+
+def test_waiting_counts_tasks_not_slots_and_leaves_out_ones_own(alice: Labeler) -> None:
+    writing_batch(tasks=3, overlap=2)
+    write(alice)
+    assert workload.count_open(alice, TaskKind.DEMONSTRATION) == 2
+    held = claimed(alice, TaskKind.DEMONSTRATION)
+    entries = {entry.kind: entry for entry in workload.waiting_work(alice)}
+    assert entries[TaskKind.DEMONSTRATION].held == held
+    assert entries[TaskKind.DEMONSTRATION].open == 1
+    assert entries[TaskKind.COMPARISON].is_empty
+    assert entries[TaskKind.COMPARISON].retry_seconds > 0
+
+
+def test_waiting_lists_only_what_the_labeler_is_qualified_for(db: None) -> None:
+    ranked_batch(tasks=1)
+    labeler = qualified_labeler(TaskKind.COMPARISON)
+    assert [entry.kind for entry in workload.waiting_work(labeler)] == [TaskKind.COMPARISON]
+
+
+def test_training_work_does_not_wait_for_held_out_labelers(hana: Labeler) -> None:
+    writing_batch(tasks=2)
+    assert workload.count_open(hana, TaskKind.DEMONSTRATION) == 0
+
+
+def test_progress_counts_receipts_skips_and_time_at_work_since_a_moment(alice: Labeler) -> None:
+    writing_batch(tasks=3)
+    write(alice)
+    assignments.skip(assignment=claimed(alice, TaskKind.DEMONSTRATION), reason="unclear")
+    today = workload.progress_since(alice, START)
+    assert (today.submitted, today.submitted_since, today.skipped_since) == (1, 1, 1)
+    assert today.active_seconds_since == 90
+    later = workload.progress_since(alice, timezone.now() + timedelta(hours=1))
+    assert (later.submitted, later.submitted_since, later.active_seconds_since) == (1, 0, 0)
+
+
+def test_batch_list_counts_wanted_submitted_and_leased_labels(alice: Labeler) -> None:
+    writing_batch(tasks=3, overlap=2)
+    write(alice)
+    claimed(alice, TaskKind.DEMONSTRATION)
+    batch = listings.batches_with_progress().get()
+    counts = vars(batch)
+    assert (counts["wanted"], counts["submitted"], counts["leased"]) == (6, 1, 1)
+
+
+def test_labeler_list_counts_are_not_multiplied_by_each_other(alice: Labeler) -> None:
+    batch = writing_batch(tasks=4)
+    for _ in range(2):
+        write(alice)
+    assignments.skip(assignment=claimed(alice, TaskKind.DEMONSTRATION), reason="broken", note="cut off")
+    counts = vars(listings.labelers_with_counts().get(pk=alice.pk))
+    assert (counts["submitted"], counts["skipped"], counts["active_seconds"]) == (2, 1, 180)
+    (row,) = listings.labels_by_labeler(batch)
+    assert (row["submitted"], row["skipped"], row["seconds"]) == (2, 1, 180)
+    assert listings.skips_of(batch).get().note == "cut off"

@@ -1,0 +1,86 @@
+// Curves of a run: reads the points that the server gives and draws one chart for each figure on the page.
+import uPlot from "../vendor/uplot/uPlot-1.6.32.esm.js";
+
+const HEIGHT = 170;
+const drawn = new Map();
+
+const color = (name) => {
+  const probe = document.createElement("span");
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+};
+
+const options = (width) => {
+  const axis = { stroke: color("--ink-3"), grid: { stroke: color("--grid"), width: 1 }, ticks: { show: false }, font: "11px sans-serif" };
+  return {
+    width,
+    height: HEIGHT,
+    scales: { x: { time: false } },
+    legend: { show: false },
+    cursor: { y: false },
+    axes: [{ ...axis, size: 26 }, { ...axis, size: 52 }],
+    series: [{}, { stroke: color("--series-1"), width: 1.75, points: { show: false }, spanGaps: true }],
+  };
+};
+
+function draw(figure, points) {
+  const canvas = figure.querySelector(".chart-canvas");
+  const steps = points.map(([step]) => step);
+  const values = points.map(([, value]) => value);
+  drawn.get(figure)?.destroy();
+  const chart = new uPlot({ ...options(canvas.clientWidth), hooks: { setCursor: [(u) => show(figure, u, values)] } }, [steps, values], canvas);
+  drawn.set(figure, chart);
+}
+
+function show(figure, chart, values) {
+  const output = figure.querySelector("output");
+  const at = chart.cursor.idx;
+  if (at === null || at === undefined) {
+    output.textContent = output.dataset.last;
+  } else {
+    output.textContent = `${values[at].toPrecision(4)} at ${chart.data[0][at]}`;
+  }
+}
+
+async function refresh() {
+  const section = document.querySelector("[data-charts]");
+  if (!section) return;
+  const answer = await fetch(section.dataset.charts, { headers: { Accept: "application/json" } });
+  if (!answer.ok) return;
+  const { metrics } = await answer.json();
+  for (const figure of [...drawn.keys()]) {
+    if (!figure.isConnected) {
+      drawn.get(figure).destroy();
+      drawn.delete(figure);
+    }
+  }
+  for (const figure of document.querySelectorAll("[data-metric]")) {
+    const points = metrics[figure.dataset.metric];
+    if (points) draw(figure, points);
+  }
+}
+
+// A refresh of the figures keeps the tables open that somebody has opened.
+let open = [];
+document.addEventListener("htmx:beforeSwap", (event) => {
+  open = [...event.target.querySelectorAll("details[open][id]")].map((details) => details.id);
+});
+document.addEventListener("htmx:afterSettle", (event) => {
+  for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+  open = [];
+  if (event.target.id === "charts") refresh();
+});
+
+let waiting;
+addEventListener("resize", () => {
+  clearTimeout(waiting);
+  waiting = setTimeout(() => {
+    for (const [figure, chart] of drawn) chart.setSize({ width: figure.querySelector(".chart-canvas").clientWidth, height: HEIGHT });
+  }, 150);
+});
+new MutationObserver(refresh).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", refresh);
+refresh();

@@ -1,0 +1,201 @@
+"""Every page of the training side: who may see it, what stands on it full and empty, and at what cost."""
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
+
+from labeling.models import Role, TaskKind, User
+from tests.factories import PolicyFactory, PromptFactory, UserFactory
+from tests.training.factories import demonstration, draft_batch, ranking, sft_run, stored_model
+from training.models import Evaluation, MetricPoint, Model, ModelKind, Run, RunState
+from training.rules import datasets, models, rounds
+from training.rules.runs import cancel_run
+
+pytestmark = pytest.mark.django_db
+
+HOSTILE = "<script>alert(1)</script>"
+LISTS = ("dashboard", "dataset-list", "run-list", "model-list", "round-list", "evaluation-list")
+FORMS = ("dataset-freeze", "model-import", "round-create", "evaluation-create")
+
+
+@pytest.fixture
+def dana() -> User:
+    """A researcher."""
+    return UserFactory.create(name="Dana", role=Role.RESEARCHER)
+
+
+@pytest.fixture
+def see(client: Client, dana: User) -> Callable[..., str]:
+    """Look at a page as Dana and return its text."""
+    client.force_login(dana)
+
+    def look(name: str, *args: object, query: str = "", **headers: str) -> str:
+        response = client.get(reverse(name, args=args) + query, headers=headers)
+        assert response.status_code == 200, response.content[:500]
+        return response.content.decode()
+
+    return look
+
+
+@pytest.mark.parametrize("name", LISTS + FORMS)
+def test_researcher_sees_every_page_while_there_is_nothing(see: Callable[..., str], name: str) -> None:
+    assert "</html>" in see(name)
+
+
+@pytest.mark.parametrize("name", LISTS[1:] + FORMS)
+@pytest.mark.parametrize("role", [Role.LABELER, Role.MANAGER])
+def test_labelers_and_managers_are_kept_out(client: Client, name: str, role: str) -> None:
+    client.force_login(UserFactory.create(role=role))
+    assert client.get(reverse(name)).status_code == 403
+
+
+def test_manager_sees_the_dashboard_without_models(client: Client) -> None:
+    client.force_login(UserFactory.create(role=Role.MANAGER))
+    stored_model(name="secret weights")
+    response = client.get(reverse("dashboard"))
+    assert response.status_code == 200
+    assert "secret weights" not in response.content.decode()
+
+
+@pytest.mark.parametrize("name", LISTS + FORMS)
+def test_stranger_is_sent_to_the_login(client: Client, name: str) -> None:
+    response = client.get(reverse(name))
+    assert response.status_code == 302
+    assert "login" in response["Location"]
+
+
+def test_labeler_cannot_press_buttons(client: Client) -> None:
+    client.force_login(UserFactory.create())
+    run = sft_run()
+    for name in ("run-cancel", "run-retry"):
+        assert client.post(reverse(name, args=[run.code])).status_code == 403
+    assert Run.objects.get().state == RunState.QUEUED
+
+
+def test_run_shows_progress_curves_log_samples_and_paper_values(see: Callable[..., str]) -> None:
+    run = sft_run({"sft": {"epochs": 2}})
+    MetricPoint.objects.create(run=run, step=1, values={"loss/sft": 2.5})
+    MetricPoint.objects.create(run=run, step=2, values={"loss/sft": 2.0, "note": "text"})
+    Run.objects.update(
+        state=RunState.RUNNING,
+        progress_done=3,
+        progress_total=12,
+        progress_unit="steps",
+        eta_seconds=600,
+        log_tail=HOSTILE,
+        samples=[{"step": 2, "prompt": HOSTILE, "response": "Ho"}],
+    )
+    text = see("run-detail", run.code)
+    assert "3 of 12 steps" in text
+    assert "10 min left" in text
+    assert 'data-metric="loss/sft"' in text
+    assert "16; 2 for the PPO initialiser (C.1, C.3)" in text
+    assert HOSTILE not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_failed_run_shows_its_reason_and_a_way_on(see: Callable[..., str]) -> None:
+    run = sft_run()
+    Run.objects.update(state=RunState.FAILED, reason="No memory left.", log_tail="Traceback")
+    text = see("run-detail", run.code)
+    assert "No memory left." in text
+    assert reverse("run-retry", args=[run.code]) in text
+
+
+def test_parts_of_a_run_refresh_alone_while_it_moves(see: Callable[..., str]) -> None:
+    run = sft_run()
+    live = see("run-detail", run.code, query="?part=live", **{"HX-Request": "true"})
+    assert live.strip().startswith("<section")
+    assert 'hx-trigger="every 2s"' in live
+    cancel_run(run=run)
+    assert "hx-trigger" not in see("run-detail", run.code, query="?part=live", **{"HX-Request": "true"})
+
+
+def test_points_are_thinned_with_both_ends_kept(see: Callable[..., str], client: Client) -> None:
+    run = sft_run()
+    MetricPoint.objects.bulk_create(
+        MetricPoint(run=run, step=step, values={"loss/sft": 1 / (step + 1)}) for step in range(1000)
+    )
+    points = client.get(reverse("run-points", args=[run.code])).json()["metrics"]["loss/sft"]
+    assert len(points) == 300
+    assert (points[0][0], points[-1][0]) == (0, 999)
+
+
+def test_dataset_shows_manifest_records_and_what_was_left_out(see: Callable[..., str]) -> None:
+    demonstration(text=HOSTILE)
+    demonstration(text="")
+    dataset = datasets.freeze_dataset(kind="sft")
+    text = see("dataset-detail", dataset.code)
+    assert dataset.hash in text
+    assert "empty" in text
+    assert HOSTILE not in text
+
+
+def test_every_kind_of_dataset_shows_its_records(see: Callable[..., str]) -> None:
+    baseline, policy = PolicyFactory.create(name="base line"), PolicyFactory.create(name="new one")
+    ranking([1, 2], flags={"fails_task": True})
+    ranking(
+        [2, 1],
+        batch=draft_batch(TaskKind.EVALUATION, k=2, baseline=baseline),
+        policies=[policy, baseline],
+        prompt=PromptFactory.create(split="test"),
+    )
+    for kind, words in (("comparisons", "rank 1"), ("ppo_prompts", "tips"), ("evaluation", "new one")):
+        assert words in see("dataset-detail", datasets.freeze_dataset(kind=kind).code)
+    texts = datasets.freeze_texts(name="stories", texts=["Once upon a time."])
+    assert "Once upon a time." in see("dataset-detail", texts.code)
+
+
+def test_part_of_a_dataset_is_downloaded(client: Client, dana: User) -> None:
+    demonstration()
+    dataset = datasets.freeze_dataset(kind="sft")
+    client.force_login(dana)
+    response = client.get(reverse("dataset-part", args=[dataset.code, "train"]))
+    assert b"".join(response.streaming_content).count(b"\n") == 1  # type: ignore[attr-defined]
+    assert client.get(reverse("dataset-part", args=[dataset.code, "test"])).status_code == 404
+
+
+def test_model_shows_its_lineage(see: Callable[..., str]) -> None:
+    run = sft_run(model_name="careful")
+    model = models.register_model(run=run, facts={"seed": 1, "metrics": {"loss": 0.5}})
+    assert model is not None
+    text = see("model-detail", model.code)
+    base, dataset = run.inputs.get(name="policy").model, run.inputs.get(name="dataset").dataset
+    assert base is not None
+    assert dataset is not None
+    assert base.name in text
+    assert dataset.hash[:12] in text
+    assert "careful" in see("model-detail", base.code)
+
+
+def test_round_shows_its_next_step_as_a_button(see: Callable[..., str]) -> None:
+    given = rounds.open_round(base_model=stored_model())
+    text = see("round-detail", given.code)
+    assert reverse("round-step", args=[given.code, "demonstrate"]) in text
+    assert reverse("round-step", args=[given.code, "sft"]) not in text
+    assert reverse("round-step", args=[given.code, "demonstrate"]) in see("dashboard")
+
+
+def test_evaluation_shows_win_rate_and_interval(see: Callable[..., str]) -> None:
+    baseline, policy = PolicyFactory.create(), PolicyFactory.create()
+    batch = draft_batch(TaskKind.EVALUATION, k=2, baseline=baseline)
+    for ranks in ([1, 2], [1, 2], [1, 1], [2, 1]):
+        ranking(ranks, batch=batch, policies=[policy, baseline])
+    evaluation = Evaluation.objects.create(name="Final", policy=policy, baseline=baseline, batch=batch)
+    for text in (see("evaluation-detail", evaluation.code), see("evaluation-list")):
+        assert "62.5 %" in text
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_lists_cost_the_same_however_long(
+    client: Client, dana: User, name: str, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for _ in range(4):
+        models.register_model(run=sft_run(), facts={})
+    assert Model.objects.of_kind(ModelKind.SFT).count() == 4
+    client.force_login(dana)
+    with django_assert_max_num_queries(26 if name == "dashboard" else 8):
+        assert client.get(reverse(name)).status_code == 200

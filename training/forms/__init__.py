@@ -1,0 +1,1 @@
+"""Forms of the training side's pages, one noun a file."""

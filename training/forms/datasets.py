@@ -1,0 +1,47 @@
+"""Forms about datasets."""
+
+from typing import Any
+
+from django import forms
+
+from labeling.models import Batch, Cohort, PromptSource
+from training.models import DatasetKind
+from training.rules.records import SELECTORS
+
+
+class FreezeForm(forms.Form):
+    """What a freeze takes."""
+
+    kind = forms.ChoiceField(choices=[(kind.value, kind.label) for kind in DatasetKind if kind in SELECTORS])
+    name = forms.CharField(max_length=120, required=False)
+    cohorts = forms.MultipleChoiceField(
+        label="Labels by",
+        choices=Cohort.choices,
+        initial=[Cohort.TRAIN.value, Cohort.RESEARCHER.value],
+        widget=forms.CheckboxSelectMultiple,
+        help_text="With held-out labelers everything goes to the test part.",
+    )
+    sources = forms.MultipleChoiceField(
+        label="Prompts from",
+        choices=PromptSource.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="None ticked means all; for PPO prompts, playground and API.",
+    )
+    batch = forms.ModelChoiceField(
+        queryset=Batch.objects.none(), to_field_name="code", required=False, empty_label="All batches"
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["batch"] = forms.ModelChoiceField(
+            queryset=Batch.objects.all(), to_field_name="code", required=False, empty_label="All batches"
+        )
+
+    def selection(self) -> dict[str, Any]:
+        """Return the selection that the form describes."""
+        data = self.cleaned_data
+        chosen = {"cohorts": data["cohorts"], "sources": data["sources"]}
+        if data["batch"] is not None:
+            chosen["batches"] = [str(data["batch"].code)]
+        return {key: value for key, value in chosen.items() if value}

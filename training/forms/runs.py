@@ -1,0 +1,155 @@
+"""The form of a run: one field for each setting that the core describes, checked by the core's own rules."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+
+from labeling.models import User
+from training.models import Run
+from training.rlhf.config import ConfigError, Field, describe, shipped_config, to_mapping
+from training.rules.run_inputs import Input, choices_for, input_names, preferred
+from training.rules.runs import create_run
+
+TOP_FIELDS = ("seed", "device", "dtype", "threads")
+
+
+@dataclass(frozen=True)
+class Section:
+    """Settings that stand together in the file and on the page."""
+
+    key: str
+    title: str
+    fields: list[forms.BoundField]
+    has_errors: bool
+
+
+class RunForm(forms.Form):
+    """Inputs from the registry and every setting of a stage; what is empty keeps its default."""
+
+    def __init__(self, stage: str, data: Mapping[str, Any] | None = None, *, shipped: str = "") -> None:
+        super().__init__(data)
+        self.stage = stage
+        self.described = {field.key: field for field in describe(stage)}
+        start = _flat(to_mapping(shipped_config(shipped))) if shipped else {}
+        self.fields["model_name"] = forms.CharField(
+            label="Name of the model", required=False, max_length=100, help_text="Empty gives it a number."
+        )
+        for name, is_needed in input_names(stage).items():
+            self.fields[f"inputs.{name}"] = _input_field(stage, name, is_needed, self.described, start)
+        for key, field in self.described.items():
+            if field.section != "inputs" and key != "stage":
+                self.fields[key] = _setting_field(field, start.get(key))
+
+    def save(self, *, by: User) -> Run | None:
+        """Queue the run; returns None where something was refused, which then stands at its field."""
+        if not self.is_valid():
+            return None
+        try:
+            return create_run(
+                stage=self.stage,
+                config=self._config(),
+                inputs=self._inputs(),
+                model_name=self.cleaned_data["model_name"],
+                by=by,
+            )
+        except ConfigError as error:
+            for problem in error.problems:
+                key = problem.partition(" ")[0].rstrip(".:,")
+                self.add_error(key if key in self.fields else None, problem)
+            return None
+
+    def sections(self) -> Iterator[Section]:
+        """Give the settings by section: the stage's own first, then the general ones."""
+        names = list(dict.fromkeys(field.section for field in self.described.values()))
+        order = [self.stage, *(name for name in names if name not in (self.stage, "inputs", "")), ""]
+        titles = {"": "Where and from which seed", "optim": "Optimizer", "report": "Reports and checkpoints"}
+        for name in order:
+            keys = [key for key, field in self.described.items() if field.section == name and key != "stage"]
+            if keys:
+                title = titles.get(name, name.capitalize())
+                bound = [self[key] for key in keys]
+                yield Section(name, title, bound, any(field.errors for field in bound))
+
+    def input_fields(self) -> list[forms.BoundField]:
+        """Give the fields of what the run reads."""
+        return [self[f"inputs.{name}"] for name in input_names(self.stage)]
+
+    def _config(self) -> dict[str, Any]:
+        config: dict[str, Any] = {}
+        for key, field in self.described.items():
+            text = str(self.cleaned_data.get(key) or "").strip()
+            if field.section == "inputs" or key == "stage" or not text:
+                continue
+            section, _, last = key.rpartition(".")
+            (config.setdefault(section, {}) if section else config)[last] = _value(field, text)
+        return config
+
+    def _inputs(self) -> dict[str, Input]:
+        given = {name: self.cleaned_data.get(f"inputs.{name}") for name in input_names(self.stage)}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+def _input_field(
+    stage: str, name: str, is_needed: bool, described: Mapping[str, Field], start: Mapping[str, Any]
+) -> forms.Field:
+    choices = choices_for(stage, name)
+    takes_one = is_needed or f"inputs.{name}" in start
+    return forms.ModelChoiceField(
+        queryset=choices,
+        to_field_name="code",
+        required=is_needed,
+        initial=preferred(stage, name) if takes_one else None,
+        label=name.capitalize(),
+        empty_label="None" if not is_needed else "There is none yet" if not choices.exists() else None,
+        help_text=described[f"inputs.{name}"].help,
+    )
+
+
+def _setting_field(field: Field, value: Any) -> forms.Field:
+    shown = field.default if value is None else value
+    paper = f" Paper: {field.paper}." if field.paper else ""
+    label = field.key.rpartition(".")[2].replace("_", " ")
+    about: dict[str, Any] = {"label": label, "help_text": field.help + paper, "required": False}
+    if field.type == "bool":
+        choices: list[tuple[str, str]] = [("true", "yes"), ("false", "no")]
+        return forms.ChoiceField(choices=choices, initial="true" if shown else "false", **about)
+    if field.choices:
+        return forms.ChoiceField(
+            choices=[(str(choice), str(choice)) for choice in field.choices], initial=str(shown), **about
+        )
+    text = "" if shown is None else _text(shown)
+    attributes = {"inputmode": "decimal"} if field.type in ("int", "float") else {}
+    if field.optional:
+        attributes["placeholder"] = "none"
+    return forms.CharField(initial=text, widget=forms.TextInput(attrs=attributes), **about)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+
+
+def _value(field: Field, text: str) -> Any:
+    """Read what was typed; what is no number stays text and is refused by the config's own check."""
+    if field.type == "str":
+        return text
+    if field.type == "floats":
+        text = f"[{text}]"
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _flat(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in mapping.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{inner}": inner_value for inner, inner_value in value.items()}
+        else:
+            flat[name] = value
+    return flat

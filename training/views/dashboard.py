@@ -1,0 +1,80 @@
+"""The dashboard: where the loop stands, and what to do next."""
+
+from typing import Any
+
+from django.db.models import Count, Q
+from django.http import HttpResponseBase
+from django.shortcuts import render
+
+from labeling.models import Assignment, Batch, Demonstration, Prompt, PromptSource, Ranking, Split
+from labeling.rules.access import Action, can
+from labeling.rules.agreement import batch_agreement
+from labeling.views.access import PageRequest, require
+from training.models import Dataset, Model, Round, Run
+from training.rules import rounds
+
+NEWEST = 5
+
+
+@require(Action.SEE_DASHBOARD)
+def dashboard(request: PageRequest) -> HttpResponseBase:
+    """Show prompts, labels, agreement, runs, models and rounds, each with its next action."""
+    sees_models = can(request.user, Action.SEE_MODELS)
+    context: dict[str, Any] = {
+        "may_train": can(request.user, Action.RUN_TRAINING),
+        "may_export": can(request.user, Action.EXPORT),
+        "may_manage": can(request.user, Action.MANAGE_BATCHES),
+        "sees_models": sees_models,
+    }
+    if sees_models:
+        context |= {
+            "runs": Run.objects.select_related("model").order_by("-pk")[:NEWEST],
+            "is_moving": Run.objects.exclude(state__in=("cancelled", "finished", "failed")).exists(),
+        }
+    if request.htmx:
+        return render(request, "dashboard/overview.html#runs", context)
+    context |= {
+        "prompts": prompt_counts(),
+        "splits": Split.choices,
+        "demonstrations": Demonstration.objects.latest().count(),
+        "rankings": Ranking.objects.latest().count(),
+        "batches_open": Batch.objects.open().count(),
+        "waiting": Assignment.objects.open().filter(batch__status=Batch.Status.OPEN).count(),
+        "agreement": batch_agreement(),
+    }
+    if sees_models:
+        current = Round.objects.open().first()
+        context |= {
+            "models": Model.objects.select_related("run", "parent")[:NEWEST],
+            "datasets": Dataset.objects.all()[:NEWEST],
+            "round": current,
+            "steps": rounds.steps(current) if current else [],
+            "step": rounds.next_step(current) if current else None,
+        }
+    return render(request, "dashboard/overview.html", context)
+
+
+def prompt_counts() -> dict[str, object]:
+    """Count prompts by source and split, usable and held, in one query."""
+    rows = list(
+        Prompt.objects.order_by()
+        .values("source", "split")
+        .annotate(usable=Count("pk", filter=Q(held_reason="")), held=Count("pk", filter=~Q(held_reason="")))
+    )
+    table = [
+        {
+            "label": source.label,
+            "counts": [
+                sum(r["usable"] for r in rows if r["source"] == source and r["split"] == split)
+                for split in Split.values
+            ],
+            "held": sum(r["held"] for r in rows if r["source"] == source),
+        }
+        for source in PromptSource
+    ]
+    return {
+        "total": sum(row["usable"] for row in rows),
+        "held": sum(row["held"] for row in rows),
+        "by_split": [sum(r["usable"] for r in rows if r["split"] == split) for split in Split.values],
+        "table": table,
+    }

@@ -1,0 +1,101 @@
+"""Datasets: listed, frozen, looked into, downloaded."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+
+from labeling.errors import LabelingError
+from labeling.rules.access import Action, can
+from labeling.views.access import PageRequest, require
+from labeling.views.lists import one_page
+from training.forms.datasets import FreezeForm
+from training.models import Dataset, DatasetKind
+from training.rules import artifacts
+from training.rules.datasets import freeze_dataset, read_records
+from training.rules.models import models_of
+
+RECORDS_A_PAGE = 10
+
+
+@require(Action.EXPORT)
+def dataset_list(request: PageRequest) -> HttpResponseBase:
+    """List datasets, newest first."""
+    kind = request.GET.get("kind", "")
+    rows = Dataset.objects.select_related("created_by")
+    if kind in DatasetKind.values:
+        rows = rows.filter(kind=kind)
+    context = {"page": one_page(request, rows), "kind": kind, "kinds": DatasetKind.choices}
+    return render(request, "datasets/list.html", context)
+
+
+@require(Action.EXPORT)
+def dataset_freeze(request: PageRequest) -> HttpResponseBase:
+    """Freeze labels. Nothing new since the last time gives the same dataset again."""
+    form = FreezeForm(request.POST or None, initial={"kind": request.GET.get("kind", "sft")})
+    if form.is_valid():
+        newest = Dataset.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+        try:
+            dataset = freeze_dataset(
+                kind=form.cleaned_data["kind"],
+                selection=form.selection(),
+                name=form.cleaned_data["name"],
+                by=request.user,
+            )
+        except LabelingError as error:
+            form.add_error(None, error.message)
+        else:
+            if dataset.pk > newest:
+                messages.success(request, f"Froze {dataset.rows} records.")
+            else:
+                messages.info(request, "Nothing has changed since: this is the dataset of these labels.")
+            return redirect("dataset-detail", dataset.code)
+    status = 422 if form.is_bound else 200
+    return render(request, "datasets/freeze.html", {"form": form}, status=status)
+
+
+@require(Action.EXPORT)
+def dataset_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Show a dataset's manifest, what was left out and why, its records, and what was trained on it."""
+    dataset = get_object_or_404(Dataset.objects.select_related("created_by"), code=code)
+    splits = list(dataset.counts)
+    split = request.GET.get("split", "")
+    split = split if split in splits else next(iter(splits), "")
+    page = one_page(request, range(dataset.counts.get(split, 0)), RECORDS_A_PAGE)
+    try:
+        first = max(page.start_index() - 1, 0)
+        records = read_records(dataset, split=split, first=first, count=RECORDS_A_PAGE)
+    except FileNotFoundError:
+        records = []
+        messages.error(request, "The files of this dataset are not where they were stored.")
+    context = {
+        "dataset": dataset,
+        "manifest": dataset.manifest,
+        "selection": {key: value for key, value in dataset.manifest.get("selection", {}).items() if value},
+        "split": split,
+        "page": page,
+        "records": records,
+        "models": models_of(dataset),
+        "used_by": dataset.used_by.select_related("run").order_by("-pk")[:50],
+        "may_see_models": can(request.user, Action.SEE_MODELS),
+    }
+    return render(request, "datasets/detail.html", context)
+
+
+@require(Action.EXPORT)
+def dataset_part(request: PageRequest, code: UUID, split: str) -> HttpResponseBase:
+    """Download the records of a part."""
+    dataset = get_object_or_404(Dataset, code=code)
+    path = next((part["path"] for part in dataset.manifest["parts"] if part["split"] == split), None)
+    if path is None:
+        raise Http404
+    response = StreamingHttpResponse(_lines(dataset, path), content_type="application/x-ndjson")
+    response["Content-Disposition"] = f'attachment; filename="{dataset.kind}-{dataset.hash[:12]}-{path}"'
+    return response
+
+
+def _lines(dataset: Dataset, path: str) -> Iterator[str]:
+    with artifacts.reading(dataset.folder, path) as file:
+        yield from file

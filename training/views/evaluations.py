@@ -1,0 +1,91 @@
+"""Evaluations: two policies compared by labelers."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+
+from labeling.errors import LabelingError
+from labeling.models import Cohort, TaskKind
+from labeling.rules.access import Action, can
+from labeling.rules.batches import batch_progress
+from labeling.views.access import PageRequest, require
+from labeling.views.lists import one_page
+from training.forms.models import EvaluationForm
+from training.forms.rounds import configs_of
+from training.models import Evaluation, Run
+from training.rlhf.config import ConfigError, shipped_config, to_mapping
+from training.rules.evaluations import start_evaluation, win_rate, win_rates_by_cohort
+from training.rules.sampling import choose_prompts
+from training.tasks import enqueue_run
+
+ROWS_A_PAGE = 20
+
+
+@require(Action.SEE_MODELS)
+def evaluation_list(request: PageRequest) -> HttpResponseBase:
+    """List evaluations with their win rates."""
+    page = one_page(request, Evaluation.objects.select_related("policy", "baseline", "batch"), ROWS_A_PAGE)
+    rows = [
+        {"evaluation": row, "rate": win_rate(policy=row.policy, baseline=row.baseline, batch=row.batch)}
+        for row in page
+    ]
+    context = {"page": page, "rows": rows, "may_train": can(request.user, Action.RUN_TRAINING)}
+    return render(request, "evaluations/list.html", context)
+
+
+@require(Action.RUN_TRAINING)
+def evaluation_create(request: PageRequest) -> HttpResponseBase:
+    """Let two policies answer the same prompts, and labelers compare them."""
+    form = EvaluationForm(request.POST or None, configs=configs_of("sample"))
+    if form.is_valid():
+        try:
+            evaluation, runs = begin(request, form)
+        except LabelingError as error:
+            field = next((name for name in error.fields if name in form.fields), None)
+            form.add_error(field, error.message)
+        except ConfigError as error:
+            form.add_error(None, " ".join(error.problems))
+        else:
+            for run in runs:
+                enqueue_run(run)
+            messages.success(request, "The responses are being sampled; then the batch opens by itself.")
+            return redirect("evaluation-detail", evaluation.code)
+    return render(request, "evaluations/create.html", {"form": form}, status=422 if form.is_bound else 200)
+
+
+@transaction.atomic
+def begin(request: PageRequest, form: EvaluationForm) -> tuple[Evaluation, list[Run]]:
+    """Start what the form describes; all or nothing."""
+    data: dict[str, Any] = form.cleaned_data
+    return start_evaluation(
+        policy=data["policy"],
+        baseline=data["baseline"],
+        prompts=choose_prompts(split=data["split"], count=data["prompts"], used_in=TaskKind.EVALUATION),
+        cohorts=data["cohorts"],
+        overlap=data["overlap"],
+        temperature=data["temperature"],
+        config=to_mapping(shipped_config(data["config"])) if data["config"] else {},
+        by=request.user,
+    )
+
+
+@require(Action.SEE_MODELS)
+def evaluation_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Show the win rate with its interval, over all and by cohort, and how far the batch is."""
+    rows = Evaluation.objects.select_related("policy__model", "baseline__model", "batch", "created_by")
+    evaluation = get_object_or_404(rows, code=code)
+    policy, baseline, batch = evaluation.policy, evaluation.baseline, evaluation.batch
+    by_cohort = win_rates_by_cohort(policy=policy, baseline=baseline, batch=batch)
+    context = {
+        "evaluation": evaluation,
+        "rate": win_rate(policy=policy, baseline=baseline, batch=batch),
+        "cohorts": [{"label": Cohort(key).label, "rate": rate} for key, rate in by_cohort.items()],
+        "progress": batch_progress(batch),
+        "runs": batch.sample_runs.order_by("pk"),
+        "rounds": evaluation.rounds.all(),
+    }
+    return render(request, "evaluations/detail.html", context)

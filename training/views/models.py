@@ -1,0 +1,117 @@
+"""The registry: models, where each comes from, and letting one write responses."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+
+from labeling.errors import LabelingError
+from labeling.models import Batch, Policy, TaskKind
+from labeling.rules.access import Action, can
+from labeling.rules.batches import create_batch
+from labeling.views.access import PageRequest, require
+from labeling.views.lists import one_page
+from training.forms.models import ImportModelForm, SampleForm
+from training.forms.rounds import configs_of
+from training.models import Model, ModelKind, Run
+from training.rlhf.config import ConfigError, shipped_config, to_mapping
+from training.rules import models
+from training.rules.sampling import Writer, choose_prompts, sample_for_batch
+from training.tasks import enqueue_run
+
+
+@require(Action.SEE_MODELS)
+def model_list(request: PageRequest) -> HttpResponseBase:
+    """List models, newest first."""
+    kind = request.GET.get("kind", "")
+    rows = Model.objects.select_related("run", "parent", "reward_model", "policy")
+    if kind in ModelKind.values:
+        rows = rows.filter(kind=kind)
+    context = {
+        "page": one_page(request, rows),
+        "kind": kind,
+        "kinds": ModelKind.choices,
+        "may_train": can(request.user, Action.RUN_TRAINING),
+    }
+    return render(request, "models/list.html", context)
+
+
+@require(Action.RUN_TRAINING)
+def model_import(request: PageRequest) -> HttpResponseBase:
+    """Enter a model from outside."""
+    form = ImportModelForm(request.POST or None)
+    if form.is_valid():
+        try:
+            model = models.import_model(**form.cleaned_data, by=request.user)
+        except LabelingError as error:
+            field = next((name for name in error.fields if name in form.fields), None)
+            form.add_error(field, error.message)
+        else:
+            messages.success(request, f"{model} is in the registry.")
+            return redirect("model-detail", model.code)
+    return render(request, "models/import.html", {"form": form}, status=422 if form.is_bound else 200)
+
+
+@require(Action.SEE_MODELS)
+def model_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Show a model, everything behind it and everything made from it."""
+    model = get_object_or_404(Model.objects.select_related("run", "policy", "created_by"), code=code)
+    facts = {key: value for key, value in model.facts.items() if not isinstance(value, dict | list)}
+    context = {
+        "model": model,
+        "facts": facts,
+        "metrics": model.facts.get("metrics") or {},
+        "lineage": models.lineage(model),
+        "descendants": models.descendants(model),
+        "responses": model.policy.responses.count() if model.policy else 0,
+        "may_train": can(request.user, Action.RUN_TRAINING),
+    }
+    return render(request, "models/detail.html", context)
+
+
+@require(Action.RUN_TRAINING)
+def model_sample(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Let a model write the responses of a new comparison batch."""
+    model = get_object_or_404(Model.objects.policies(), code=code)
+    policy = model.policy
+    assert policy is not None  # the query asked for one
+    names = configs_of("sample")
+    form = SampleForm(
+        request.POST or None, policy=policy, configs=names, initial={"name": f"Responses of {model}"[:120]}
+    )
+    if form.is_valid():
+        try:
+            batch, runs = start_sampling(request, policy, form)
+        except LabelingError as error:
+            form.add_error(None, error.message)
+        except ConfigError as error:
+            form.add_error(None, " ".join(error.problems))
+        else:
+            for run in runs:
+                enqueue_run(run)
+            messages.success(request, "The responses are being sampled; then the batch opens by itself.")
+            return redirect("run-detail", runs[0].code) if runs else redirect("batch-detail", batch.code)
+    status = 422 if form.is_bound else 200
+    return render(request, "models/sample.html", {"form": form, "model": model}, status=status)
+
+
+@transaction.atomic
+def start_sampling(request: PageRequest, policy: Policy, form: SampleForm) -> tuple[Batch, list[Run]]:
+    """Make the batch and order its responses; all or nothing."""
+    data = form.cleaned_data
+    writers = [Writer(policy, data["count"], data["temperature"])]
+    if data["other"]:
+        writers.append(Writer(data["other"], data["other_count"], data["temperature"]))
+    batch = create_batch(
+        name=data["name"],
+        kind=TaskKind.COMPARISON,
+        by=request.user,
+        k=sum(writer.count for writer in writers),
+        overlap=data["overlap"],
+    )
+    prompts = choose_prompts(split=data["split"], count=data["prompts"], used_in=TaskKind.COMPARISON)
+    config = to_mapping(shipped_config(data["config"])) if data["config"] else {}
+    runs = sample_for_batch(batch=batch, writers=writers, prompts=prompts, config=config, by=request.user)
+    return batch, runs

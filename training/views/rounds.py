@@ -1,0 +1,98 @@
+"""Rounds: turns of the loop, each step a button."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from labeling.errors import LabelingError
+from labeling.models import Batch
+from labeling.rules.access import Action, can
+from labeling.views.access import PageRequest, require
+from training.forms.rounds import RoundForm
+from training.models import Dataset, Evaluation, Round, Run
+from training.rlhf.config import ConfigError
+from training.rules import rounds
+from training.tasks import enqueue_run
+
+PAGE_OF = {
+    Batch: "batch-detail",
+    Dataset: "dataset-detail",
+    Run: "run-detail",
+    Evaluation: "evaluation-detail",
+    Round: "round-detail",
+}
+
+
+@require(Action.SEE_MODELS)
+def round_list(request: PageRequest) -> HttpResponseBase:
+    """List rounds with what each waits for."""
+    rows = [{"round": row, "step": rounds.next_step(row)} for row in Round.objects.select_related("previous")]
+    context = {"rows": rows, "may_train": can(request.user, Action.RUN_TRAINING)}
+    return render(request, "rounds/list.html", context)
+
+
+@require(Action.RUN_TRAINING)
+def round_create(request: PageRequest) -> HttpResponseBase:
+    """Open a first round; later ones open from the round before them."""
+    form = RoundForm(request.POST or None)
+    if form.is_valid():
+        data = form.cleaned_data
+        try:
+            opened = rounds.open_round(
+                name=data["name"],
+                base_model=data["base_model"],
+                pretrain_dataset=data["pretrain_dataset"],
+                settings=form.settings(),
+                by=request.user,
+            )
+        except LabelingError as error:
+            form.add_error(None, error.message)
+        else:
+            messages.success(request, f"{opened} is open.")
+            return redirect("round-detail", opened.code)
+    return render(request, "rounds/create.html", {"form": form}, status=422 if form.is_bound else 200)
+
+
+@require(Action.SEE_MODELS)
+def round_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Show a round's steps; what is running moves by itself."""
+    given = get_object_or_404(Round.objects.select_related("previous", "base_model", "created_by"), code=code)
+    found = rounds.steps(given)
+    context = {
+        "round": given,
+        "steps": [{"step": step, "url": page_of(step.row)} for step in found],
+        "is_moving": any(step.state == "running" for step in found),
+        "sft_model": rounds.sft_model(given),
+        "policy_model": rounds.policy_model(given),
+        "may_train": can(request.user, Action.RUN_TRAINING),
+    }
+    template = "rounds/detail.html#steps" if request.htmx else "rounds/detail.html"
+    return render(request, template, context)
+
+
+@require_POST
+@require(Action.RUN_TRAINING)
+def round_step(request: PageRequest, code: UUID, key: str) -> HttpResponseBase:
+    """Do the next step of a round; pressed twice, the second press says what has happened meanwhile."""
+    given = get_object_or_404(Round, code=code)
+    try:
+        runs = rounds.start_step(given=given, key=key, by=request.user)
+    except LabelingError as error:
+        messages.error(request, error.message)
+    except ConfigError as error:
+        messages.error(request, " ".join(error.problems))
+    else:
+        for run in runs:
+            enqueue_run(run)
+        messages.success(request, "Started." if runs else "Done.")
+    return redirect("round-detail", code)
+
+
+def page_of(row: Any) -> str:
+    """Return the address of the page of what a step made, empty where it has made nothing."""
+    return reverse(PAGE_OF[type(row)], args=[row.code]) if row is not None else ""

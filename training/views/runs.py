@@ -1,0 +1,152 @@
+"""Runs: listed, started, watched, cancelled, tried again."""
+
+import tomllib
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpResponseBase, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST
+
+from labeling.errors import LabelingError
+from labeling.rules.access import Action, can
+from labeling.views.access import PageRequest, require
+from labeling.views.lists import one_page
+from training.forms.rounds import configs_of
+from training.forms.runs import RunForm
+from training.models import Run, RunState, Stage
+from training.rlhf.config import describe
+from training.rules import metrics, runs
+from training.tasks import enqueue_run
+
+TABLE_ROWS = 12
+
+
+@require(Action.SEE_MODELS)
+def run_list(request: PageRequest) -> HttpResponseBase:
+    """List runs, newest first; unfinished ones move by themselves."""
+    rows = Run.objects.select_related("created_by", "model")
+    stage, state = request.GET.get("stage", ""), request.GET.get("state", "")
+    if stage in Stage.values:
+        rows = rows.filter(stage=stage)
+    if state in RunState.values:
+        rows = rows.filter(state=state)
+    page = one_page(request, rows)
+    context = {
+        "page": page,
+        "stage": stage,
+        "state": state,
+        "stages": Stage.choices,
+        "states": RunState.choices,
+        "is_moving": any(not run.is_ended for run in page),
+        "may_train": can(request.user, Action.RUN_TRAINING),
+    }
+    template = "runs/list.html#run-table" if request.htmx else "runs/list.html"
+    return render(request, template, context)
+
+
+@require(Action.RUN_TRAINING)
+def run_create(request: PageRequest, stage: str) -> HttpResponseBase:
+    """Start a run: every setting of the stage, wrong ones marked where they stand."""
+    if stage not in Stage.values:
+        raise Http404
+    shipped = request.GET.get("config", "")
+    shipped = shipped if shipped in configs_of(stage) else ""
+    form = RunForm(stage, request.POST or None, shipped=shipped)
+    if form.is_bound:
+        run = form.save(by=request.user)
+        if run is not None:
+            enqueue_run(run)
+            messages.success(request, f"{run} is queued.")
+            return redirect("run-detail", run.code)
+    context = {
+        "form": form,
+        "stage": Stage(stage),
+        "stages": Stage.choices,
+        "configs": configs_of(stage),
+        "shipped": shipped,
+    }
+    return render(request, "runs/create.html", context, status=422 if form.is_bound else 200)
+
+
+@require(Action.SEE_MODELS)
+def run_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Show a run as it goes: progress, curves with tables, samples, log, settings beside the paper's."""
+    run = get_object_or_404(Run.objects.select_related("created_by", "batch", "model"), code=code)
+    context = {
+        "run": run,
+        "may_train": can(request.user, Action.RUN_TRAINING),
+        "may_export": can(request.user, Action.EXPORT),
+        "elapsed": metrics.elapsed_seconds(run),
+    }
+    if request.htmx and request.GET.get("part") == "live":
+        return render(request, "runs/detail.html#live", context)
+    context["charts"] = metrics.charts(run, TABLE_ROWS)
+    if request.htmx and request.GET.get("part") == "charts":
+        return render(request, "runs/detail.html#charts", context)
+    context |= {
+        "inputs": run.inputs.select_related("dataset", "model"),
+        "settings": settings_of(run),
+    }
+    return render(request, "runs/detail.html", context)
+
+
+@require(Action.SEE_MODELS)
+def run_points(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Give the curves of a run, thinned to what a chart can show."""
+    run = get_object_or_404(Run, code=code)
+    return JsonResponse({"state": run.state, "metrics": metrics.curves(run)})
+
+
+@require_POST
+@require(Action.RUN_TRAINING)
+def run_cancel(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Cancel a run; it saves before it ends."""
+    run = get_object_or_404(Run, code=code)
+    try:
+        runs.cancel_run(run=run, by=request.user)
+    except LabelingError as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, "The run was cancelled." if run.is_ended else "The run will save and stop.")
+    return redirect("run-detail", code)
+
+
+@require_POST
+@require(Action.RUN_TRAINING)
+def run_retry(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Queue a run again; it goes on from its newest checkpoint."""
+    run = get_object_or_404(Run, code=code)
+    try:
+        runs.retry_run(run=run, by=request.user)
+    except LabelingError as error:
+        messages.error(request, error.message)
+    else:
+        enqueue_run(run)
+        messages.success(request, "The run is queued again and goes on from its newest checkpoint.")
+    return redirect("run-detail", code)
+
+
+def settings_of(run: Run) -> list[dict[str, Any]]:
+    """Return the settings of a run with their defaults and the paper's values, by section."""
+    mapping = tomllib.loads(run.config)
+    sections: dict[str, list[dict[str, Any]]] = {}
+    for field in describe(run.stage):
+        if field.key == "stage":
+            continue
+        section, _, last = field.key.rpartition(".")
+        table = mapping.get(section, {}) if section else mapping
+        value, default = table.get(last), field.default
+        plain = list(default) if isinstance(default, tuple) else default
+        sections.setdefault(section, []).append(
+            {
+                "name": last,
+                "value": value,
+                "is_changed": section != "inputs" and value != plain,
+                "default": plain,
+                "paper": field.paper,
+                "help": field.help,
+            }
+        )
+    return [{"title": title or "general", "rows": rows} for title, rows in sections.items()]

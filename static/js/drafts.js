@@ -87,6 +87,7 @@ class Drafts {
     this.version = Number(form.dataset.draftVersion);
     this.saved = JSON.stringify(collect(form));
     this.saving = null;
+    this.sent = null; // what was last sent: the server may have it without our having heard
     this.timer = null;
     this.status = document.querySelector("[data-save-status]");
     this.conflict = document.querySelector("[data-draft-conflict]");
@@ -101,7 +102,8 @@ class Drafts {
     const record = remembered.read(this.code);
     if (!record || record.owner !== this.form.dataset.owner || record.isSaved) return;
     if (same(record.payload, JSON.parse(this.saved))) return;
-    if (record.version === this.version) {
+    const isOurs = record.sent && record.version < this.version && same(record.sent, JSON.parse(this.saved));
+    if (record.version === this.version || isOurs) {
       fill(this.form, record.payload);
       document.querySelector("[data-draft-restored]")?.removeAttribute("hidden");
       this.changed();
@@ -120,7 +122,7 @@ class Drafts {
 
   remember(isSaved) {
     remembered.write(this.code, {
-      owner: this.form.dataset.owner, version: this.version, payload: collect(this.form), at: Date.now(), isSaved,
+      owner: this.form.dataset.owner, version: this.version, payload: collect(this.form), sent: this.sent, at: Date.now(), isSaved,
     });
   }
 
@@ -128,7 +130,10 @@ class Drafts {
     if (this.asking || (this.saving && !isLast)) return;
     if (!this.isDirty) return;
     const payload = collect(this.form);
-    this.saving = this.put(payload, isLast);
+    const version = this.version + (this.saving ? 1 : 0);
+    this.sent = payload;
+    this.remember(false);
+    this.saving = this.put(payload, version, isLast);
     await this.saving;
     this.saving = null;
     if (!this.asking && this.isDirty) {
@@ -137,13 +142,13 @@ class Drafts {
     }
   }
 
-  async put(payload, isLast) {
+  async put(payload, version, isLast) {
     let response;
     try {
       response = await fetch(`/api/v1/assignments/${this.code}/draft/`, {
         method: "PUT",
         headers: { "Content-Type": "application/json", "X-CSRFToken": this.form.elements.csrfmiddlewaretoken.value },
-        body: JSON.stringify({ version: this.version, payload }),
+        body: JSON.stringify({ version, payload }),
         keepalive: isLast,
       });
     } catch {

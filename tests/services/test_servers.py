@@ -78,7 +78,9 @@ def test_server_is_stopped_when_the_block_fails(redis_program: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
-def test_server_is_stopped_when_the_harness_is_signalled(redis_program: str, number: signal.Signals) -> None:
+def test_server_is_stopped_when_the_harness_is_signalled(
+    redis_program: str, number: signal.Signals, tmp_path: Path
+) -> None:
     code = (
         "import signal, sys\n"
         "from tests.services.processes import Stopped, stop_on_signals\n"
@@ -92,7 +94,11 @@ def test_server_is_stopped_when_the_harness_is_signalled(redis_program: str, num
         "    sys.exit(stopped.status)\n"
     )
     harness = subprocess.Popen(
-        [sys.executable, "-c", code, redis_program], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, redis_program],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert harness.stdout is not None
     url = harness.stdout.readline().strip()

@@ -91,6 +91,14 @@ def test_ranking_gradient_agrees_with_finite_differences() -> None:
         assert float(up - down) / (2 * step) == pytest.approx(float(gradient[place]), abs=2e-4)
 
 
+def test_ranking_loss_passes_a_double_precision_gradient_check() -> None:
+    scores = torch.randn(2, 4, generator=torch.Generator().manual_seed(3), dtype=torch.double)
+    ranks = torch.tensor([[1, 2, 2, 4], [3, 1, 2, 4]])
+    assert torch.autograd.gradcheck(
+        lambda x: ranking_loss(x, ranks, torch.ones(2, 4)), scores.requires_grad_(True)
+    )
+
+
 def test_ranking_without_a_pair_is_refused() -> None:
     with pytest.raises(ValueError, match="comparison 1 has no pair"):
         ranking_loss(torch.zeros(2, 2), torch.tensor([[1, 2], [1, 1]]), torch.ones(2, 2, dtype=torch.bool))

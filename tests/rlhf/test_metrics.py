@@ -25,6 +25,7 @@ def test_values_that_are_no_number_are_left_out_and_the_latest_remembered(tmp_pa
     assert [(line["step"], line["loss/sft"]) for line in lines] == [(1, 2.0), (2, 1.5)]
     assert "valid/accuracy.held_out" not in lines[0]
     assert writer.latest == {"loss/sft": 1.5}
+    assert MetricsWriter(tmp_path / "metrics.jsonl").latest == {"loss/sft": 1.5}  # after a resume
 
 
 def test_documentation_has_every_metric_with_its_unit_and_no_other() -> None:

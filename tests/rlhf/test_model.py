@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from tests.rlhf.conftest import tiny_model
 from training.rlhf.batching import left_pad, right_pad
@@ -148,6 +149,21 @@ def test_reward_models_without_bias_or_head_are_refused(base_folder: Path, tmp_p
         load_reward_model(str(tmp_path), key="inputs.reward", device=CPU)
     with pytest.raises(RunRefusedError, match="is of kind base; allowed is reward"):
         load_reward_model(str(base_folder), key="inputs.reward", device=CPU)
+
+
+def test_a_reward_model_or_one_that_lacks_weights_is_no_policy(
+    model: LanguageModel, codec: Codec, base_folder: Path, tmp_path: Path
+) -> None:
+    reward, _ = new_reward_model(str(base_folder), key="k", device=CPU, seed=3)
+    save_reward_model(reward, codec, tmp_path / "reward", {"kind": "reward"})
+    with pytest.raises(RunRefusedError, match="is a reward model"):
+        load_policy(str(tmp_path / "reward"), key="k", device=CPU)
+    save_policy(model, codec, tmp_path / "cut", {"kind": "sft"})
+    kept = load_file(tmp_path / "cut/model.safetensors")
+    kept.pop(next(name for name in kept if "layers.1" in name or "h.1" in name))
+    save_file(kept, tmp_path / "cut/model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(RunRefusedError, match="lacks 1 weights"):
+        load_policy(str(tmp_path / "cut"), key="k", device=CPU)
 
 
 def test_a_model_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from training.rlhf.optim import learning_rate, make_optimizer, take_step
-from training.rlhf.stage_configs import Optim
+from training.rlhf.sections import Optim
 
 
 def test_cosine_falls_from_the_peak_to_a_tenth() -> None:

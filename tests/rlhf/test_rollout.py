@@ -95,11 +95,11 @@ def test_token_rewards_sum_to_score_minus_kl(codec: Codec, shape: str) -> None:
     assert torch.allclose(rewards.sum(1), rollout.scores - 0.1 * rollout.kl(), atol=1e-5)
 
 
-def test_kl_of_a_policy_from_itself_sampled_at_a_temperature_averages_to_zero(codec: Codec) -> None:
+def test_kl_from_another_model_is_positive_on_average_though_not_in_every_row(codec: Codec) -> None:
     model, other = tiny_model(codec, "llama"), tiny_model(codec, "llama", seed=9)
     found = torch.cat([rollout_of(Models(model, other), codec, seed=seed).kl() for seed in range(20)])
-    assert found.mean() > 0  # another model: positive on average
-    assert found.min() < found.mean()
+    assert found.mean() > 0
+    assert found.min() < 0
 
 
 @pytest.mark.parametrize("seed", [1, 2])

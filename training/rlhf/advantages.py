@@ -24,6 +24,7 @@ def penalized_rewards(
     Ouyang et al. 2022 (arXiv 2203.02155), sec. 3.5, eq. 2. The KL per token is the plain difference of
     log-probabilities, neither clamped nor made positive: its sum is the sequence's log-ratio exactly.
     """
+    response_mask = response_mask.bool()
     last = last_real(response_mask)
     penalty = -kl_coef * kl_k1(logprobs, ref_logprobs)
     rewards = torch.where(response_mask, penalty, torch.zeros_like(penalty))
@@ -46,6 +47,7 @@ def gae(
     Schulman et al. 2015 (arXiv 1506.02438), eq. 16. An episode ends with its last real token: the value
     after it is 0, also where the length limit cut the response.
     """
+    response_mask = response_mask.bool()
     zero = torch.zeros((), dtype=values.dtype, device=values.device)
     values = torch.where(response_mask, values, zero)
     rewards = torch.where(response_mask, rewards, zero)

@@ -16,6 +16,7 @@ from typing import Any
 from training.rlhf.schema import ConfigError, Field, fields_of, flatten, read, unknown_key
 from training.rlhf.schema import to_mapping as to_mapping
 from training.rlhf.schema import to_toml as dump_config
+from training.rlhf.sections import StageConfig
 from training.rlhf.stage_configs import (
     STAGES,
     EvaluateConfig,
@@ -24,7 +25,6 @@ from training.rlhf.stage_configs import (
     RewardConfig,
     SampleConfig,
     SftConfig,
-    StageConfig,
 )
 
 __all__ = [

@@ -43,7 +43,7 @@ def run(config: EvaluateConfig, run: Run) -> dict[str, float]:
         )
     if inputs.policy is not None:
         policy, codec = load_policy(run.path(inputs.policy), key="inputs.policy", device=run.device)
-        check_context(policy, config.lengths)
+        check_context(policy.context, config.lengths)
         if reward_codec is not None:
             require_same_tokens(codec, reward_codec, "inputs.reward")
         if inputs.prompts is not None:

@@ -1,8 +1,14 @@
-"""Log-probabilities of given tokens, entropy, and estimators of the KL divergence, in float32 nats."""
+"""Log-probabilities of given tokens, entropy, estimators of the KL divergence: nats, float32 or wider."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
+
+
+def full_precision(x: Tensor) -> Tensor:
+    """Widen half precision to float32; float32 and float64 stay what they are."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def response_logprobs(logits: Tensor, tokens: Tensor, temperature: float = 1.0) -> Tensor:
@@ -22,7 +28,7 @@ def response_logprobs(logits: Tensor, tokens: Tensor, temperature: float = 1.0) 
         )
     if temperature <= 0:
         raise ValueError(f"temperature is {temperature}; it must be above 0.")
-    scaled = logits.float() / temperature
+    scaled = full_precision(logits) / temperature
     chosen = scaled.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
     return chosen - scaled.logsumexp(dim=-1)
 
@@ -33,7 +39,7 @@ def entropy(logits: Tensor, temperature: float = 1.0) -> Tensor:
     logits   (..., V) float
     returns  (...)    float  nats, from 0 to ln V
     """
-    logp = (logits.float() / temperature).log_softmax(dim=-1)
+    logp = (full_precision(logits) / temperature).log_softmax(dim=-1)
     return -(logp.exp() * logp).sum(dim=-1)
 
 

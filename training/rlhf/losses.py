@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from training.rlhf.logprobs import full_precision
 from training.rlhf.masking import masked_mean
 
 IGNORED = -100
@@ -36,7 +37,7 @@ def token_losses(logits: Tensor, targets: Tensor) -> Tensor:
     targets  (N,)   int
     returns  (N,)   float  nats
     """
-    return F.cross_entropy(logits.float(), targets, reduction="none")
+    return F.cross_entropy(full_precision(logits), targets, reduction="none")
 
 
 def ranking_pairs(ranks: Tensor, slot_mask: Tensor) -> Tensor:
@@ -46,6 +47,7 @@ def ranking_pairs(ranks: Tensor, slot_mask: Tensor) -> Tensor:
     slot_mask  (B, K)    bool  True = a response stands here
     returns    (B, K, K) bool  True at [b, i, j] if response i is preferred to response j
     """
+    slot_mask = slot_mask.bool()
     both = slot_mask.unsqueeze(2) & slot_mask.unsqueeze(1)
     return (ranks.unsqueeze(2) < ranks.unsqueeze(1)) & both
 
@@ -67,7 +69,7 @@ def ranking_loss(scores: Tensor, ranks: Tensor, slot_mask: Tensor) -> Tensor:
     if not bool((pair_counts > 0).all()):
         row = int((pair_counts == 0).nonzero()[0])
         raise ValueError(f"comparison {row} has no pair to learn from; leave out rankings that are all ties.")
-    kept = scores.float().masked_fill(~slot_mask, 0.0)
+    kept = full_precision(scores).masked_fill(~slot_mask.bool(), 0.0)
     differences = kept.unsqueeze(2) - kept.unsqueeze(
         1
     )  # (B, K, K), preferred minus other where pairs is True
@@ -89,6 +91,7 @@ def ppo_policy_loss(
 
     Schulman et al. 2017 (arXiv 1707.06347), eq. 7, with the sign turned.
     """
+    mask = mask.bool()
     zero = torch.zeros((), dtype=logprobs.dtype, device=logprobs.device)
     ratio = torch.where(mask, logprobs - old_logprobs, zero).exp()
     advantages = torch.where(mask, advantages, zero)
@@ -110,6 +113,7 @@ def value_loss(values: Tensor, old_values: Tensor, returns: Tensor, mask: Tensor
     As in lm-human-preferences (2019). Unlike there no coefficient is applied: our value model has weights
     and a learning rate of its own.
     """
+    mask = mask.bool()
     zero = torch.zeros((), dtype=values.dtype, device=values.device)
     values, old_values, returns = (torch.where(mask, x, zero) for x in (values, old_values, returns))
     moved = old_values + (values - old_values).clamp(-clip, clip)

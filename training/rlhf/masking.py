@@ -13,6 +13,7 @@ def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
     mask     same shape, bool   True = counts
     returns  ()          float  0 if nothing counts
     """
+    mask = mask.bool()
     kept = torch.where(mask, x, torch.zeros((), dtype=x.dtype, device=x.device))
     return kept.sum() / mask.sum().clamp(min=1)
 
@@ -26,6 +27,7 @@ def masked_whiten(x: Tensor, mask: Tensor, *, shift_mean: bool = True, eps: floa
 
     The variance is that of the population, with eps under the root, as in lm-human-preferences (2019).
     """
+    mask = mask.bool()
     mean = masked_mean(x, mask)
     variance = masked_mean((x - mean) ** 2, mask)
     white = (x - mean) * torch.rsqrt(variance + eps)

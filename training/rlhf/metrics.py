@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
@@ -86,6 +87,14 @@ class MetricsWriter:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.latest: dict[str, float] = {}
+        if path.is_file():  # an earlier process of the same run
+            text = path.read_text(encoding="utf-8")
+            for line in text.splitlines():
+                with contextlib.suppress(ValueError):  # cut off when that process was killed
+                    values = json.loads(line)
+                    self.latest |= {name: x for name, x in values.items() if name not in ("step", "at")}
+            if text and not text.endswith("\n"):
+                path.write_text(text + "\n", encoding="utf-8")
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Append one line, without values that are no number. Raises KeyError for a name not in METRICS."""

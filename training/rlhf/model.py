@@ -37,7 +37,7 @@ class LanguageModel(nn.Module):
     @property
     def context(self) -> int:
         """Longest row the model can read, in tokens."""
-        return int(getattr(self.causal.config, "max_position_embeddings", 0) or 1 << 30)
+        return _context(self.causal.config)
 
     @property
     def vocab_size(self) -> int:
@@ -101,6 +101,11 @@ class RewardModel(nn.Module):
             self.head.bias.zero_()
         self.bias = bias
         self._takes_positions = "position_ids" in inspect.signature(trunk.forward).parameters
+
+    @property
+    def context(self) -> int:
+        """Longest row the model can read, in tokens."""
+        return _context(self.trunk.config)
 
     def scalars(self, hidden: Tensor) -> Tensor:
         """Turn hidden states (..., D) into scalars (...), in float32 whatever the precision around."""
@@ -171,6 +176,10 @@ def run_body(
     return hidden
 
 
+def _context(config: Any) -> int:
+    return int(getattr(config.get_text_config(), "max_position_embeddings", 0) or 1 << 30)
+
+
 def new_cache() -> Any:
     """Make an empty key/value cache that keeps its graph."""
     from transformers import DynamicCache
@@ -186,6 +195,8 @@ def load_policy(source: str, *, key: str, device: torch.device) -> tuple[Languag
     """
     from transformers import AutoModelForCausalLM
 
+    if read_about(source).get("kind") == "reward":
+        raise RunRefusedError(f"{key}: {source} is a reward model; allowed is a model that writes.")
     codec = load_codec(source, key=key)
     model = LanguageModel(_from_pretrained(AutoModelForCausalLM, source, key)).to(device).eval()
     model.check_head()
@@ -198,15 +209,19 @@ def load_policy(source: str, *, key: str, device: torch.device) -> tuple[Languag
 
 def _from_pretrained(auto: Any, source: str, key: str) -> Any:
     try:
-        return auto.from_pretrained(
+        model, info = auto.from_pretrained(
             source,
             dtype=torch.float32,
             use_safetensors=True,
             trust_remote_code=False,
             attn_implementation="sdpa",
+            output_loading_info=True,
         )
     except (OSError, ValueError) as error:
         raise RunRefusedError(f"{key}: no model could be loaded from {source}: {first_line(error)}") from None
+    if missing := sorted(info["missing_keys"]):
+        raise RunRefusedError(f"{key}: {source} lacks {len(missing)} weights, such as {missing[0]}.")
+    return model
 
 
 def save_policy(model: LanguageModel, codec: Codec, folder: Path, about: dict[str, Any]) -> None:

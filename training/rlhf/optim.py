@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from training.rlhf.stage_configs import Optim
+from training.rlhf.sections import Optim
 
 
 def make_optimizer(model: nn.Module, config: Optim) -> torch.optim.AdamW:

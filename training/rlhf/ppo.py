@@ -36,8 +36,8 @@ from training.rlhf.optim import learning_rate, make_optimizer, take_step
 from training.rlhf.packing import PackedText, text_loss
 from training.rlhf.rollout import Models, Rollout, collect_rollout, token_logprobs, token_values
 from training.rlhf.runtime import Run, due, log, require_finite
+from training.rlhf.sections import Optim
 from training.rlhf.sft import check_context
-from training.rlhf.stage_configs import Optim
 from training.rlhf.tokenizer import Codec
 
 VALID_PROMPTS = 256
@@ -124,7 +124,7 @@ def load_models(config: PpoConfig, run: Run) -> tuple[Models, Codec]:
     """Load policy, frozen reference, frozen reward model, and a value model that starts as the last."""
     inputs = config.inputs
     policy, codec = load_policy(run.path(inputs.policy), key="inputs.policy", device=run.device)
-    check_context(policy, config.lengths)
+    check_context(policy.context, config.lengths)
     name = "inputs.policy" if inputs.reference is None else "inputs.reference"
     reference, ref_codec = load_policy(
         run.path(inputs.reference or inputs.policy), key=name, device=run.device

@@ -27,7 +27,8 @@ from training.rlhf.losses import ranking_loss
 from training.rlhf.model import RewardModel, new_reward_model, save_reward_model
 from training.rlhf.optim import learning_rate, make_optimizer, take_step
 from training.rlhf.runtime import Run, due, log, require_finite
-from training.rlhf.stage_configs import Lengths
+from training.rlhf.sections import Lengths
+from training.rlhf.sft import check_context
 from training.rlhf.tokenizer import Codec
 
 BIAS_RESPONSES = 4096
@@ -63,6 +64,7 @@ def run(config: RewardConfig, run: Run) -> dict[str, float]:
     model, codec = new_reward_model(
         run.path(config.inputs.policy), key="inputs.policy", device=run.device, seed=config.seed
     )
+    check_context(model.context, config.lengths)
     examples, valid = encode(kept, codec, config.lengths), encode(valid_rows, codec, config.lengths)
     settings = config.reward
     lengths = [example.tokens() for example in examples]

@@ -26,7 +26,7 @@ def run(config: SampleConfig, run: Run) -> dict[str, float]:
     settings = config.sample
     prompts = load_prompts(run, config.inputs.prompts, settings.split, settings.max_prompts)
     policy, codec = load_policy(run.path(config.inputs.policy), key="inputs.policy", device=run.device)
-    check_context(policy, config.lengths)
+    check_context(policy.context, config.lengths)
     reward = None
     if config.inputs.reward is not None:
         reward, _ = load_reward_model(run.path(config.inputs.reward), key="inputs.reward", device=run.device)

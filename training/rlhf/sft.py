@@ -27,7 +27,7 @@ from training.rlhf.model import LanguageModel, load_policy, save_policy
 from training.rlhf.optim import learning_rate, make_optimizer, take_step
 from training.rlhf.packing import PackedText, text_loss
 from training.rlhf.runtime import Run, due, log, require_finite
-from training.rlhf.stage_configs import Lengths
+from training.rlhf.sections import Lengths
 from training.rlhf.tokenizer import Codec
 
 
@@ -44,7 +44,7 @@ def run(config: SftConfig, run: Run) -> dict[str, float]:
     dataset = open_dataset(run.folder / config.inputs.dataset, ["sft"], key="inputs.dataset")
     train_rows = require_rows(dataset.demonstrations("train"), "demonstrations", dataset, "train")
     model, codec = load_policy(run.path(config.inputs.policy), key="inputs.policy", device=run.device)
-    check_context(model, config.lengths)
+    check_context(model.context, config.lengths)
     examples = encode(train_rows, codec, config)
     valid = encode(dataset.demonstrations("valid"), codec, config)
     mix = _load_mix(config, run, codec, model)
@@ -158,13 +158,13 @@ def valid_loss(model: LanguageModel, valid: Sequence[Example], config: SftConfig
     return total / count
 
 
-def check_context(model: LanguageModel, lengths: Lengths) -> None:
-    """Refuse lengths that the model cannot read."""
+def check_context(context: int, lengths: Lengths) -> None:
+    """Refuse lengths that a model of this context cannot read."""
     longest = lengths.max_prompt_tokens + lengths.max_response_tokens
-    if longest > model.context:
+    if longest > context:
         raise RunRefusedError(
             f"lengths.max_prompt_tokens {lengths.max_prompt_tokens} and lengths.max_response_tokens "
-            f"{lengths.max_response_tokens} make {longest}, the model reads {model.context}; lower one."
+            f"{lengths.max_response_tokens} make {longest}, the model reads {context}; lower one."
         )
 
 

@@ -69,12 +69,12 @@ SLOPPY_WAYS: Mapping[str, Way] = MappingProxyType(
 )
 SLOPPY_WEIGHTS = MappingProxyType(
     {
-        "wrong": 8,
-        "rambling": 5,
-        "echoing": 2,
+        "wrong": 4,
+        "rambling": 6,
+        "echoing": 3,
         "off_topic": 2,
-        "hedging": 2,
-        "rude": 2,
+        "hedging": 3,
+        "rude": 3,
         "unfinished": 2,
         "careless": 3,
     }

@@ -12,7 +12,7 @@ from random import Random
 from training.demo import answers
 from training.demo.asking import ask, draw_question
 
-GOOD_FRACTION = 0.6
+GOOD_FRACTION = 0.5
 """Share of good answers in talks; the rest are sloppy in some way."""
 
 

@@ -2,10 +2,10 @@
 
 Only simulated labelers (through their noise) and the final table look at it; no model is ever trained on it.
 
-    content    0.55  the question is answered rightly (a family's own check; guessing many answers is wrong)
+    content    0.45  the question is answered rightly (a family's own check; guessing many answers is wrong)
     relevance  0.10  it speaks of what was asked
     whole      0.15  it is a whole answer, not a curt word
-    manner     0.10  it neither hedges nor is rude
+    manner     0.20  it neither hedges nor is rude
     form       0.10  it begins with a capital and ends with a full stop, exclamation or question mark
     rambling  -0.04  for every word beyond what a reader takes for an answer, at most -0.40
     echo      -0.30  it asks a question of this world, or repeats one, instead of just answering
@@ -20,7 +20,7 @@ from training.demo import lexicon
 from training.demo.families import FAMILIES, find_question
 from training.demo.family import Family, Question, sentences_of, words_of
 
-CONTENT, RELEVANCE, WHOLE, MANNER, FORM = 0.55, 0.10, 0.15, 0.10, 0.10
+CONTENT, RELEVANCE, WHOLE, MANNER, FORM = 0.45, 0.10, 0.15, 0.20, 0.10
 RAMBLING_PER_WORD, RAMBLING_MOST, ECHO = 0.04, 0.40, 0.30
 UNKNOWN_PROMPT_WORDS = 12
 GOOD = 0.9

@@ -12,7 +12,7 @@ from random import Random
 from training.demo.gold import Judgement, judge
 from training.demo.world import demonstrate
 
-NOISE = 0.27
+NOISE = 0.26
 """Standard deviation of what a labeler sees around what is there, in gold points."""
 TIE_WIDTH = 0.05
 """Responses seen as closer than this to the best of their tier share its rank."""
@@ -87,7 +87,7 @@ def make_labelers(*, train: int, held_out: int, seed: int) -> list[SimulatedLabe
             leniency=rng.gauss(0.0, 0.08),
             length_taste=rng.gauss(0.0, 0.04),
             manner_weight=abs(rng.gauss(0.0, 0.05)),
-            good_fraction=rng.uniform(0.4, 0.6),
+            good_fraction=rng.uniform(0.3, 0.5),
         )
         for place, cohort in enumerate(cohorts)
     ]

@@ -1,0 +1,59 @@
+"""How large a demo is, and which configs its runs use. Nothing here says how it must end."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+SHIPPED: Mapping[str, str] = MappingProxyType(
+    {"sft": "tiny_sft", "sample": "tiny_sample", "reward": "tiny_reward", "ppo": "tiny_ppo_ptx"}
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The sizes of a demo. The defaults fit two CPU cores and a few minutes.
+
+    authors, per_author   who writes prompts, and how many each
+    documents             texts to pretrain on
+    prompts               demonstrations, and comparisons, of train prompts
+    k                     responses in a comparison
+    shared_fraction       share of comparisons that two labelers rank, to measure agreement
+    held_out_prompts      valid prompts whose responses held-out labelers rank twice: the reward model's test
+    test_samples          responses of each policy to each test prompt, for the table
+    next_k, next_prompts  comparisons of the next round, which wait for real people
+    overrides             changes to shipped configs, by stage: "section.key=value"
+    """
+
+    seed: int = 1
+    base_model: str = ""
+    authors: int = 80
+    per_author: int = 25
+    documents: int = 20_000
+    prompts: int = 1200
+    valid_prompts: int = 40
+    k: int = 8
+    shared_fraction: float = 0.1
+    train_labelers: int = 6
+    held_out_labelers: int = 4
+    held_out_prompts: int = 120
+    test_samples: int = 4
+    next_k: int = 4
+    next_prompts: int = 60
+    configs: Mapping[str, str] = field(default_factory=lambda: dict(SHIPPED))
+    overrides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def overrides_for(self, stage: str) -> list[str]:
+        """Return the changes to a stage's config, the seed among them."""
+        return [f"seed={self.seed}", *self.overrides.get(stage, ())]
+
+    def round_settings(self) -> dict[str, object]:
+        """Return the settings of the demo's round."""
+        return {
+            "k": self.k,
+            "overlap": 2,
+            "shared_fraction": self.shared_fraction,
+            "prompts": self.prompts,
+            "valid_prompts": self.valid_prompts,
+            "configs": dict(self.configs),
+            "overrides": {stage: self.overrides_for(stage) for stage in self.configs},
+        }

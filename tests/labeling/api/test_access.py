@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 from django.urls import URLPattern
+from knox.models import AuthToken
 from rest_framework.test import APIClient
 
 from labeling.api.urls import urlpatterns
@@ -83,8 +84,6 @@ def test_each_role_gets_in_or_is_refused(
 
 
 def test_token_works_like_a_login_and_is_stored_as_a_hash(client_of: ClientOf, mia: User) -> None:
-    from knox.models import AuthToken
-
     answer = client_of(mia).post("/api/v1/tokens/")
     assert answer.status_code == 201
     token = answer.json()["token"]
@@ -94,6 +93,14 @@ def test_token_works_like_a_login_and_is_stored_as_a_hash(client_of: ClientOf, m
     assert program.post("/api/v1/tokens/").status_code == 403
     assert client_of(mia).delete("/api/v1/tokens/").status_code == 204
     assert program.get("/api/v1/batches/").status_code == 401
+
+
+@pytest.mark.parametrize("token", ["", "nonsense", "\xff\xfe", "two words", "%00"])
+def test_wrong_token_is_401(db: None, token: str) -> None:
+    client = APIClient(headers={"Authorization": f"Token {token}"})
+    response = client.get("/api/v1/batches/")
+    assert response.status_code == 401
+    assert set(response.json()) == {"code", "message", "fields"}
 
 
 def test_session_calls_need_the_csrf_token(alice: Labeler) -> None:

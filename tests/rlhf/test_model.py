@@ -4,9 +4,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 
 from tests.rlhf.conftest import tiny_model
@@ -40,11 +42,47 @@ def test_hidden_states_do_not_change_with_padding(model: LanguageModel) -> None:
             assert torch.allclose(together[i][mask[i]], alone, atol=1e-5)
 
 
+AUTO: Any = transformers.AutoModelForCausalLM
+ROTARY = {
+    "vocab_size": 100,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "max_position_embeddings": 64,
+}
+
+
+@pytest.mark.parametrize("name", ["Qwen3", "Gemma2", "Mistral", "Granite", "Bloom"])
+def test_other_architectures_are_read_alike(name: str) -> None:
+    """Scaled and capped logits, sliding windows, and positions by bias instead of ids."""
+    config_type: Any = getattr(transformers, f"{name}Config")
+    settings = (
+        {"vocab_size": 100, "hidden_size": 32, "n_layer": 2, "n_head": 4} if name == "Bloom" else ROTARY
+    )
+    torch.manual_seed(0)
+    model = LanguageModel(AUTO.from_config(config_type(**settings)).eval())
+    model.check()
+    ids, mask = left_pad(ROWS, 9)
+    together = model.hidden(ids, mask)
+    for i, row in enumerate(ROWS):
+        assert torch.allclose(together[i][mask[i]], model.hidden(*right_pad([row]))[0], atol=1e-5)
+
+
+def test_an_architecture_without_keys_and_values_is_refused() -> None:
+    config = transformers.MambaConfig(vocab_size=100, hidden_size=32, num_hidden_layers=2)
+    model = LanguageModel(AUTO.from_config(config).eval())
+    with pytest.raises(RunRefusedError, match="MambaForCausalLM is not supported"):
+        model.check()
+
+
 def test_our_logits_are_the_models(model: LanguageModel) -> None:
     ids = torch.tensor(ROWS[:1])
     ours = model.logits(model.hidden(ids, torch.ones_like(ids, dtype=torch.bool)))
     assert torch.allclose(ours, model.causal(input_ids=ids).logits, atol=1e-5)
-    model.check_head()
+    model.check()
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])

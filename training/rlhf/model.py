@@ -69,18 +69,23 @@ class LanguageModel(nn.Module):
             logits = torch.tanh(logits / cap) * cap
         return logits
 
-    def check_head(self) -> None:
-        """Raise RunRefusedError if the model does more between body and logits than we know of."""
+    @torch.no_grad()
+    def check(self) -> None:
+        """Raise RunRefusedError if padding or cached columns change what the model says."""
+        kind = type(self.causal).__name__
         device = next(self.parameters()).device
-        ids = torch.arange(2, device=device)[None]
-        with torch.no_grad():
-            ours = self.logits(self.hidden(ids, torch.ones_like(ids, dtype=torch.bool)))
-            theirs = self.causal(input_ids=ids, use_cache=False).logits
-        if not torch.allclose(ours.float(), theirs.float(), atol=1e-3, rtol=1e-3):
-            kind = type(self.causal).__name__
-            raise RunRefusedError(
-                f"{kind} is not supported: its logits are not a plain function of its body."
-            )
+        ids, mask = (x.to(device) for x in left_pad([[3, 1, 2, 0]], 6))
+        try:
+            theirs = self.causal(input_ids=ids[:, 2:], use_cache=False).logits[:, -1].float()
+            padded = self.logits(self.hidden(ids, mask)[:, -1]).float()
+            cache = new_cache()
+            self.hidden(ids[:, :-1], mask[:, :-1], cache)
+            cached = self.logits(self.hidden(ids[:, -1:], mask[:, -1:], cache, mask[:, :-1])[:, -1]).float()
+        except (RuntimeError, TypeError, AttributeError) as error:
+            raise RunRefusedError(f"{kind} is not supported: {first_line(error)}.") from error
+        for ours, what in ((padded, "with padding"), (cached, "from cached keys and values")):
+            if not torch.allclose(ours, theirs, atol=1e-3, rtol=1e-3):
+                raise RunRefusedError(f"{kind} is not supported: {what} its logits differ.")
 
 
 class RewardModel(nn.Module):
@@ -199,7 +204,7 @@ def load_policy(source: str, *, key: str, device: torch.device) -> tuple[Languag
         raise RunRefusedError(f"{key}: {source} is a reward model; allowed is a model that writes.")
     codec = load_codec(source, key=key)
     model = LanguageModel(_from_pretrained(AutoModelForCausalLM, source, key)).to(device).eval()
-    model.check_head()
+    model.check()
     if codec.eos_id >= model.vocab_size:
         raise RunRefusedError(
             f"{key}: the end token of {source} is {codec.eos_id}, the model knows {model.vocab_size} tokens."
@@ -214,7 +219,6 @@ def _from_pretrained(auto: Any, source: str, key: str) -> Any:
             dtype=torch.float32,
             use_safetensors=True,
             trust_remote_code=False,
-            attn_implementation="sdpa",
             output_loading_info=True,
         )
     except (OSError, ValueError) as error:

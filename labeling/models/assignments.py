@@ -32,7 +32,8 @@ class AssignmentQuerySet(models.QuerySet["Assignment"]):
 class Assignment(CodedModel):
     """One slot of a task: one row for each labeler who is wanted, claimed by at most one.
 
-    A slot whose lease ends or that is skipped keeps its labeler and its draft; a fresh open row takes its place.
+    A slot whose lease ends or that is skipped keeps its labeler and its draft; a fresh open row takes its
+    place.
     `kind`, `priority` and `shuffle_key` repeat what task and batch say so that claiming reads one index.
     `display_order` lists response codes as this labeler sees them.
     """

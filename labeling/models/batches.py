@@ -20,8 +20,8 @@ class BatchQuerySet(models.QuerySet["Batch"]):
 class Batch(CodedModel):
     """A set of tasks of one kind with the rules under which they are labeled.
 
-    `overlap` labelers see a task of the shared pool, one labeler sees any other; `shared_fraction` of the tasks
-    form the pool (Stiennon et al. 2020, App. C.1: 10 to 20 %). `cohorts` lists who may take them.
+    `overlap` labelers see a task of the shared pool, one labeler sees any other; `shared_fraction` of the
+    tasks form the pool (Stiennon et al. 2020, App. C.1: 10 to 20 %). `cohorts` lists who may take them.
     """
 
     class Status(models.TextChoices):

@@ -14,13 +14,13 @@ LIKERT_MIN, LIKERT_MAX = 1, 7
 
 
 class RankingQuerySet(models.QuerySet["Ranking"]):
-    def latest(self) -> "RankingQuerySet":
+    def newest(self) -> "RankingQuerySet":
         """The newest revision of each ranking."""
         return self.filter(superseded_by=None)
 
     def training(self) -> "RankingQuerySet":
         """Rankings that may train: of training comparisons, and not by held-out labelers."""
-        return self.latest().filter(task__batch__kind="comparison").exclude(labeler__cohort="held_out")
+        return self.newest().filter(task__batch__kind="comparison").exclude(labeler__cohort="held_out")
 
 
 class Ranking(CodedModel):

@@ -11,7 +11,7 @@ from labeling.models.prompts import Prompt
 
 
 class DemonstrationQuerySet(models.QuerySet["Demonstration"]):
-    def latest(self) -> "DemonstrationQuerySet":
+    def newest(self) -> "DemonstrationQuerySet":
         """The newest revision of each demonstration."""
         return self.filter(superseded_by=None)
 
@@ -19,7 +19,7 @@ class DemonstrationQuerySet(models.QuerySet["Demonstration"]):
 class Demonstration(CodedModel):
     """What one labeler would have the model answer. An edit is a new revision, never an update.
 
-    Its text also stands as a `Response` of the people's policy, so that it can be a candidate in a comparison.
+    Its text also stands as a `Response` of the people's policy, so that a comparison can hold it.
     """
 
     prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="demonstrations")

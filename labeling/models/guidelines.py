@@ -41,7 +41,8 @@ class Form(CodedModel):
     """One version of the questions asked about each response.
 
     `schema` is {"likert": {"min": 1, "max": 7, "anchors": {"1": …, "7": …}},
-    "flags": [{"key", "label", "help", "when"?}]}; `when` names a prompt tag without which the flag is not asked.
+    "flags": [{"key", "label", "help", "when"?}]}; `when` names a prompt tag without
+    which the flag is not asked.
     """
 
     kind = models.CharField(max_length=20, choices=TaskKind.choices)

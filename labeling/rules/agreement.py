@@ -93,7 +93,7 @@ def batch_agreement(
 
 def stored_rankings(*, batch: Batch | None = None, cohort: str | None = None) -> list[Ranked]:
     """Return the newest revision of each ranking on tasks that more than one labeler has ranked."""
-    rankings = Ranking.objects.latest()
+    rankings = Ranking.objects.newest()
     if batch is not None:
         rankings = rankings.filter(task__batch=batch)
     if cohort is not None:

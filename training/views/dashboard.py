@@ -36,8 +36,8 @@ def dashboard(request: PageRequest) -> HttpResponseBase:
     context |= {
         "prompts": prompt_counts(),
         "splits": Split.choices,
-        "demonstrations": Demonstration.objects.latest().count(),
-        "rankings": Ranking.objects.latest().count(),
+        "demonstrations": Demonstration.objects.newest().count(),
+        "rankings": Ranking.objects.newest().count(),
         "batches_open": Batch.objects.open().count(),
         "waiting": Assignment.objects.open().filter(batch__status=Batch.Status.OPEN).count(),
         "agreement": batch_agreement(),
@@ -46,7 +46,7 @@ def dashboard(request: PageRequest) -> HttpResponseBase:
         current = Round.objects.open().first()
         context |= {
             "models": Model.objects.select_related("run", "parent")[:NEWEST],
-            "datasets": Dataset.objects.all()[:NEWEST],
+            "datasets": Dataset.objects.of_labels()[:NEWEST],
             "round": current,
             "steps": rounds.steps(current) if current else [],
             "step": rounds.next_step(current) if current else None,

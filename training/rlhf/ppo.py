@@ -112,7 +112,6 @@ def run(config: PpoConfig, run: Run) -> dict[str, float]:
         run.progress("training", done, settings.iterations, "iterations")
         run.save_if_due(done, learner.parts(), last=done == settings.iterations)
     # 6. The final model.
-    run.progress("saving", 0, 1, "models")
     if settings.ema_decay > 0:
         models.policy.load_state_dict(learner.average)
     about = {"kind": "ppo", "dataset_hash": dataset.hash, "seed": config.seed, "ptx_coef": settings.ptx_coef}

@@ -72,7 +72,6 @@ def run(config: PretrainConfig, run: Run) -> dict[str, float]:
         run.progress("training", done, settings.steps, "steps")
         run.save_if_due(done, parts, last=done == settings.steps)
     # 5. The final model.
-    run.progress("saving", 0, 1, "models")
     about = {"kind": "base", "dataset_hash": dataset.hash, "seed": config.seed}
     run.publish_model(lambda folder: save_policy(model, codec, folder, about))
     return run.metrics.latest

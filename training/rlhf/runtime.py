@@ -81,12 +81,14 @@ class Run:
 
     def publish_model(self, save: Callable[[Path], None]) -> None:
         """Write the final model under a temporary name, then put it in place as model/."""
+        self.progress("saving", 0, 1, "models")
         temporary, final = self.folder / ".model.tmp", self.folder / "model"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         save(temporary)
         shutil.rmtree(final, ignore_errors=True)
         temporary.rename(final)
+        self.progress("saving", 1, 1, "models")
 
     def resume(self, parts: Mapping[str, Stateful]) -> tuple[int, dict[str, Any]]:
         """Restore the newest complete checkpoint; returns the steps done (0 without one) and plain state."""

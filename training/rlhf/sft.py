@@ -95,7 +95,6 @@ def run(config: SftConfig, run: Run) -> dict[str, float]:
         run.progress("training", done, total, "steps")
         run.save_if_due(done, parts, last=done == total)
     # 4. The final model.
-    run.progress("saving", 0, 1, "models")
     run.metrics.write(total, {"data/examples": len(examples), "data/truncated": cut})
     about = {"kind": "sft", "dataset_hash": dataset.hash, "seed": config.seed}
     run.publish_model(lambda folder: save_policy(model, codec, folder, about))

@@ -204,6 +204,9 @@ SPECTACULAR_SETTINGS = {
         "CohortEnum": "labeling.models.Cohort",
         "BatchStatusEnum": "labeling.models.Batch.Status",
         "LabelerStatusEnum": "labeling.models.Labeler.Status",
+        "DatasetKindEnum": "training.models.DatasetKind",
+        "ModelKindEnum": "training.models.ModelKind",
+        "RunStateEnum": "training.models.RunState",
     },
 }
 

@@ -13,6 +13,8 @@ const color = (name) => {
   return found;
 };
 
+const brief = (value) => String(Number(value.toPrecision(3)));
+
 const options = (width) => {
   const axis = { stroke: color("--ink-3"), grid: { stroke: color("--grid"), width: 1 }, ticks: { show: false }, font: "11px sans-serif" };
   return {
@@ -21,7 +23,7 @@ const options = (width) => {
     scales: { x: { time: false } },
     legend: { show: false },
     cursor: { y: false },
-    axes: [{ ...axis, size: 26 }, { ...axis, size: 52 }],
+    axes: [{ ...axis, size: 26 }, { ...axis, size: 56, values: (chart, ticks) => ticks.map(brief) }],
     series: [{}, { stroke: color("--series-1"), width: 1.75, points: { show: false }, spanGaps: true }],
   };
 };

@@ -1,0 +1,1 @@
+"""The training side's JSON interface, for staff."""

@@ -1,5 +1,23 @@
-"""Addresses."""
+"""Addresses of the training side's JSON interface, under /api/v1/."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from training.api import datasets, evaluations, models, rounds, runs
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("datasets/", datasets.DatasetList.as_view(), name="api-datasets"),
+    path("datasets/<uuid:code>/", datasets.DatasetDetail.as_view(), name="api-dataset"),
+    path("datasets/<uuid:code>/records/", datasets.Records.as_view(), name="api-dataset-records"),
+    path("runs/", runs.RunList.as_view(), name="api-runs"),
+    path("runs/<uuid:code>/", runs.RunDetail.as_view(), name="api-run"),
+    path("runs/<uuid:code>/points/", runs.Points.as_view(), name="api-run-points"),
+    path("runs/<uuid:code>/cancel/", runs.Cancel.as_view(), name="api-run-cancel"),
+    path("runs/<uuid:code>/retry/", runs.Retry.as_view(), name="api-run-retry"),
+    path("models/", models.ModelList.as_view(), name="api-models"),
+    path("models/<uuid:code>/", models.ModelDetail.as_view(), name="api-model"),
+    path("rounds/", rounds.RoundList.as_view(), name="api-rounds"),
+    path("rounds/<uuid:code>/", rounds.RoundDetail.as_view(), name="api-round"),
+    path("rounds/<uuid:code>/steps/<slug:key>/", rounds.StepIt.as_view(), name="api-round-step"),
+    path("evaluations/", evaluations.EvaluationList.as_view(), name="api-evaluations"),
+    path("evaluations/<uuid:code>/", evaluations.EvaluationDetail.as_view(), name="api-evaluation"),
+]

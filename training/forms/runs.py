@@ -8,12 +8,10 @@ from typing import Any
 from django import forms
 
 from labeling.models import User
-from training.models import Run
+from training.models import Run, Stage
 from training.rlhf.config import ConfigError, Field, describe, shipped_config, to_mapping
 from training.rules.run_inputs import Input, choices_for, input_names, preferred
 from training.rules.runs import create_run
-
-TOP_FIELDS = ("seed", "device", "dtype", "threads")
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,12 @@ class RunForm(forms.Form):
         """Give the settings by section: the stage's own first, then the general ones."""
         names = list(dict.fromkeys(field.section for field in self.described.values()))
         order = [self.stage, *(name for name in names if name not in (self.stage, "inputs", "")), ""]
-        titles = {"": "Where and from which seed", "optim": "Optimizer", "report": "Reports and checkpoints"}
+        titles = {
+            "": "Where and from which seed",
+            "optim": "Optimizer",
+            "report": "Reports and checkpoints",
+            self.stage: Stage(self.stage).label,
+        }
         for name in order:
             keys = [key for key, field in self.described.items() if field.section == name and key != "stage"]
             if keys:
@@ -111,7 +114,7 @@ def _input_field(
 def _setting_field(field: Field, value: Any) -> forms.Field:
     shown = field.default if value is None else value
     paper = f" Paper: {field.paper}." if field.paper else ""
-    label = field.key.rpartition(".")[2].replace("_", " ")
+    label = field.key.rpartition(".")[2]
     about: dict[str, Any] = {"label": label, "help_text": field.help + paper, "required": False}
     if field.type == "bool":
         choices: list[tuple[str, str]] = [("true", "yes"), ("false", "no")]

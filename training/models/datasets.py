@@ -19,6 +19,10 @@ class DatasetQuerySet(models.QuerySet["Dataset"]):
     def of_kind(self, *kinds: str) -> "DatasetQuerySet":
         return self.filter(kind__in=kinds)
 
+    def of_labels(self) -> "DatasetQuerySet":
+        """Not those that only hold the prompts named for one batch's responses."""
+        return self.exclude(manifest__selection__prompts__0__isnull=False)
+
 
 class Dataset(CodedModel):
     """A snapshot that never changes: record files, a manifest and a hash.

@@ -68,6 +68,8 @@ def preferred(stage: str, name: str) -> Input | None:
     choices = choices_for(stage, name)
     if name == "policy" and stage in PREFERRED_START:
         choices = choices.filter(kind=PREFERRED_START[stage]) or choices
+    if (stage, name) == (Stage.PPO, "prompts"):
+        choices = choices.filter(pk__in=Dataset.objects.of_labels()) or choices
     newest: Input | None = choices.first()
     return newest
 

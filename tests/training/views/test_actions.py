@@ -28,7 +28,7 @@ def sent(monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: An
     """What went to the broker, as soon as it was asked for."""
     codes: list[str] = []
     monkeypatch.setattr(tasks.execute_run, "delay", codes.append)
-    monkeypatch.setattr(tasks.transaction, "on_commit", lambda function: function())
+    monkeypatch.setattr("django.db.transaction.on_commit", lambda function: function())
     return codes
 
 

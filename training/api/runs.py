@@ -1,0 +1,199 @@
+"""Runs, for staff: started, watched, cancelled, tried again."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import generics, serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from labeling.api.access import user_of
+from labeling.api.pagination import KeysetPagination
+from labeling.api.permissions import Requires
+from labeling.api.serializers import Body, ErrorBody
+from labeling.errors import NotFound
+from labeling.rules.access import Action
+from training.api.refusals import config_checked
+from training.models import Run, RunInput, RunState, Stage
+from training.rlhf.config import shipped_config, to_mapping
+from training.rules import metrics, runs
+from training.rules.run_inputs import find_inputs
+from training.tasks import enqueue_run
+
+REFUSALS = {403: ErrorBody, 409: ErrorBody, 422: ErrorBody}
+
+
+class RunInputBody(serializers.ModelSerializer[RunInput]):
+    """What a run reads under a name."""
+
+    dataset = serializers.UUIDField(source="dataset.code", default=None, allow_null=True)
+    hash = serializers.CharField(source="dataset.hash", default=None, allow_null=True)
+    model = serializers.UUIDField(source="model.code", default=None, allow_null=True)
+
+    class Meta:
+        model = RunInput
+        fields = ("name", "dataset", "hash", "model")
+
+
+class RunBody(serializers.ModelSerializer[Run]):
+    """A training job and how far it is."""
+
+    model = serializers.UUIDField(source="model.code", default=None, allow_null=True)
+    progress_fraction = serializers.FloatField(read_only=True)
+    result = serializers.DictField(help_text="The final numbers.")
+
+    class Meta:
+        model = Run
+        fields: tuple[str, ...] = (
+            "code",
+            "stage",
+            "state",
+            "seed",
+            "phase",
+            "progress_done",
+            "progress_total",
+            "progress_unit",
+            "progress_fraction",
+            "eta_seconds",
+            "reason",
+            "result",
+            "model",
+            "created_at",
+            "started_at",
+            "finished_at",
+        )
+
+
+class RunDetailBody(RunBody):
+    """A run with its config, inputs and last words."""
+
+    inputs = RunInputBody(many=True)
+
+    class Meta(RunBody.Meta):
+        fields = (*RunBody.Meta.fields, "config", "inputs", "log_tail", "attempt", "worker")
+
+
+class RunRequest(Body):
+    """A new run. Inputs are named by code, name, start of a hash, or as "newest"."""
+
+    stage = serializers.ChoiceField(choices=Stage.choices)
+    shipped = serializers.CharField(required=False, help_text="A shipped config to start from.")
+    config = serializers.DictField(required=False, default=dict, help_text="Settings by section.")
+    inputs = serializers.DictField(child=serializers.CharField(), required=False, default=dict)
+    model_name = serializers.CharField(max_length=100, required=False, default="", allow_blank=True)
+
+
+class PointsBody(Body):
+    """The curves of a run, thinned to 300 points each: [step, value]."""
+
+    state = serializers.ChoiceField(choices=RunState.choices)
+    metrics = serializers.DictField(
+        child=serializers.ListField(child=serializers.ListField(child=serializers.FloatField()))
+    )
+
+
+@extend_schema(tags=["runs"])
+class RunList(generics.ListAPIView[Run]):
+    """Runs, newest first."""
+
+    permission_classes = (Requires(Action.SEE_MODELS, write=Action.RUN_TRAINING),)
+    pagination_class = KeysetPagination
+    serializer_class = RunBody
+    queryset = Run.objects.select_related("model")
+
+    def get_queryset(self) -> QuerySet[Run]:
+        """Return the runs that the address asks for."""
+        rows = Run.objects.select_related("model")
+        stage, state = (self.request.query_params.get(name, "") for name in ("stage", "state"))
+        rows = rows.filter(stage=stage) if stage in Stage.values else rows
+        return rows.filter(state=state) if state in RunState.values else rows
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("stage", enum=Stage.values),
+            OpenApiParameter("state", enum=RunState.values),
+        ],
+        responses={200: RunBody(many=True), 403: ErrorBody},
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List runs."""
+        return super().get(request, *args, **kwargs)
+
+    @extend_schema(request=RunRequest, responses={201: RunDetailBody, **REFUSALS})
+    def post(self, request: Request) -> Response:
+        """Check a config and queue a run; a wrong one is refused with every key that is wrong."""
+        body = RunRequest(data=request.data)
+        body.is_valid(raise_exception=True)
+        wanted = body.validated_data
+        with config_checked():
+            config = to_mapping(shipped_config(wanted["shipped"])) if "shipped" in wanted else {}
+            for name, value in wanted["config"].items():
+                both = isinstance(value, dict) and isinstance(config.get(name), dict)
+                config[name] = {**config[name], **value} if both else value
+            inputs = find_inputs(wanted["stage"], wanted["inputs"])
+            run = runs.create_run(
+                stage=wanted["stage"],
+                config=config,
+                inputs=inputs,
+                model_name=wanted["model_name"],
+                by=user_of(request),
+            )
+        enqueue_run(run)
+        return Response(RunDetailBody(run).data, status=status.HTTP_201_CREATED)
+
+
+@extend_schema(responses={200: RunDetailBody, 403: ErrorBody, 404: ErrorBody}, tags=["runs"])
+class RunDetail(generics.RetrieveAPIView[Run]):
+    """Return a run with its config, inputs and last words."""
+
+    permission_classes = (Requires(Action.SEE_MODELS),)
+    serializer_class = RunDetailBody
+    queryset = Run.objects.select_related("model").prefetch_related("inputs__dataset", "inputs__model")
+    lookup_field = "code"
+
+
+class Points(APIView):
+    """What a run reported."""
+
+    permission_classes = (Requires(Action.SEE_MODELS),)
+
+    @extend_schema(responses={200: PointsBody, 404: ErrorBody}, tags=["runs"])
+    def get(self, request: Request, code: UUID) -> Response:
+        """Return the curves of a run."""
+        run = find_run(code)
+        return Response({"state": run.state, "metrics": metrics.curves(run)})
+
+
+class Cancel(APIView):
+    """The end of a run."""
+
+    permission_classes = (Requires(Action.RUN_TRAINING),)
+
+    @extend_schema(request=None, responses={200: RunDetailBody, **REFUSALS}, tags=["runs"])
+    def post(self, request: Request, code: UUID) -> Response:
+        """Cancel a run; it saves before it ends."""
+        return Response(RunDetailBody(runs.cancel_run(run=find_run(code), by=user_of(request))).data)
+
+
+class Retry(APIView):
+    """Another attempt."""
+
+    permission_classes = (Requires(Action.RUN_TRAINING),)
+
+    @extend_schema(request=None, responses={200: RunDetailBody, **REFUSALS}, tags=["runs"])
+    def post(self, request: Request, code: UUID) -> Response:
+        """Queue a failed or cancelled run again; it goes on from its newest checkpoint."""
+        run = runs.retry_run(run=find_run(code), by=user_of(request))
+        enqueue_run(run)
+        return Response(RunDetailBody(run).data)
+
+
+def find_run(code: UUID) -> Run:
+    """Return the run of that code."""
+    run = Run.objects.filter(code=code).first()
+    if run is None:
+        raise NotFound("There is no such run.")
+    return run

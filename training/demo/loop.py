@@ -16,7 +16,7 @@ from training.demo.labelers import SimulatedLabeler, make_labelers
 from training.demo.people import make_simulated_labelers, staff
 from training.demo.plan import Plan
 from training.demo.work import work_through
-from training.demo.workers import Workers
+from training.demo.workers import Crew
 from training.demo.world import write_prompts
 from training.models import Dataset, Model, Round, Run, RunState, Stage
 from training.rlhf.config import apply_overrides, shipped_config, to_mapping
@@ -27,7 +27,6 @@ from training.rules.rounds import next_step, start_step
 from training.rules.run_inputs import Input
 from training.rules.runs import create_run
 from training.rules.sampling import Writer, choose_prompts, sample_for_batch
-from training.tasks import enqueue_run
 
 ROUND = "Demo round"
 BASE, PLAIN_PPO = "demo-base", "demo-ppo"
@@ -46,7 +45,7 @@ class Demo:
 
     plan: Plan
     display: Display
-    workers: Workers
+    workers: Crew
     people: list[SimulatedLabeler]
     profiles: Mapping[str, Labeler]
 
@@ -75,7 +74,7 @@ class Demo:
         """Send runs to the workers and wait for all of them."""
         for run in runs:
             if run.state == RunState.QUEUED:
-                enqueue_run(run)
+                self.workers.send(run)
         if all(run.state == RunState.FINISHED for run in runs):
             return
         with self.display.step(title) as tell:
@@ -95,7 +94,7 @@ class Demo:
             sleep(POLL_SECONDS)
 
 
-def start_demo(plan: Plan, display: Display, workers: Workers) -> Demo:
+def start_demo(plan: Plan, display: Display, workers: Crew) -> Demo:
     """Make the simulated labelers and return a demo ready to go."""
     people = make_labelers(train=plan.train_labelers, held_out=plan.held_out_labelers, seed=plan.seed)
     return Demo(plan, display, workers, people, make_simulated_labelers(people))

@@ -75,6 +75,11 @@ class Row:
     tokens: float
     ended: float
 
+    @property
+    def beats_baseline(self) -> bool:
+        """True where the whole interval of the win rate lies above one half."""
+        return (self.gold_win.low or 0.0) > CHANCE
+
 
 @dataclass(frozen=True)
 class RewardCheck:
@@ -101,7 +106,7 @@ class Report:
         return [
             f"{row.policy} does not beat SFT by the gold preference: it wins {row.gold_win}, half is chance."
             for row in self.rows
-            if row.policy in PPO_NAMES and (row.gold_win.low or 0.0) <= CHANCE
+            if row.policy in PPO_NAMES and not row.beats_baseline
         ]
 
     def as_mapping(self) -> dict[str, Any]:

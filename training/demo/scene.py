@@ -14,7 +14,7 @@ from training.demo.loop import DemoFailed, open_next_round, start_demo, train_po
 from training.demo.measures import Report, check_reward_model, measure
 from training.demo.people import DOMAIN, Login, make_logins
 from training.demo.plan import Plan
-from training.demo.workers import running_workers
+from training.demo.workers import Crew, running_workers
 from training.models import Round
 
 KEPT = ("db.sqlite3", "db.sqlite3-wal", "db.sqlite3-shm", "artifacts", "runs", "broker", "demo-workers.log")
@@ -45,17 +45,22 @@ def run_demo(plan: Plan, console: Console, *, threads: int = 1) -> Report:
     display.say(f"One turn of the loop, seed {plan.seed}. Everything is kept in {settings.DATA_DIR}.")
     logins = make_logins()
     with running_workers(threads=threads) as workers:
-        demo = start_demo(plan, display, workers)
-        given = turn_the_loop(demo)
-        reward = check_reward_model(demo, given)
-        policies = train_policies(demo, given)
-        report = measure(demo, given, policies, reward)
-        following = open_next_round(demo, given)
+        report, following = play(plan, display, workers)
     display.say(
         f"The loop took {time.monotonic() - began:.0f} seconds. {following.comparison_batch} is open."
     )
     _say_logins(display, logins)
     return report
+
+
+def play(plan: Plan, display: Display, workers: Crew) -> tuple[Report, Round]:
+    """Do every step of a demo; returns what was measured and the round that waits for people."""
+    demo = start_demo(plan, display, workers)
+    given = turn_the_loop(demo)
+    reward = check_reward_model(demo, given)
+    policies = train_policies(demo, given)
+    report = measure(demo, given, policies, reward)
+    return report, open_next_round(demo, given)
 
 
 def _say_logins(display: Display, logins: list[Login]) -> None:

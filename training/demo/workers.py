@@ -6,10 +6,13 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from django.conf import settings
 
 from server.serve import worker_commands
+from training.models import Run
+from training.tasks import enqueue_run
 
 STOP_SECONDS = 20
 GPU_RUNS_AT_ONCE = 2
@@ -18,6 +21,16 @@ GPU_RUNS_AT_ONCE = 2
 
 class WorkerGone(Exception):
     """A worker ended while the demo needed it."""
+
+
+class Crew(Protocol):
+    """Whoever does runs."""
+
+    def send(self, run: Run) -> None:
+        """Have a queued run done."""
+
+    def check(self) -> None:
+        """Raise if nobody is there to do it."""
 
 
 class Workers:
@@ -39,6 +52,10 @@ class Workers:
                 )
                 for command in demo_commands()
             ]
+
+    def send(self, run: Run) -> None:
+        """Wake a worker for a queued run."""
+        enqueue_run(run)
 
     def check(self) -> None:
         """Raise WorkerGone, with the last lines of its log, if a worker has ended."""

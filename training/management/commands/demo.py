@@ -18,7 +18,6 @@ from training.demo.scene import ensure_place, run_demo
 from training.demo.seeds import run_seeds
 from training.demo.workers import WorkerGone
 
-
 WIDTH = 130
 """Columns where the output goes to a file."""
 

@@ -33,13 +33,19 @@ function collect(form) {
   };
 }
 
+// What the form held when the server sent it: people may type before this script is at work.
+function asServed(form) {
+  return form.elements.text ? { text: form.elements.text.defaultValue } : collect(form);
+}
+
 // The same content, whatever the order of keys: databases may sort them.
 function canonical(value) {
   if (Array.isArray(value)) return value.map(canonical);
   if (value === null || typeof value !== "object") return value;
   return Object.fromEntries(Object.keys(value).sort().map((key) => [key, canonical(value[key])]));
 }
-const same = (one, other) => JSON.stringify(canonical(one)) === JSON.stringify(canonical(other));
+const fingerprint = (payload) => JSON.stringify(canonical(payload));
+const same = (one, other) => fingerprint(one) === fingerprint(other);
 
 function fill(form, payload) {
   const set = (name, value) => {
@@ -85,24 +91,26 @@ class Drafts {
     this.form = form;
     this.code = form.dataset.draft;
     this.version = Number(form.dataset.draftVersion);
-    this.saved = JSON.stringify(collect(form));
+    this.saved = JSON.stringify(asServed(form));
     this.saving = null;
-    this.sent = null; // what was last sent: the server may have it without our having heard
+    this.sent = []; // what was sent without our having heard an answer: the server may have it
     this.timer = null;
     this.status = document.querySelector("[data-save-status]");
     this.conflict = document.querySelector("[data-draft-conflict]");
     form.addEventListener("input", () => this.changed());
     form.addEventListener("change", () => this.changed());
     this.restore();
+    this.changed();
   }
 
   get isDirty() { return JSON.stringify(collect(this.form)) !== this.saved; }
 
   restore() {
+    if (this.isDirty) return;
     const record = remembered.read(this.code);
     if (!record || record.owner !== this.form.dataset.owner || record.isSaved) return;
     if (same(record.payload, JSON.parse(this.saved))) return;
-    const isOurs = record.sent && record.version < this.version && same(record.sent, JSON.parse(this.saved));
+    const isOurs = record.version < this.version && record.sent?.includes(fingerprint(JSON.parse(this.saved)));
     if (record.version === this.version || isOurs) {
       fill(this.form, record.payload);
       document.querySelector("[data-draft-restored]")?.removeAttribute("hidden");
@@ -131,7 +139,7 @@ class Drafts {
     if (!this.isDirty) return;
     const payload = collect(this.form);
     const version = this.version + (this.saving ? 1 : 0);
-    this.sent = payload;
+    this.sent = [...this.sent, fingerprint(payload)].slice(-5);
     this.remember(false);
     this.saving = this.put(payload, version, isLast);
     await this.saving;
@@ -174,6 +182,7 @@ class Drafts {
 
   accept(draft, payload) {
     this.failed = false;
+    this.sent = [];
     this.version = draft.version;
     this.form.dataset.draftVersion = draft.version;
     this.saved = JSON.stringify(payload);

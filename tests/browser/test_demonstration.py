@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from labeling.models import Demonstration, Draft, Labeler, Receipt, Skip, TaskKind
 from labeling.rules import assignments
@@ -61,6 +61,33 @@ def test_words_the_server_never_got_are_restored_from_the_browser(
     expect(page.get_by_label("Your response", exact=True)).to_have_value("Typed in a tunnel")
     expect(page.get_by_text("Restored what this browser had kept")).to_be_visible()
     expect(page.locator("[data-save-status]")).to_have_text(SAVED)
+
+
+def test_words_typed_while_an_answer_was_lost_are_not_taken_for_a_conflict(
+    page: Page, alice: Labeler, log_in: LogIn
+) -> None:
+    writing_batch(tasks=1)
+    log_in("alice@example.org")
+    page.get_by_role("button", name="Next task").click()
+    page.on("dialog", lambda dialog: dialog.accept())
+
+    def store_but_lose_the_answer(route: Route) -> None:
+        if not Draft.objects.exists():
+            route.fetch()
+        route.fulfill(status=409, json={"code": "conflict", "message": ""})
+
+    page.route("**/draft/", store_but_lose_the_answer)
+    text = page.get_by_label("Your response", exact=True)
+    text.fill("One")
+    expect(page.locator("[data-save-status]")).to_contain_text("kept in this browser")
+    text.fill("One two")
+    page.reload()
+    expect(text).to_have_value("One two")
+    expect(page.get_by_text("A newer draft is on the server")).to_be_hidden()
+    page.unroute("**/draft/")
+    text.fill("One two three")
+    expect(page.locator("[data-save-status]")).to_have_text(SAVED, timeout=20_000)
+    assert Draft.objects.get().payload == {"text": "One two three"}
 
 
 def test_newer_draft_from_elsewhere_is_never_overwritten_unasked(

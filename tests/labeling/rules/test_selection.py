@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,10 @@ def test_test_authors_reach_only_final_evaluations() -> None:
 def test_filters_narrow_by_split_source_category_and_language() -> None:
     german = PromptFactory.create(language="de", source="api", category="chat", split=Split.VALID)
     PromptFactory.create()
-    for filters in ({"language": "de"}, {"source": "api"}, {"category": "chat"}, {"split": "valid"}):
+    each: list[dict[str, Any]] = [
+        {"language": "de"}, {"source": "api"}, {"category": "chat"}, {"split": "valid"}
+    ]  # fmt: skip
+    for filters in each:
         assert found(Choice(kind=TaskKind.DEMONSTRATION, **filters)) == {german}
 
 

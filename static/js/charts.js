@@ -15,7 +15,7 @@ const color = (name) => {
 
 const brief = (value) => String(Number(value.toPrecision(3)));
 
-const options = (width) => {
+const options = (width, count) => {
   const axis = { stroke: color("--ink-3"), grid: { stroke: color("--grid"), width: 1 }, ticks: { show: false }, font: "11px sans-serif" };
   return {
     width,
@@ -24,7 +24,7 @@ const options = (width) => {
     legend: { show: false },
     cursor: { y: false },
     axes: [{ ...axis, size: 26 }, { ...axis, size: 56, values: (chart, ticks) => ticks.map(brief) }],
-    series: [{}, { stroke: color("--series-1"), width: 1.75, points: { show: false }, spanGaps: true }],
+    series: [{}, { stroke: color("--series-1"), width: 1.75, points: { show: count < 3 }, spanGaps: true }],
   };
 };
 
@@ -33,7 +33,7 @@ function draw(figure, points) {
   const steps = points.map(([step]) => step);
   const values = points.map(([, value]) => value);
   drawn.get(figure)?.destroy();
-  const chart = new uPlot({ ...options(canvas.clientWidth), hooks: { setCursor: [(u) => show(figure, u, values)] } }, [steps, values], canvas);
+  const chart = new uPlot({ ...options(canvas.clientWidth, points.length), hooks: { setCursor: [(u) => show(figure, u, values)] } }, [steps, values], canvas);
   drawn.set(figure, chart);
 }
 

@@ -25,6 +25,20 @@ def append(name: str, lines: list[dict[str, Any]]) -> None:
         file.writelines(json.dumps(line) + "\n" for line in lines)
 
 
+def answers(k: int) -> list[dict[str, Any]]:
+    """Return k different responses to each prompt of the input, as a sample run writes them."""
+    prompts = [
+        json.loads(line)
+        for path in sorted(folder.glob("inputs/prompts/*.jsonl"))
+        for line in path.read_text().splitlines()
+    ]
+    return [
+        {"prompt_id": prompt["id"], "index": i, "response": f"{folder.name} {i}", "ended": True, "tokens": 2}
+        for prompt in prompts
+        for i in range(k)
+    ]
+
+
 def work() -> None:
     """Report, then end as the script says."""
     append("starts", [{"pid": os.getpid()}])
@@ -49,7 +63,7 @@ def work() -> None:
     (folder / "model" / "config.json").write_text("{}")
     (folder / "model" / "instructloop.json").write_text(json.dumps({"seed": 1}))
     (folder / "responses.jsonl").touch()
-    append("responses.jsonl", script.get("responses", []))
+    append("responses.jsonl", answers(script.get("answers", 0)))
     end("finished", 0)
 
 

@@ -40,7 +40,8 @@ def evaluation_list(request: PageRequest) -> HttpResponseBase:
 @require(Action.RUN_TRAINING)
 def evaluation_create(request: PageRequest) -> HttpResponseBase:
     """Let two policies answer the same prompts, and labelers compare them."""
-    form = EvaluationForm(request.POST or None, configs=configs_of("sample"))
+    initial = {"policy": request.GET.get("policy", "")}
+    form = EvaluationForm(request.POST or None, configs=configs_of("sample"), initial=initial)
     if form.is_valid():
         try:
             evaluation, runs = begin(request, form)

@@ -2,6 +2,7 @@
 // A form says data-draft="<assignment>", data-draft-version, data-owner; its fields are the only state.
 const SAVE_AFTER_MS = 1500;
 const RETRY_AFTER_MS = 8000;
+const GIVE_UP_AFTER_MS = 20000; // a connection that hangs must not stop later saves
 const KEEP_DAYS = 14;
 const PREFIX = "draft:";
 const JUDGED = /^(rank|likert|note)-([0-9a-f-]{36})$/;
@@ -158,6 +159,7 @@ class Drafts {
         headers: { "Content-Type": "application/json", "X-CSRFToken": this.form.elements.csrfmiddlewaretoken.value },
         body: JSON.stringify({ version, payload }),
         keepalive: isLast,
+        signal: AbortSignal.timeout(GIVE_UP_AFTER_MS),
       });
     } catch {
       this.failed = true;

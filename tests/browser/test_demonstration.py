@@ -1,10 +1,12 @@
 """A demonstration from login to receipt, and a draft that survives."""
 
 import re
+from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
+from labeling.errors import Conflict
 from labeling.models import Demonstration, Draft, Labeler, Receipt, Skip, TaskKind
 from labeling.rules import assignments
 from tests.browser.conftest import LogIn
@@ -13,6 +15,10 @@ from tests.factories import claimed, writing_batch
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 SAVED = re.compile(r"saved \d\d:\d\d:\d\d")
+
+
+def refuse(**draft: Any) -> Draft:
+    raise Conflict("Not now.")
 
 
 def test_demonstration_from_login_to_receipt_and_the_next_task(
@@ -47,16 +53,16 @@ def test_draft_survives_a_reload(page: Page, alice: Labeler, log_in: LogIn) -> N
 
 
 def test_words_the_server_never_got_are_restored_from_the_browser(
-    page: Page, alice: Labeler, log_in: LogIn
+    page: Page, alice: Labeler, log_in: LogIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writing_batch(tasks=1)
     log_in("alice@example.org")
     page.get_by_role("button", name="Next task").click()
     page.on("dialog", lambda dialog: dialog.accept())
-    page.route("**/draft/", lambda route: route.fulfill(status=409, json={"code": "conflict", "message": ""}))
+    monkeypatch.setattr(assignments, "save_draft", refuse)
     page.get_by_label("Your response", exact=True).fill("Typed in a tunnel")
     expect(page.locator("[data-save-status]")).to_contain_text("kept in this browser")
-    page.unroute("**/draft/")
+    monkeypatch.undo()
     page.reload()
     expect(page.get_by_label("Your response", exact=True)).to_have_value("Typed in a tunnel")
     expect(page.get_by_text("Restored what this browser had kept")).to_be_visible()
@@ -64,19 +70,20 @@ def test_words_the_server_never_got_are_restored_from_the_browser(
 
 
 def test_words_typed_while_an_answer_was_lost_are_not_taken_for_a_conflict(
-    page: Page, alice: Labeler, log_in: LogIn
+    page: Page, alice: Labeler, log_in: LogIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writing_batch(tasks=1)
     log_in("alice@example.org")
     page.get_by_role("button", name="Next task").click()
     page.on("dialog", lambda dialog: dialog.accept())
+    save_draft = assignments.save_draft
 
-    def store_but_lose_the_answer(route: Route) -> None:
+    def store_but_lose_the_answer(**draft: Any) -> Draft:
         if not Draft.objects.exists():
-            route.fetch()
-        route.fulfill(status=409, json={"code": "conflict", "message": ""})
+            save_draft(**draft)
+        return refuse(**draft)
 
-    page.route("**/draft/", store_but_lose_the_answer)
+    monkeypatch.setattr(assignments, "save_draft", store_but_lose_the_answer)
     text = page.get_by_label("Your response", exact=True)
     text.fill("One")
     expect(page.locator("[data-save-status]")).to_contain_text("kept in this browser")
@@ -84,7 +91,7 @@ def test_words_typed_while_an_answer_was_lost_are_not_taken_for_a_conflict(
     page.reload()
     expect(text).to_have_value("One two")
     expect(page.get_by_text("A newer draft is on the server")).to_be_hidden()
-    page.unroute("**/draft/")
+    monkeypatch.undo()
     text.fill("One two three")
     expect(page.locator("[data-save-status]")).to_have_text(SAVED, timeout=20_000)
     assert Draft.objects.get().payload == {"text": "One two three"}

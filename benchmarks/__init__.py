@@ -1,0 +1,1 @@
+"""Benchmarks: one question a file, gated by equality, arms interleaved, medians reported."""

@@ -1,1 +1,1 @@
-"""The Django app of training: datasets, runs, models, rounds and evaluations; the torch core lives in `rlhf`."""
+"""The Django app of training: datasets, runs, models, rounds, evaluations; the torch core lives in `rlhf`."""

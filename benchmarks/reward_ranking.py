@@ -113,7 +113,7 @@ def _pairs_loss(model: RewardModel, rankings: Sequence[Ranking]) -> Tensor:
 
 
 def _prove_equal(model: RewardModel, arms: dict[str, Callable[[], Tensor]]) -> dict[str, float]:
-    """Compare every arm's loss and gradient with those of separate rows. Raises RuntimeError if they differ."""
+    """Compare loss and gradient of every arm with those of separate rows, or raise RuntimeError."""
     losses, gradients = {}, {}
     for name, arm in arms.items():
         model.zero_grad(set_to_none=True)

@@ -19,8 +19,10 @@ from kombu.exceptions import OperationalError
 from tests.training.factories import sft_run
 from training import tasks
 from training.models import Model, Run, RunState
+from training.rules import run_folder
 from training.rules.datasets import freeze_texts
-from training.rules.runs import create_run, wait_for_run
+from training.rules.run_execution import execute_run
+from training.rules.runs import create_run, recover_runs, wait_for_run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -65,23 +67,27 @@ def test_training_goes_to_the_gpu_queue() -> None:
     assert router.route({}, "training.tasks.recover_runs")["queue"].name == "default"
 
 
-@pytest.fixture
-def worker(settings: Any, tmp_path: Path) -> Iterator[Path]:
-    """A worker of the gpu queue in a process of its own, on this test's database and store."""
-    log = tmp_path / "worker.log"
-    environment = {
+def environment_of(settings: Any) -> dict[str, str]:
+    """Return the environment of another process on this test's database and store."""
+    return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "server.settings.test",
         "DATABASE_URL": database_url(),
         "ARTIFACTS_URL": settings.ARTIFACTS_URL,
         "OMP_NUM_THREADS": "1",
     }
+
+
+@pytest.fixture
+def worker(settings: Any, tmp_path: Path) -> Iterator[Path]:
+    """A worker of the gpu queue in a process of its own, on this test's database and store."""
+    log = tmp_path / "worker.log"
     command = [sys.executable, "-m", "celery", "--app", "server", "worker", "--queues", "gpu"]
     with log.open("wb") as file:
         process = subprocess.Popen(
             [*command, "--concurrency", "1", "--loglevel", "INFO"],
             cwd=django_settings.BASE_DIR,
-            env=environment,
+            env=environment_of(settings),
             stdout=file,
             stderr=subprocess.STDOUT,
         )
@@ -104,25 +110,54 @@ def database_url() -> str:
     return f"postgres://{account}@{host}{port}/{row['NAME']}"
 
 
-@pytest.mark.slow
-def test_real_run_goes_through_broker_worker_and_process(worker: Path) -> None:
+def tiny_run(steps: int) -> Run:
+    """Return a queued run that makes a base model of a few thousand parameters."""
     words = ["red", "green", "blue", "cat", "dog", "bird", "sun", "moon"]
     dataset = freeze_texts(name="words", texts=[" ".join(words[i % 5 :]) for i in range(60)])
     config = {
         "threads": 1,
-        "report": {"log_every": 1},
+        "report": {"log_every": 1, "checkpoint_every": 5},
         "pretrain": {
             "vocab_size": 280,
             "layers": 1,
             "width": 16,
             "heads": 2,
             "context": 32,
-            "steps": 4,
+            "steps": steps,
             "minibatch_size": 4,
             "sequence_tokens": 16,
         },
     }
-    run = create_run(stage="pretrain", config=config, inputs={"dataset": dataset}, model_name="tiny")
+    return create_run(stage="pretrain", config=config, inputs={"dataset": dataset}, model_name="tiny")
+
+
+@pytest.mark.slow
+def test_run_of_a_killed_worker_goes_on_from_its_checkpoint(settings: Any) -> None:
+    settings.RUNS_DIR = settings.DATA_DIR / "runs"
+    run = tiny_run(steps=400)
+    program = f"from training.rules.run_execution import execute_run; execute_run('{run.code}')"
+    command = [sys.executable, "-c", f"import django; django.setup(); {program}"]
+    worker = subprocess.Popen(command, cwd=django_settings.BASE_DIR, env=environment_of(settings))
+    checkpoints = run_folder.folder_of(run) / "checkpoints"
+    deadline = time.monotonic() + 120
+    while not list(checkpoints.glob("step-*/manifest.json")):
+        assert time.monotonic() < deadline, (checkpoints, worker.poll())
+        time.sleep(0.02)
+    worker.kill()
+    worker.wait()
+    assert Run.objects.get().state in (RunState.STARTING, RunState.RUNNING)
+    Run.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=5))
+    assert recover_runs() == [run]
+    assert execute_run(run.code) == RunState.FINISHED
+    run.refresh_from_db()
+    assert run.attempt == 2
+    assert "resum" in (run_folder.folder_of(run) / "log.txt").read_text().lower()
+    assert run.points.count() == 400
+
+
+@pytest.mark.slow
+def test_real_run_goes_through_broker_worker_and_process(worker: Path) -> None:
+    run = tiny_run(steps=4)
     started = time.monotonic()
     tasks.enqueue_run(run)
     try:

@@ -17,6 +17,7 @@ from labeling.models import User
 from labeling.rules import audit
 from training.models import Dataset, DatasetKind
 from training.rules import artifacts
+from training.rules.cards import Shape, card_of
 from training.rules.records import SELECTORS, Record, Selected, newest_row, split_names
 from training.rules.selections import Selection, read_selection
 
@@ -76,7 +77,7 @@ def _freeze(kind: str, records: Selected, selection: dict[str, Any], name: str, 
     code = uuid.uuid4()
     folder = f"datasets/{code}"
     with artifacts.drafting() as draft:
-        parts, dropped = _write_parts(draft, records)
+        parts, dropped, shape = _write_parts(draft, records)
         if not parts:
             why = ", ".join(f"{reason} {count}" for reason, count in sorted(dropped.items())) or "no rows yet"
             raise InvalidInput(f"Nothing to freeze as {kind}: no row may be taken ({why}).")
@@ -96,7 +97,7 @@ def _freeze(kind: str, records: Selected, selection: dict[str, Any], name: str, 
             return same
         text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
         (draft / "manifest.json").write_text(text, encoding="utf-8")
-        (draft / "README.md").write_text(_card(manifest), encoding="utf-8")
+        (draft / "README.md").write_text(card_of(manifest, shape), encoding="utf-8")
         artifacts.publish(draft, folder)
     with transaction.atomic():
         dataset = Dataset.objects.create(
@@ -114,17 +115,19 @@ def _freeze(kind: str, records: Selected, selection: dict[str, Any], name: str, 
     return dataset
 
 
-def _write_parts(draft: Path, records: Selected) -> tuple[list[dict[str, Any]], Counter[str]]:
+def _write_parts(draft: Path, records: Selected) -> tuple[list[dict[str, Any]], Counter[str], Shape]:
     """Write each record into the file of its part; memory does not grow with the number of records."""
     files: dict[str, BinaryIO] = {}
     digests = {split: hashlib.sha256() for split in split_names()}
     counts: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
+    shape = Shape()
     try:
         for part, record in records:
             if part is None:
                 dropped[str(record)] += 1
                 continue
+            shape.learn(record)
             if part not in files:
                 files[part] = (draft / f"{part}.jsonl").open("wb")
             line = json.dumps(record, ensure_ascii=False).encode() + b"\n"
@@ -144,7 +147,7 @@ def _write_parts(draft: Path, records: Selected) -> tuple[list[dict[str, Any]], 
         for split in split_names()
         if counts[split]
     ]
-    return parts, dropped
+    return parts, dropped, shape
 
 
 def _same_dataset(manifest: Mapping[str, Any]) -> Dataset | None:
@@ -167,15 +170,3 @@ def _texts(texts: Iterable[str | Mapping[str, Any]], corpus: str) -> Selected:
         taken += 1
         part = "valid" if taken % VALID_EVERY == 0 else "train"
         yield part, {"id": f"text-{taken}", "text": record["text"], "corpus": record.get("corpus", corpus)}
-
-
-def _card(manifest: Mapping[str, Any]) -> str:
-    """Describe the folder to people and to `datasets.load_dataset`, which reads the head of this file."""
-    files = "".join(f"  - split: {part['split']}\n    path: {part['path']}\n" for part in manifest["parts"])
-    counts = ", ".join(f"{part['rows']} {part['split']}" for part in manifest["parts"])
-    return (
-        f"---\nconfigs:\n- config_name: default\n  data_files:\n{files}---\n"
-        f"# {manifest['name'] or manifest['kind']}\n\n"
-        f"Frozen by InstructLoop: {counts}. Hash {manifest['hash']}. The manifest says what was "
-        "selected and what was left out; nothing here changes.\n"
-    )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,35 @@ def test_folder_loads_with_the_datasets_library(tmp_path: Path) -> None:
     loaded = huggingface.load_dataset(str(folder_of(dataset)), cache_dir=str(tmp_path / "cache"))
     assert {split: len(rows) for split, rows in loaded.items()} == {"train": 2, "valid": 1}
     assert len(loaded["train"][1]["outputs"]) == 3
+
+
+def test_flag_that_first_appears_late_in_a_large_file_still_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loader reads in blocks; what a later block adds must be known from the card."""
+    ranking([1, 2])
+    ranking([1, 2], likert=[6, 2], flags={"fails_task": True}, prompt=PromptFactory.create(category="chat"))
+    folder = tmp_path / "copy"
+    shutil.copytree(folder_of(freeze_dataset(kind="comparisons")), folder)
+    plain, flagged = (folder / "train.jsonl").read_text().splitlines()
+    (folder / "train.jsonl").write_text("\n".join([plain] * 15_000 + [flagged]) + "\n")
+    loaded = huggingface.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))["train"]
+    assert loaded[-1]["outputs"][0]["flags"] == {"fails_task": True}
+    assert loaded[0]["outputs"][0]["flags"] == {"fails_task": None}
+    assert loaded[-1]["category"] == "chat"
+
+
+@pytest.mark.parametrize("kind", ["sft", "comparisons", "ppo_prompts", "evaluation", "pretrain"])
+def test_every_kind_loads_with_the_datasets_library(kind: str, tmp_path: Path) -> None:
+    demonstration()
+    ranking([1, 2])
+    baseline = PolicyFactory.create()
+    batch = draft_batch(TaskKind.EVALUATION, k=2, baseline=baseline)
+    ranking([1, 2], batch=batch, policies=[PolicyFactory.create(), baseline])
+    texts = ["Once: upon a time.", "# no comment"]
+    dataset = freeze_texts(name="a: b", texts=texts) if kind == "pretrain" else freeze_dataset(kind=kind)
+    loaded = huggingface.load_dataset(str(folder_of(dataset)), cache_dir=str(tmp_path / "cache"))
+    assert loaded["train"].num_rows == dataset.counts["train"]
 
 
 def test_nothing_to_freeze_says_what_was_left_out() -> None:

@@ -34,6 +34,7 @@ FORMS = {
 FORMS |= {f"run-new-{stage}": f"/runs/new/{stage}/" for stage in ("sft", "reward", "ppo")}
 FORMS |= {"round-new": "/rounds/new/", "model-import": "/models/import/", "styleguide": "/styleguide/"}
 FORMS |= {"second-factor": "/accounts/2fa/", "not-found": "/nowhere/"}
+SETTLED = '[data-save-status]:not([data-state="unsaved"])'
 Shoot = Callable[[Page, str], None]
 
 
@@ -185,8 +186,10 @@ class Camera:
         page.goto(f"{self.url}/comparisons/{self.showcase.ranking.code}/rank/")
         page.wait_for_selector("form[data-started-drafts]")
         page.locator('[data-go="1"]').click()
+        page.wait_for_selector(SETTLED)
         shoot(page, "rate")
         page.locator('[data-go="6"]').click()
+        page.wait_for_selector(SETTLED)
         shoot(page, "rank")
         page.goto(f"{self.url}/receipts/")
         shoot(page, "receipts")

@@ -138,11 +138,12 @@ def _draft_of_writing(alice: Labeler) -> Assignment:
 
 def _draft_of_ranking(alice: Labeler) -> Assignment:
     mine = claimed(alice, TaskKind.COMPARISON)
-    ratings, ranks = (6, 5, 1, 3, 5), (1, 2, 5, 4, 2)
+    judged = sorted(responses_in_display_order(mine), key=lambda response: -min(len(response.text), 300))
+    ratings, ranks = (6, 5, 5, 3, 1), (1, 2, 2, 4, 5)
     flags = {"fails_task": False, "inappropriate": False, "harmful_advice": False, "expresses_opinion": True}
     responses = [
-        {"code": code, "rank": rank, "likert": likert, "flags": flags if likert == 6 else {}, "note": ""}
-        for code, likert, rank in zip(mine.display_order, ratings, ranks, strict=True)
+        {"code": str(r.code), "rank": rank, "likert": likert, "flags": flags if rank == 1 else {}, "note": ""}
+        for r, likert, rank in zip(judged, ratings, ranks, strict=True)
     ]
     payload = {"responses": responses, "notes": "", "was_touched": True, "moves": 4, "step": 1}
     assignments.save_draft(assignment=mine, version=0, payload=payload)

@@ -1,11 +1,11 @@
-"""What waits for a labeler, what they did, and the counts of staff lists."""
+"""What waits for a labeler, and what they did."""
 
 from datetime import timedelta
 
 from django.utils import timezone
 
 from labeling.models import Assignment, Labeler, TaskKind
-from labeling.rules import assignments, demonstrations, listings, workload
+from labeling.rules import assignments, demonstrations, workload
 from tests.factories import claimed, qualified_labeler, ranked_batch, writing_batch
 
 START = timezone.now() - timedelta(hours=1)
@@ -50,24 +50,3 @@ def test_progress_counts_receipts_skips_and_time_at_work_since_a_moment(alice: L
     assert today.active_seconds_since == 90
     later = workload.progress_since(alice, timezone.now() + timedelta(hours=1))
     assert (later.submitted, later.submitted_since, later.active_seconds_since) == (1, 0, 0)
-
-
-def test_batch_list_counts_wanted_submitted_and_leased_labels(alice: Labeler) -> None:
-    writing_batch(tasks=3, overlap=2)
-    write(alice)
-    claimed(alice, TaskKind.DEMONSTRATION)
-    batch = listings.batches_with_progress().get()
-    counts = vars(batch)
-    assert (counts["wanted"], counts["submitted"], counts["leased"]) == (6, 1, 1)
-
-
-def test_labeler_list_counts_are_not_multiplied_by_each_other(alice: Labeler) -> None:
-    batch = writing_batch(tasks=4)
-    for _ in range(2):
-        write(alice)
-    assignments.skip(assignment=claimed(alice, TaskKind.DEMONSTRATION), reason="broken", note="cut off")
-    counts = vars(listings.labelers_with_counts().get(pk=alice.pk))
-    assert (counts["submitted"], counts["skipped"], counts["active_seconds"]) == (2, 1, 180)
-    (row,) = listings.labels_by_labeler(batch)
-    assert (row["submitted"], row["skipped"], row["seconds"]) == (2, 1, 180)
-    assert listings.skips_of(batch).get().note == "cut off"

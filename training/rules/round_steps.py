@@ -16,6 +16,8 @@ from training.rules.round_opening import config_for, model_of, open_round, polic
 from training.rules.runs import create_run
 from training.rules.sampling import Writer, choose_prompts, sample_for_batch
 
+GATE = 0.5
+"""The win rate that the interval of a new policy must lie above."""
 WAITING, READY, RUNNING, DONE, FAILED = "waiting", "ready", "running", "done", "failed"
 
 
@@ -179,7 +181,22 @@ def _look_next(given: Round) -> tuple[str, str, Any]:
     following = Round.objects.filter(previous=given).first()
     if following is not None:
         return DONE, f"{following} goes on from here.", following
-    return READY, "The new policy writes the responses of the next round.", None
+    return READY, f"{_verdict(given)} The new policy writes the responses of the next round.", None
+
+
+def _verdict(given: Round) -> str:
+    """Say whether the round's gate is passed: the whole interval of the win rate lies above one half."""
+    evaluation = given.evaluation
+    if evaluation is None:
+        return "Not evaluated."
+    rate = win_rate(policy=evaluation.policy, baseline=evaluation.baseline, batch=evaluation.batch)
+    if rate.low is None or rate.high is None:
+        return "Nobody has judged the new policy."
+    if rate.low > GATE:
+        return f"Gate passed: {evaluation.policy} is better than {evaluation.baseline}."
+    if rate.high < GATE:
+        return f"Gate not passed: {evaluation.policy} is worse than {evaluation.baseline}."
+    return f"Gate not passed: {evaluation.policy} is not shown to be better than {evaluation.baseline}."
 
 
 def _next(given: Round, by: User | None) -> list[Run]:

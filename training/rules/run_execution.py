@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -101,15 +102,20 @@ def _watch(run: Run, folder: Path, process: subprocess.Popen[bytes]) -> bool:
     """Copy what the process reports until it ends. Returns False if another worker took the run over."""
     metrics = run_folder.MetricsTail(run, folder)
     kill_at: float | None = None
+    told: dict[str, Any] = {}
     while True:
         has_ended = _wait(process, POLL_SECONDS)
         metrics.copy()
         samples = run_folder.read_samples(folder)
-        report = {"log_tail": run_folder.read_log_tail(folder), **run_folder.read_progress(folder)}
+        report: dict[str, Any] = {
+            "log_tail": run_folder.read_log_tail(folder),
+            **run_folder.read_progress(folder),
+        }
         if samples:
             report["samples"] = samples
-        if not update_claimed(run, **report):
+        if not update_claimed(run, **{key: value for key, value in report.items() if told.get(key) != value}):
             return False
+        told = report
         if has_ended:
             return True
         if kill_at is None and current_state(run) == RunState.CANCELLING:

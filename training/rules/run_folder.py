@@ -66,6 +66,13 @@ def read_progress(folder: Path) -> dict[str, Any]:
     }
 
 
+def read_report(folder: Path) -> dict[str, Any]:
+    """Return every column of a run that its files know of by now."""
+    samples = read_samples(folder)
+    report = {"log_tail": read_log_tail(folder), **read_progress(folder)}
+    return {**report, "samples": samples} if samples else report
+
+
 def read_log_tail(folder: Path) -> str:
     """Return the last lines of the process's log."""
     path = folder / "log.txt"

@@ -26,6 +26,8 @@ MAX_ATTEMPTS = 10
 """A run that so many workers died of is not tried again by itself."""
 RESEND_SECONDS = 120
 """A queued run that no worker took for this long is sent once more: its message may have been lost."""
+RESEND_BUSY_SECONDS = 900
+"""The same while workers are busy, when waiting is to be expected."""
 
 
 def create_run(
@@ -159,7 +161,8 @@ def recover_runs() -> list[Run]:
         state=RunState.FAILED, finished_at=now, reason=f"Its worker died {MAX_ATTEMPTS} times; see its log."
     )
     silent.update(state=RunState.QUEUED, sent_at=None, reason="Its worker went silent; it will be resumed.")
-    waiting = Q(sent_at=None) | Q(sent_at__lt=now - timedelta(seconds=RESEND_SECONDS))
+    patience = RESEND_BUSY_SECONDS if Run.objects.active().exists() else RESEND_SECONDS
+    waiting = Q(sent_at=None) | Q(sent_at__lt=now - timedelta(seconds=patience))
     return list(Run.objects.queued().filter(waiting).order_by("pk"))
 
 

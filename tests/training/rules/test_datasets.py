@@ -10,6 +10,7 @@ import datasets as huggingface
 import pytest
 from django.conf import settings
 from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
@@ -232,6 +233,7 @@ class HygieneTest(TestCase):
         max_size=6,
     )
 
+    @settings_of_hypothesis(max_examples=25)
     @given(rows=rows, cohorts=st.lists(st.sampled_from(Cohort.values), min_size=1, unique=True))
     def test_training_parts_are_clean(self, rows: list[tuple[Any, ...]], cohorts: list[str]) -> None:
         dirty = set()

@@ -89,6 +89,8 @@ def test_first_round_goes_from_a_base_model_to_the_next_round(trainer: Play) -> 
     label(first.evaluation.batch)
     assert "Win rate" in next(step.detail for step in rounds.steps(first) if step.key == "evaluate")
 
+    assert "Gate not passed" in next(step.detail for step in rounds.steps(first) if step.key == "next")
+
     runs = start(first, "next")
     second = Round.objects.get(previous=first)
     assert first.closed_at is not None

@@ -189,6 +189,16 @@ def test_queued_run_is_sent_again_only_after_a_while() -> None:
     assert runs.recover_runs() == [run]
 
 
+def test_queued_run_is_left_in_peace_while_workers_are_busy() -> None:
+    busy, waiting = sft_run(), sft_run()
+    assert runs.claim_run(busy, worker="one") is not None
+    long_ago = timezone.now() - timedelta(seconds=runs.RESEND_SECONDS + 1)
+    Run.objects.filter(pk=waiting.pk).update(sent_at=long_ago)
+    assert runs.recover_runs() == []
+    Run.objects.filter(pk=waiting.pk).update(sent_at=timezone.now() - timedelta(hours=1))
+    assert runs.recover_runs() == [waiting]
+
+
 def test_waiting_for_a_run_ends_or_gives_up() -> None:
     run = sft_run()
     with pytest.raises(TimeoutError, match="still queued"):

@@ -106,13 +106,7 @@ def _watch(run: Run, folder: Path, process: subprocess.Popen[bytes]) -> bool:
     while True:
         has_ended = _wait(process, POLL_SECONDS)
         metrics.copy()
-        samples = run_folder.read_samples(folder)
-        report: dict[str, Any] = {
-            "log_tail": run_folder.read_log_tail(folder),
-            **run_folder.read_progress(folder),
-        }
-        if samples:
-            report["samples"] = samples
+        report = run_folder.read_report(folder)
         if not update_claimed(run, **{key: value for key, value in report.items() if told.get(key) != value}):
             return False
         told = report

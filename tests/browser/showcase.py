@@ -137,6 +137,12 @@ def _draft_of_writing(alice: Labeler) -> Assignment:
 
 
 def _draft_of_ranking(alice: Labeler) -> Assignment:
+    sky = Prompt.objects.get(text__contains="**why the sky is blue**")
+    batch = batches.create_batch(
+        name="The sky once more", kind=TaskKind.COMPARISON, k=5, priority=5, lease_seconds=2700
+    )
+    batches.add_ranked_task(batch=batch, prompt=sky, responses=list(sky.responses.order_by("pk")[:5]))
+    batches.open_batch(batch=batch)
     mine = claimed(alice, TaskKind.COMPARISON)
     judged = sorted(responses_in_display_order(mine), key=lambda response: -min(len(response.text), 300))
     ratings, ranks = (6, 5, 5, 3, 1), (1, 2, 2, 4, 5)

@@ -30,9 +30,9 @@ ANSWERS = (
     "Sunlight looks white but holds every colour. In the air the blue part bounces around the most, so it "
     "reaches our eyes from all sides.\n\n- Blue bounces a lot\n- Red hardly at all",
     "It is because of Rayleigh scattering.",
-    "",
+    "The sky is blue because blue light bounces around more than red.",
     "Well, that is a good question, and there are many things to be said about it. " * 30,
-    "Here is what I would say: short, clear, and kind.",
+    "",
 )
 POLICIES = ("base-350m", "sft-1", "ppo-1", "ppo-ptx-1")
 BROKEN_ROWS = (
@@ -144,8 +144,9 @@ def _draft_of_ranking(alice: Labeler) -> Assignment:
     batches.add_ranked_task(batch=batch, prompt=sky, responses=list(sky.responses.order_by("pk")[:5]))
     batches.open_batch(batch=batch)
     mine = claimed(alice, TaskKind.COMPARISON)
-    judged = sorted(responses_in_display_order(mine), key=lambda response: -min(len(response.text), 300))
-    ratings, ranks = (6, 5, 5, 3, 1), (1, 2, 2, 4, 5)
+    merit = {text: place for place, text in enumerate(ANSWERS)}
+    judged = sorted(responses_in_display_order(mine), key=lambda response: merit[response.text])
+    ratings, ranks = (6, 4, 4, 2, 1), (1, 2, 2, 4, 5)
     flags = {"fails_task": False, "inappropriate": False, "harmful_advice": False, "expresses_opinion": True}
     responses = [
         {"code": str(r.code), "rank": rank, "likert": likert, "flags": flags if rank == 1 else {}, "note": ""}

@@ -8,7 +8,7 @@ bytes.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Max, Prefetch, Q, QuerySet
 
 from labeling.models import Demonstration, Place, Prompt, PromptSource, Ranking, Split, TaskKind
 from training.models import DatasetKind
@@ -201,10 +201,12 @@ def _newest_revision(selection: Selection) -> Q:
 
 
 def _rankings(selection: Selection) -> QuerySet[Ranking]:
+    # Joined, not prefetched one by one: that would be an OR of more responses than SQLite takes in a query.
+    places = Place.objects.select_related("response__policy")
     rows = (
         Ranking.objects.filter(_newest_revision(selection))
         .select_related("task__prompt__parent", "task__batch", "labeler", "guideline")
-        .prefetch_related("places__response__policy", "task__candidates")
+        .prefetch_related(Prefetch("places", queryset=places), "task__candidates")
         .order_by("pk")
     )
     return rows.filter(task__batch__code__in=selection.batches) if selection.batches else rows

@@ -256,3 +256,13 @@ class HygieneTest(TestCase):
                 assert record.get("labeler_group") != Cohort.HELD_OUT
             if Cohort.HELD_OUT in cohorts:
                 assert "train" not in dataset.counts
+
+
+def test_more_responses_than_sqlite_takes_in_an_or_are_frozen() -> None:
+    batch = draft_batch(k=9)
+    for _ in range(130):
+        ranking(list(range(1, 10)), batch=batch)
+
+    dataset = freeze_dataset(kind="comparisons")
+
+    assert sum(len(record["outputs"]) for record in records(dataset)) == 130 * 9

@@ -9,10 +9,21 @@ SHIPPED: Mapping[str, str] = MappingProxyType(
 )
 
 
+REAL_WEIGHTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "sft": ("optim.learning_rate=2e-5",),
+        "reward": ("optim.learning_rate=1e-5",),
+        "ppo": ("optim.learning_rate=5e-6", "ppo.value_learning_rate=1e-5"),
+    }
+)
+"""The tiny models learn at rates that would break weights somebody pretrained for longer than a minute."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """The sizes of a demo. The defaults fit two CPU cores and a few minutes.
 
+    base_model            weights to start from, a folder or an id on the hub; none means pretrain a tiny one
     authors, per_author   who writes prompts, and how many each
     documents             texts to pretrain on
     prompts               demonstrations, and comparisons, of train prompts
@@ -44,7 +55,8 @@ class Plan:
 
     def overrides_for(self, stage: str) -> list[str]:
         """Return the changes to a stage's config, the seed among them."""
-        return [f"seed={self.seed}", *self.overrides.get(stage, ())]
+        usual = REAL_WEIGHTS.get(stage, ()) if self.base_model else ()
+        return [f"seed={self.seed}", *usual, *self.overrides.get(stage, ())]
 
     def round_settings(self) -> dict[str, object]:
         """Return the settings of the demo's round."""

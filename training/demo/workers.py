@@ -3,9 +3,11 @@
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Protocol
 
 from django.conf import settings
@@ -87,9 +89,15 @@ def demo_commands() -> Sequence[list[str]]:
 
 @contextmanager
 def running_workers(*, threads: int) -> Iterator[Workers]:
-    """Run the workers while the block runs."""
+    """Run the workers while the block runs; a request to end the command ends them too."""
+    before = signal.signal(signal.SIGTERM, _leave)
     workers = Workers(Path(settings.DATA_DIR) / "demo-workers.log", threads=threads)
     try:
         yield workers
     finally:
         workers.stop()
+        signal.signal(signal.SIGTERM, before)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)

@@ -47,7 +47,9 @@ class Share:
     def __str__(self) -> str:
         if self.value is None:
             return "-"
-        interval = "" if self.low is None or self.high is None else f" ({self.low:.0%} to {self.high:.0%})"
+        interval = (
+            "" if self.low is None or self.high is None else f" ({100 * self.low:.0f}-{100 * self.high:.0f})"
+        )
         return f"{self.value:.1%}{interval}"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -15,12 +16,9 @@ ENOUGH = 0.6
 
 def show_report(report: Report, console: Console) -> None:
     """Print the table of policies, the reward model's test and the agreement of simulated labelers."""
-    table = Table(
-        title=f"{report.test_prompts} prompts of test authors, seed {report.seed}", title_justify="left"
-    )
-    heads = ("", "gold", "good", "wins by gold", "wins by labelers", "KL", "ptx loss", "tokens", "ended")
-    for head in heads:
-        table.add_column(head, justify="left" if not head else "right", no_wrap=True)
+    title = f"{report.test_prompts} prompts of test authors, seed {report.seed}"
+    heads = ("", "gold", "good", "wins by gold", "by labelers", "KL", "ptx loss", "tokens", "ended")
+    table = _table(title, heads)
     for row in report.rows:
         table.add_row(*_cells(row))
     console.print(table)
@@ -37,17 +35,15 @@ def show_report(report: Report, console: Console) -> None:
 
 def show_seeds(reports: Sequence[Mapping[str, Any]], console: Console) -> dict[str, Any]:
     """Print a line per seed with medians, and return the summary."""
-    table = Table(title="Wins against SFT by the gold preference", title_justify="left")
     heads = ["seed", *(f"gold {name}" for name in ("base", BASELINE, *PPO_NAMES))]
-    heads += [f"wins {name}" for name in PPO_NAMES] + [f"labelers {name}" for name in PPO_NAMES]
+    heads += [f"wins {name}" for name in PPO_NAMES] + [f"judged {name}" for name in PPO_NAMES]
     heads += [
-        "RM accuracy",
+        "RM",
         *(f"KL {name}" for name in PPO_NAMES),
         *(f"ptx {name}" for name in PPO_NAMES),
         "seconds",
     ]
-    for head in heads:
-        table.add_column(head, justify="right")
+    table = _table("Gold scores, and wins against SFT by gold and by held-out labelers", heads)
     lines = [_seed_line(report) for report in reports]
     for line in lines:
         table.add_row(str(line[0]), *(_number(value) for value in line[1:]))
@@ -67,6 +63,16 @@ def show_seeds(reports: Sequence[Mapping[str, Any]], console: Console) -> dict[s
         "wins": {name: len(given) for name, given in wins.items()},
         "medians": dict(zip(heads[1:], medians, strict=True)),
     }
+
+
+def _table(title: str, heads: Sequence[str]) -> Table:
+    """Return an empty table, narrow enough for a terminal of eighty columns where it can be."""
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
+    )
+    for head in heads:
+        table.add_column(head, justify="right" if head else "left")
+    return table
 
 
 def _seed_line(report: Mapping[str, Any]) -> list[float | int | None]:

@@ -17,9 +17,12 @@ class FreezeForm(forms.Form):
     cohorts = forms.MultipleChoiceField(
         label="Labels by",
         choices=Cohort.choices,
-        initial=[Cohort.TRAIN.value, Cohort.RESEARCHER.value],
+        required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text="With held-out labelers everything goes to the test part.",
+        help_text=(
+            "None ticked means training labelers and researchers; for evaluation judgements, all. "
+            "With held-out labelers everything goes to the test part."
+        ),
     )
     sources = forms.MultipleChoiceField(
         label="Prompts from",

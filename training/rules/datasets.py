@@ -44,7 +44,7 @@ def freeze_dataset(
             f"There is no dataset of kind {kind!r}; allowed is {', '.join(sorted(SELECTORS))}.",
             fields={"kind": "unknown"},
         )
-    chosen = read_selection(selection)
+    chosen = read_selection(selection, kind=kind)
     if not chosen.up_to:
         chosen = replace(chosen, up_to=newest_row(kind))
     return _freeze(kind, SELECTORS[kind](chosen), chosen.as_mapping(), name, by)
@@ -151,13 +151,20 @@ def _write_parts(draft: Path, records: Selected) -> tuple[list[dict[str, Any]], 
 
 
 def _same_dataset(manifest: Mapping[str, Any]) -> Dataset | None:
-    """Return the dataset that already has this manifest, its own code and name aside."""
-    aside = {"code", "name"}
-    content = {key: value for key, value in manifest.items() if key not in aside}
-    for dataset in Dataset.objects.filter(kind=manifest["kind"], hash=manifest["hash"]):
-        if {key: value for key, value in dataset.manifest.items() if key not in aside} == content:
-            return dataset
-    return None
+    """Return the dataset that already took the same rows by the same selection, under whatever name."""
+    content = _content(manifest)
+    same = Dataset.objects.filter(kind=manifest["kind"], hash=manifest["hash"])
+    return next((dataset for dataset in same if _content(dataset.manifest) == content), None)
+
+
+def _content(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what makes a dataset what it is.
+
+    The newest row that counts is none of it: rows written since may all belong to other datasets.
+    """
+    selection = {key: value for key, value in manifest["selection"].items() if key != "up_to"}
+    content = {key: value for key, value in manifest.items() if key not in ("code", "name")}
+    return {**content, "selection": selection}
 
 
 def _texts(texts: Iterable[str | Mapping[str, Any]], corpus: str) -> Selected:

@@ -6,6 +6,7 @@ from typing import Any
 
 from labeling.errors import InvalidInput
 from labeling.models import Cohort, Labeler, Prompt, PromptSource, Split
+from training.models import DatasetKind
 
 CUSTOMER_SOURCES = (PromptSource.PLAYGROUND, PromptSource.API)
 
@@ -16,7 +17,8 @@ class Selection:
 
     batches           codes of batches; empty means all
     sources           prompt sources; empty means all, for PPO prompts the customers' ones
-    cohorts           labeler cohorts; a selection with held-out labelers has no training part
+    cohorts           labeler cohorts; a selection with held-out labelers has no training part. Not named,
+                      they are those that may train, and for evaluation judgements all
     prompts           codes of prompts (PPO prompts only); empty means all
     include_simulated whether simulated labelers' judgements count
     up_to             the newest row number that counts; 0 means the newest there is
@@ -41,13 +43,16 @@ class Selection:
         return Cohort.HELD_OUT not in self.cohorts
 
 
-def read_selection(given: Mapping[str, Any] | Selection | None) -> Selection:
-    """Check a selection. Raises InvalidInput naming every key that is wrong and what is allowed."""
+def read_selection(given: Mapping[str, Any] | Selection | None, *, kind: str) -> Selection:
+    """Check what a dataset of a kind is to take, and add what was not named.
+
+    Raises InvalidInput naming every key that is wrong and what is allowed.
+    """
     if isinstance(given, Selection):
         return given
     known = {field.name for field in fields(Selection)}
     wrong: dict[str, str] = {}
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {"cohorts": tuple(Cohort.values)} if kind == DatasetKind.EVALUATION else {}
     for key, value in (given or {}).items():
         if key not in known:
             wrong[key] = f"{key} is no part of a selection; known are {', '.join(sorted(known))}."

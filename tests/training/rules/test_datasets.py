@@ -105,6 +105,13 @@ def test_freezing_twice_gives_the_same_dataset() -> None:
     assert len(list(folder_of(first).parent.iterdir())) == 1
 
 
+def test_labels_of_other_batches_leave_the_dataset_of_a_batch_the_same() -> None:
+    selection = {"batches": [str(ranking([1, 2]).task.batch.code)]}
+    first = freeze_dataset(kind="comparisons", selection=selection)
+    ranking([2, 1])
+    assert freeze_dataset(kind="comparisons", selection=selection) == first
+
+
 def test_hash_is_of_the_files() -> None:
     demonstration()
     demonstration(prompt=PromptFactory.create(split=Split.VALID))
@@ -151,6 +158,15 @@ def test_evaluation_records_compare_with_the_baseline() -> None:
     assert (record["likert"], record["baseline_likert"], record["tie"]) == (6, 4, False)
 
 
+@pytest.mark.parametrize("cohort", Cohort.values)
+def test_evaluation_takes_the_judgements_of_every_cohort(cohort: str) -> None:
+    baseline = PolicyFactory.create()
+    batch = draft_batch(TaskKind.EVALUATION, k=2, baseline=baseline)
+    labeler = LabelerFactory.create(cohort=cohort)
+    ranking([1, 2], batch=batch, policies=[PolicyFactory.create(), baseline], labeler=labeler)
+    assert freeze_dataset(kind="evaluation").counts == {"test": 1}
+
+
 def test_texts_become_a_pretraining_dataset_with_a_valid_part() -> None:
     dataset = freeze_texts(name="stories", texts=[f"Story {n}." for n in range(40)] + [" "])
     assert dataset.counts == {"train": 38, "valid": 2}
@@ -195,7 +211,7 @@ def test_every_kind_loads_with_the_datasets_library(kind: str, tmp_path: Path) -
     texts = ["Once: upon a time.", "# no comment"]
     dataset = freeze_texts(name="a: b", texts=texts) if kind == "pretrain" else freeze_dataset(kind=kind)
     loaded = huggingface.load_dataset(str(folder_of(dataset)), cache_dir=str(tmp_path / "cache"))
-    assert loaded["train"].num_rows == dataset.counts["train"]
+    assert {part: rows.num_rows for part, rows in loaded.items()} == dataset.counts
 
 
 def test_nothing_to_freeze_says_what_was_left_out() -> None:

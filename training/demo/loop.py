@@ -167,12 +167,16 @@ TITLES: Mapping[str, str] = {Stage.SFT: "Supervised fine-tuning", Stage.REWARD: 
 def take_prompts_in(demo: Demo) -> None:
     """Import the world's prompts by the rules of intake."""
     plan = demo.plan
-    if Intake.objects.filter(file_name="demo").exists():
+    name = f"demo with seed {plan.seed}"
+    known = Intake.objects.filter(file_name__startswith="demo with seed").first()
+    if known is not None and known.file_name != name:
+        raise DemoFailed(f"Here is a {known.file_name} already; --fresh puts it aside, or name its seed.")
+    if known is not None and known.finished_at is not None:
         return
     with demo.display.step("Prompts taken in") as tell:
         rows = write_prompts(authors=plan.authors, per_author=plan.per_author, seed=plan.seed)
         import_prompts(
-            rows=rows, file_name="demo", progress=lambda read: tell(read / len(rows), f"{read} read")
+            rows=rows, file_name=name, progress=lambda read: tell(read / len(rows), f"{read} read")
         )
 
 

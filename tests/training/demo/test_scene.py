@@ -69,6 +69,9 @@ def test_a_miniature_demo_turns_the_whole_loop_by_the_rules(crew: InProcess, dis
     assert Model.objects.count() == models
     assert [replace(row) for row in again.rows] == report.rows
 
+    with pytest.raises(DemoFailed, match="demo with seed 1 already"):
+        play(replace(MINIATURE, seed=2), display, crew)
+
     output = StringIO()
     show_report(report, Console(file=output, width=130))
     assert "PPO-ptx" in output.getvalue()

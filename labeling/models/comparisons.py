@@ -18,10 +18,6 @@ class RankingQuerySet(models.QuerySet["Ranking"]):
         """The newest revision of each ranking."""
         return self.filter(superseded_by=None)
 
-    def training(self) -> "RankingQuerySet":
-        """Rankings that may train: of training comparisons, and not by held-out labelers."""
-        return self.newest().filter(task__batch__kind="comparison").exclude(labeler__cohort="held_out")
-
 
 class Ranking(CodedModel):
     """One labeler's order over the K responses of a task. An edit is a new revision, never an update.

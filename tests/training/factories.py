@@ -88,14 +88,17 @@ def sft_dataset() -> Dataset:
     return datasets.freeze_dataset(kind="sft")
 
 
-def stored_model(kind: str = ModelKind.BASE, name: str | None = None) -> Model:
+def stored_model(
+    kind: str = ModelKind.BASE, name: str | None = None, context: int | None = None, **fields: Any
+) -> Model:
     """Return a model whose folder is stored and would fool nobody but a registry."""
     name = name or f"{kind}-{Model.objects.count()}"
     with artifacts.drafting() as draft:
-        (draft / "config.json").write_text("{}")
+        config = {} if context is None else {"max_position_embeddings": context}
+        (draft / "config.json").write_text(json.dumps(config))
         artifacts.publish(draft, f"models/{name}")
     policy = Policy.objects.create(name=name, kind=Policy.Kind.TRAINED) if kind != ModelKind.REWARD else None
-    return Model.objects.create(name=name, kind=kind, folder=f"models/{name}", policy=policy)
+    return Model.objects.create(name=name, kind=kind, folder=f"models/{name}", policy=policy, **fields)
 
 
 def sft_inputs() -> dict[str, Input]:

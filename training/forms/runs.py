@@ -11,6 +11,7 @@ from labeling.models import User
 from training.models import Run, Stage
 from training.rlhf.config import ConfigError, Field, describe, shipped_config, to_mapping
 from training.rules.run_inputs import Input, choices_for, input_names, preferred
+from training.rules.run_lengths import lengths_for
 from training.rules.runs import create_run
 
 
@@ -31,7 +32,7 @@ class RunForm(forms.Form):
         super().__init__(data)
         self.stage = stage
         self.described = {field.key: field for field in describe(stage)}
-        start = _flat(to_mapping(shipped_config(shipped))) if shipped else {}
+        start = _flat(to_mapping(shipped_config(shipped)) if shipped else _fitting(stage))
         self.fields["model_name"] = forms.CharField(
             label="Name of the model", required=False, max_length=100, help_text="Empty gives it a number."
         )
@@ -146,6 +147,12 @@ def _value(field: Field, text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def _fitting(stage: str) -> dict[str, Any]:
+    """Return the lengths to begin with: those that fit the policy which the form offers first."""
+    policy = preferred(stage, "policy") if "policy" in input_names(stage) else None
+    return {"lengths": lengths_for(stage, policy)}
 
 
 def _flat(mapping: Mapping[str, Any]) -> dict[str, Any]:

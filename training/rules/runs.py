@@ -19,6 +19,7 @@ from labeling.rules import audit
 from training.models import Dataset, Run, RunInput, RunState, Stage
 from training.rlhf.config import ConfigError, StageConfig, dump_config, parse_config
 from training.rules.run_inputs import Input, check_inputs
+from training.rules.run_lengths import check_lengths, lengths_for
 
 STALE_SECONDS = 60
 """A worker that has not been heard of for this long is taken for dead; it renews every ten seconds."""
@@ -73,6 +74,8 @@ def check_config(*, stage: str, config: Mapping[str, Any], inputs: Mapping[str, 
     problems = check_inputs(stage, inputs)
     mapping = {key: value for key, value in config.items() if key not in ("inputs", "stage")}
     mapping["inputs"] = {name: _path_of(name, given) for name, given in inputs.items()}
+    if lengths := lengths_for(stage, inputs.get("policy")):
+        mapping.setdefault("lengths", lengths)
     if config.get("stage", stage) != stage:
         problems.append(f"stage is {config['stage']!r} in the config; allowed is {stage} here.")
     try:
@@ -81,6 +84,7 @@ def check_config(*, stage: str, config: Mapping[str, Any], inputs: Mapping[str, 
         unknown = {f"inputs.{name} " for name in inputs}
         told = [text for text in error.problems if not any(text.startswith(name) for name in unknown)]
         raise ConfigError(problems + (told or ([] if problems else error.problems))) from None
+    problems += check_lengths(checked, inputs)
     if problems:
         raise ConfigError(problems)
     return checked

@@ -49,10 +49,11 @@ def test_run_is_queued_from_the_form(dana: Client, sent: list[str]) -> None:
     assert sent == [str(run.code)]
 
 
-def test_untouched_form_gives_the_defaults(dana: Client) -> None:
-    stored_model()
+@pytest.mark.parametrize("query", ["", "?config=tiny_sft"])
+def test_untouched_form_gives_the_defaults(dana: Client, query: str) -> None:
+    stored_model(context=128)
     sft_dataset()
-    page = dana.get(reverse("run-create", args=["sft"]) + "?config=tiny_sft")
+    page = dana.get(reverse("run-create", args=["sft"]) + query)
     form = page.context["form"]
     body = {name: form[name].value() for name in form.fields if form[name].value() is not None}
     body |= {name: str(value.code) for name, value in body.items() if hasattr(value, "code")}

@@ -4,8 +4,9 @@ import pytest
 
 from tests.training.factories import sft_dataset, sft_run, stored_model
 from training.models import Run
-from training.rlhf.config import ConfigError, parse_config
+from training.rlhf.config import ConfigError
 from training.rules import runs
+from training.rules.run_inputs import Input
 from training.rules.run_lengths import context_of, lengths_for
 
 pytestmark = pytest.mark.django_db
@@ -36,14 +37,13 @@ def test_defaults_stay_where_the_policy_reads_them() -> None:
 
 
 def test_run_without_lengths_fits_its_policy() -> None:
-    inputs = {"policy": stored_model(context=128), "dataset": sft_dataset()}
+    inputs: dict[str, Input] = {"policy": stored_model(context=128), "dataset": sft_dataset()}
     run = runs.create_run(stage="sft", config={}, inputs=inputs)
     assert "max_prompt_tokens = 64\nmax_response_tokens = 64" in run.config
-    assert parse_config("sft", {}).lengths.max_prompt_tokens == 1024
 
 
 def test_lengths_that_the_policy_cannot_read_are_refused_before_the_run_is_queued() -> None:
-    inputs = {"policy": stored_model(name="small", context=128), "dataset": sft_dataset()}
+    inputs: dict[str, Input] = {"policy": stored_model(name="small", context=128), "dataset": sft_dataset()}
     with pytest.raises(ConfigError) as error:
         runs.create_run(stage="sft", config={"lengths": {"max_prompt_tokens": 100}}, inputs=inputs)
     assert error.value.problems == [

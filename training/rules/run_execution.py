@@ -18,6 +18,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.utils import timezone
 
+from labeling.errors import LabelingError
 from training.models import Run, RunState, Stage
 from training.rules import models, run_folder, run_process, sampling
 from training.rules.runs import claim_run, current_state, update_claimed
@@ -72,7 +73,8 @@ def execute_run(code: UUID, *, worker: str = "") -> str:
             _work(run, folder, lock)
         except Exception as error:
             log.exception("Run %s broke outside its process", run.code)
-            _end(run, folder, RunState.FAILED, f"{type(error).__name__}: {error}")
+            said = error.message if isinstance(error, LabelingError) else f"{type(error).__name__}: {error}"
+            _end(run, folder, RunState.FAILED, said)
         finally:
             lock.release()
     return Run.objects.values_list("state", flat=True).get(pk=run.pk)

@@ -53,7 +53,8 @@ def sample_for_batch(
     When the last of these runs has ended well, the batch gets its tasks and, if wanted, opens. Returns the
     runs, for which `training.tasks.enqueue_run` wakes a worker; none where every writer has answered already.
     `config` holds settings of the sample stage such as lengths. Raises InvalidInput where the writers do not
-    make up K responses or a prompt may not be shown, Conflict where the batch is no empty draft.
+    make up K responses, one of them can answer no prompt, or a prompt may not be shown; Conflict where the
+    batch is no empty draft.
     """
     batch = Batch.objects.select_for_update().get(pk=batch.pk)
     _check_order(batch, writers, prompts)
@@ -70,6 +71,9 @@ def sample_for_batch(
     batch.save(update_fields=("settings",))
     runs = []
     sampled = [writer for writer in writers if Model.objects.filter(policy=writer.policy).exists()]
+    for writer in writers:
+        if writer not in sampled:
+            _check_answers(writer.policy, prompts)
     if sampled:
         selection = {"prompts": [str(prompt.code) for prompt in prompts]}
         dataset = freeze_dataset(
@@ -195,6 +199,16 @@ def _check_order(batch: Batch, writers: Sequence[Writer], prompts: Sequence[Prom
         raise InvalidInput(
             f"The writers give {k} responses to a prompt; the batch asks for {batch.k}.",
             fields={"writers": f"{k} responses"},
+        )
+
+
+def _check_answers(policy: Policy, prompts: Sequence[Prompt]) -> None:
+    """Refuse a writer without weights that has answered none of the prompts: no task could be made."""
+    if not Response.objects.filter(policy=policy, prompt__in=prompts).exists():
+        raise InvalidInput(
+            f"{policy} has no weights in the registry to sample from, and has answered none of the "
+            f"{len(prompts)} prompts; choose another policy, or prompts that it has answered.",
+            fields={"writers": f"{policy} has no answers"},
         )
 
 

@@ -132,6 +132,13 @@ def test_wrong_number_of_responses_is_refused(prompts: list[Prompt]) -> None:
         sample_for_batch(batch=draft_batch(k=4), writers=[writer(stored_model(), 3)], prompts=prompts)
 
 
+def test_writer_that_can_answer_no_prompt_is_refused(prompts: list[Prompt]) -> None:
+    people, batch = PolicyFactory.create(name="people"), draft_batch(k=4)
+    with pytest.raises(InvalidInput, match=r"people has no weights .* answered none of the 3 prompts"):
+        sample_for_batch(batch=batch, writers=[writer(stored_model(), 2), Writer(people, 2)], prompts=prompts)
+    assert not Run.objects.exists()
+
+
 def test_prompt_with_personal_data_is_not_shown() -> None:
     prompts = [PromptFactory.create(), PromptFactory.create(has_pii=True)]
     with pytest.raises(InvalidInput, match="1 of 2 prompts may not be shown"):

@@ -56,6 +56,18 @@ def test_every_problem_is_reported_at_once_with_value_and_what_is_allowed() -> N
     assert "optim.betas is [0.9]; allowed is a list of 2 numbers" in text
 
 
+def test_limit_is_written_in_full() -> None:
+    with pytest.raises(ConfigError, match=r"allowed is a whole number from 0 to 2147483647\."):
+        parse_config("sft", {"seed": -1})
+
+
+def test_key_like_no_other_names_the_settings_of_its_section() -> None:
+    with pytest.raises(
+        ConfigError, match=r"sft\.foo is not a known setting; sft has epochs, minibatch_size, "
+    ):
+        parse_config("sft", {"sft": {"foo": 3}})
+
+
 def test_key_in_the_wrong_section_names_the_right_one() -> None:
     with pytest.raises(ConfigError, match=r"did you mean optim\.learning_rate\?"):
         parse_config("sft", {"learning_rate": 1e-5})

@@ -59,10 +59,10 @@ class Field:
         words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
         text = words.get(self.type) or f"a list of {len(self.default)} numbers"
         if self.minimum is not None and self.maximum is not None:
-            return f"{text} from {self.minimum:g} to {self.maximum:g}"
+            return f"{text} from {_bound(self.minimum)} to {_bound(self.maximum)}"
         if self.minimum is not None:
-            return f"{text}, {self.minimum:g} or more"
-        return text if self.maximum is None else f"{text}, at most {self.maximum:g}"
+            return f"{text}, {_bound(self.minimum)} or more"
+        return text if self.maximum is None else f"{text}, at most {_bound(self.maximum)}"
 
 
 def setting(
@@ -161,13 +161,24 @@ def flatten(mapping: Mapping[str, Any]) -> dict[str, Any]:
 
 def unknown_key(key: str, known: Mapping[str, Field]) -> str:
     """Say that a key does not exist and name the nearest ones that do."""
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    if not near:
-        last = key.rpartition(".")[2]
-        near = [name for name in known if name.rpartition(".")[2] == last][:1]
+    section, _, last = key.rpartition(".")
+    inside = [name.rpartition(".")[2] for name, field in known.items() if field.section == section]
+    near = [name for name in known if name.rpartition(".")[2] == last][:1]
+    near = near or [f"{section}.{name}" for name in difflib.get_close_matches(last, inside, n=1) if section]
+    near = near or difflib.get_close_matches(key, known, n=1, cutoff=0.75)
     sections = sorted({field.section for field in known.values() if field.section})
-    hint = f"did you mean {near[0]}?" if near else f"the sections are {', '.join(sections)}."
+    if near:
+        hint = f"did you mean {near[0]}?"
+    elif section and inside:
+        hint = f"{section} has {', '.join(inside)}."
+    else:
+        hint = f"the sections are {', '.join(sections)}."
     return f"{key} is not a known setting; {hint}"
+
+
+def _bound(number: float) -> str:
+    """Write a limit in full: one that is rounded would name a value that is refused."""
+    return str(int(number)) if number == int(number) else repr(number)
 
 
 def _check(field: Field, value: Any) -> str | None:

@@ -68,7 +68,10 @@ def _look_sample(given: Round) -> tuple[str, str, Any]:
     if batch is None:
         return READY, "The policies answer each prompt K times.", None
     if batch.tasks.exists():
-        return DONE, f"{batch.tasks.count()} comparisons made.", batch
+        detail = f"{batch.tasks.count()} comparisons made."
+        if alike := batch.settings.get("without_choice"):
+            detail += f" {alike} more prompts had no two different responses."
+        return DONE, detail, batch
     failed = batch.sample_runs.filter(state__in=(RunState.FAILED, RunState.CANCELLED)).first()
     if failed is not None:
         return FAILED, failed.reason, failed
@@ -160,7 +163,8 @@ def _look_evaluate(given: Round) -> tuple[str, str, Any]:
     state, detail, _ = _look_batch(evaluation.batch, "")
     rate = win_rate(policy=evaluation.policy, baseline=evaluation.baseline, batch=evaluation.batch)
     if rate.value is not None:
-        detail = f"Win rate {rate.value:.1%} ({rate.low:.1%} to {rate.high:.1%}). {detail}"
+        shares = [f"{100 * share:.1f} %" for share in (rate.value, rate.low or 0, rate.high or 0)]
+        detail = f"Win rate {shares[0]} (95 %: {shares[1]} to {shares[2]}). {detail}"
     return state, detail, evaluation
 
 

@@ -113,6 +113,7 @@ class Drafts {
     if (same(record.payload, JSON.parse(this.saved))) return;
     const isOurs = record.version < this.version && record.sent?.includes(fingerprint(JSON.parse(this.saved)));
     if (record.version === this.version || isOurs) {
+      this.sent = record.sent ?? []; // the save of the page that was left may land after this one was served
       fill(this.form, record.payload);
       document.querySelector("[data-draft-restored]")?.removeAttribute("hidden");
       this.changed();
@@ -139,8 +140,11 @@ class Drafts {
     if (this.asking || (this.saving && !isLast)) return;
     if (!this.isDirty) return;
     const payload = collect(this.form);
+    const print = fingerprint(payload);
+    if (isLast && this.saving && this.last === print) return; // hidden, then left: two events, one save
+    if (isLast) this.last = print;
     const version = this.version + (this.saving ? 1 : 0);
-    this.sent = [...this.sent, fingerprint(payload)].slice(-5);
+    this.sent = [...this.sent, print].slice(-5);
     this.remember(false);
     this.saving = this.put(payload, version, isLast);
     await this.saving;
@@ -173,6 +177,8 @@ class Drafts {
       this.accept(answer, payload);
     } else if (answer.code === "stale_draft" && stored && same(stored.payload, payload)) {
       this.accept(stored, payload); // our own words, sent when the page was left
+    } else if (answer.code === "stale_draft" && stored && this.sent.includes(fingerprint(stored.payload))) {
+      this.accept(stored, stored.payload); // our own words too, and more were written since: the next save has them
     } else if (answer.code === "stale_draft") {
       this.ask(stored ?? { version: 0, payload: {} }, payload);
     } else if (response.status === 401 || response.status === 403) {
@@ -184,10 +190,10 @@ class Drafts {
 
   accept(draft, payload) {
     this.failed = false;
-    this.sent = [];
     this.version = draft.version;
     this.form.dataset.draftVersion = draft.version;
     this.saved = JSON.stringify(payload);
+    if (!this.isDirty) this.sent = [];
     this.remember(!this.isDirty);
     this.say(`saved ${this.clock(draft.saved_at)}`, "saved");
   }

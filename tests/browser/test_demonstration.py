@@ -97,6 +97,23 @@ def test_words_typed_while_an_answer_was_lost_are_not_taken_for_a_conflict(
     assert Draft.objects.get().payload == {"text": "One two three"}
 
 
+def test_typing_on_after_a_reload_is_not_taken_for_a_conflict(
+    page: Page, alice: Labeler, log_in: LogIn
+) -> None:
+    writing_batch(tasks=1)
+    log_in("alice@example.org")
+    page.get_by_role("button", name="Next task").click()
+    page.on("dialog", lambda dialog: dialog.accept())
+    text = page.get_by_label("Your response", exact=True)
+    text.fill("Half a thought")
+    page.reload()  # the page that is left saves after this one was served
+    expect(text).to_have_value("Half a thought")
+    text.fill("Half a thought, and the other half")
+    expect(page.locator("form[data-draft-version='2']")).to_be_visible()
+    expect(page.get_by_text("A newer draft is on the server")).to_be_hidden()
+    assert Draft.objects.get().payload == {"text": "Half a thought, and the other half"}
+
+
 def test_newer_draft_from_elsewhere_is_never_overwritten_unasked(
     page: Page, alice: Labeler, log_in: LogIn
 ) -> None:

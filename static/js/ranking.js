@@ -198,7 +198,7 @@ function start(form) {
     if (unrated.length) {
       event.preventDefault();
       form.querySelector(`.judge-steps a[aria-label="Response ${letter(unrated[0])}"]`).click();
-      announce.textContent = `Rate response ${letter(unrated[0])} first.`;
+      form.querySelector(`.judge[data-code="${unrated[0].dataset.code}"] [data-unrated]`).hidden = false;
       return;
     }
     const reasons = doubts();

@@ -28,6 +28,7 @@ function start(form) {
       const rated = each.querySelector(".likert input:checked");
       form.querySelector(`[data-go="${each.dataset.step}"]`).classList.toggle("done", Boolean(rated));
       each.querySelector("[data-anchor]").textContent = rated?.parentElement.title ?? "";
+      if (rated) each.querySelector("[data-unrated]").hidden = true;
       const badge = form.querySelector(`.rank-card[data-code="${each.dataset.code}"] [data-rated]`);
       badge.textContent = rated ? `rated ${rated.value}` : "not rated";
     }

@@ -151,6 +151,9 @@ def test_submission_without_a_rating_leads_to_the_response_that_lacks_it(
     page.get_by_role("link", name="Rank all").click()
     page.get_by_role("button", name="Submit").click()
     expect(page.get_by_role("heading", name="Response B")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_text("Nothing was submitted yet: response B has no rating.")
+    page.keyboard.press("5")
+    expect(page.get_by_role("alert")).to_be_hidden()
     assert not Ranking.objects.exists()
 
 

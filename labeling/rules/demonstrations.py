@@ -36,7 +36,7 @@ def submit_demonstration(*, assignment: Assignment, text: str, idempotency_key: 
     """Record what a labeler wrote, as it was written, and answer with a receipt.
 
     The text also stands as a response of the people's policy. The same key again gives the same receipt.
-    Raises InvalidInput for a blank or unstorable text (what was sent is kept as the draft), AssignmentClosed
+    Raises InvalidInput for a blank or unstorable text (the draft stays as it is), AssignmentClosed
     for an assignment that was answered under another key, skipped or withdrawn.
     """
     try:

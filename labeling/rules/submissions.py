@@ -93,17 +93,29 @@ def give_receipt(submission: Submission, *, content: Mapping[str, Any], is_surpl
 
 
 def keep_as_draft(*, assignment: Assignment, payload: Mapping[str, Any]) -> None:
-    """Keep what a refused submission carried, so that nothing has to be typed twice."""
-    content = dict(payload)
-    if fault_in_json(content):
+    """Keep what a refused submission carried, so that nothing has to be typed twice.
+
+    A part that is blank or of another shape leaves what the draft has of it as it stands.
+    """
+    content = {name: value for name, value in payload.items() if _is_worth_keeping(name, value)}
+    if not content or fault_in_json(content):
         return
     with transaction.atomic():
         locked = slots.locked(assignment)
         if locked.state not in (Assignment.State.LEASED, Assignment.State.EXPIRED):
             return
         draft = Draft.objects.filter(assignment=locked).first() or Draft(assignment=locked)
-        draft.version, draft.payload, draft.saved_at = draft.version + 1, content, timezone.now()
+        draft.payload = {**draft.payload, **content}
+        draft.version, draft.saved_at = draft.version + 1, timezone.now()
         draft.save()
+
+
+def _is_worth_keeping(name: str, value: object) -> bool:
+    if name == "text":
+        return isinstance(value, str) and bool(value.strip())
+    if name == "responses":
+        return isinstance(value, list) and bool(value)
+    return True
 
 
 def content_key(assignment: Assignment, content: object) -> str:

@@ -215,6 +215,26 @@ def test_faulty_ranking_is_422_by_field_and_kept_as_draft(client: APIClient, fau
     assert client.get(address(task)).json()["draft"]["payload"]["notes"] == "do not lose me"
 
 
+@pytest.mark.parametrize("responses", ["first, second", [], None, {}])
+def test_refused_rubbish_does_not_take_the_place_of_the_draft(client: APIClient, responses: object) -> None:
+    ranked_batch(tasks=1, k=2)
+    task = next_task(client, "comparison")
+    body = ranking_of(task)
+    client.put(address(task, "draft/"), {"version": 0, "payload": body})
+    answer = client.post(address(task, "submit/"), {"responses": responses, "notes": "newer"})
+    assert answer.status_code == 422
+    draft = Draft.objects.get()
+    assert (draft.payload["responses"], draft.payload["notes"]) == (body["responses"], "newer")
+
+
+def test_refused_blank_text_does_not_take_the_place_of_the_draft(client: APIClient) -> None:
+    writing_batch(tasks=1)
+    task = next_task(client, "demonstration")
+    client.put(address(task, "draft/"), {"version": 0, "payload": {"text": "Half a sent"}})
+    assert client.post(address(task, "submit/"), {"text": " "}).status_code == 422
+    assert Draft.objects.get().payload == {"text": "Half a sent"}
+
+
 def test_empty_demonstration_is_422(client: APIClient) -> None:
     writing_batch(tasks=1)
     task = next_task(client, "demonstration")

@@ -48,12 +48,12 @@ def test_text_that_cannot_be_kept_is_refused(held: Assignment, text: str) -> Non
     assert not Demonstration.objects.exists()
 
 
-def test_refused_text_becomes_the_next_draft_version(held: Assignment) -> None:
+def test_refused_blank_text_leaves_the_draft_as_it_is(held: Assignment) -> None:
     assignments.save_draft(assignment=held, version=0, payload={"text": "a"})
     with pytest.raises(InvalidInput):
         submit_demonstration(assignment=held, text="  ", idempotency_key="k")
     draft = Draft.objects.get()
-    assert (draft.version, draft.payload) == (2, {"text": "  "})
+    assert (draft.version, draft.payload) == (1, {"text": "a"})
 
 
 def test_ranked_task_takes_no_text(alice: Labeler) -> None:

@@ -78,8 +78,8 @@ FULL = Size(
         ),
         "sft": (*FULL_LENGTHS, "sft.epochs=4"),
         "reward": (*FULL_LENGTHS, "optim.learning_rate=3e-4"),
-        "ppo": (*FULL_LENGTHS, "ppo.iterations=30", "optim.learning_rate=1e-4"),
-        "sample": FULL_LENGTHS,
+        "ppo": (*LENGTHS, "ppo.iterations=20", "optim.learning_rate=1e-4"),
+        "sample": LENGTHS,
     },
 )
 

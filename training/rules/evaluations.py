@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from scipy.stats import norm
 
 from labeling.errors import InvalidInput
 from labeling.models import Batch, Cohort, Place, Policy, Prompt, Ranking, TaskKind, User
 from labeling.rules import audit
 from labeling.rules.batches import create_batch
-from training.models import Evaluation, Run
+from training.models import Evaluation, Model, Run
 from training.rules.sampling import Writer, sample_for_batch
 
 CONFIDENCE = 0.95
@@ -203,6 +204,14 @@ def start_evaluation(
     )
     audit.record(actor=by, action="start_evaluation", obj=evaluation, prompts=len(prompts))
     return evaluation, runs
+
+
+def evaluations_of(model: Model) -> list[Evaluation]:
+    """Return the evaluations in which a model took part, as the policy or as the baseline, newest first."""
+    if model.policy is None:
+        return []
+    rows = Evaluation.objects.filter(Q(policy=model.policy) | Q(baseline=model.policy))
+    return list(rows.select_related("policy", "baseline", "batch"))
 
 
 def _mean(values: Iterable[int | None]) -> float | None:

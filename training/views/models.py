@@ -18,6 +18,7 @@ from training.forms.rounds import configs_of
 from training.models import Model, ModelKind, Run
 from training.rlhf.config import ConfigError, shipped_config, to_mapping
 from training.rules import models
+from training.rules.evaluations import evaluations_of, win_rate
 from training.rules.sampling import Writer, choose_prompts, sample_for_batch
 from training.tasks import enqueue_run
 
@@ -65,6 +66,11 @@ def model_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
         "metrics": model.facts.get("metrics") or {},
         "lineage": models.lineage(model),
         "descendants": models.descendants(model),
+        "batches": Batch.objects.filter(sample_runs__inputs__model=model).distinct().order_by("pk"),
+        "evaluations": [
+            {"evaluation": row, "rate": win_rate(policy=row.policy, baseline=row.baseline, batch=row.batch)}
+            for row in evaluations_of(model)
+        ],
         "responses": model.policy.responses.count() if model.policy else 0,
         "may_train": can(request.user, Action.RUN_TRAINING),
     }

@@ -171,6 +171,20 @@ def test_model_shows_its_lineage(see: Callable[..., str]) -> None:
     assert "careful" in see("model-detail", base.code)
 
 
+def test_model_shows_how_labelers_judged_it(see: Callable[..., str]) -> None:
+    model, baseline = stored_model(ModelKind.PPO), stored_model(ModelKind.SFT)
+    assert model.policy is not None
+    assert baseline.policy is not None
+    batch = draft_batch(TaskKind.EVALUATION, k=2, baseline=baseline.policy)
+    for ranks in ([1, 2], [1, 2], [1, 1], [2, 1]):
+        ranking(ranks, batch=batch, policies=[model.policy, baseline.policy])
+    Evaluation.objects.create(name="Final", policy=model.policy, baseline=baseline.policy, batch=batch)
+    for one in (model, baseline):
+        text = see("model-detail", one.code)
+        assert "Final" in text
+        assert "62.5 %" in text
+
+
 def test_round_shows_its_next_step_as_a_button(see: Callable[..., str]) -> None:
     given = rounds.open_round(base_model=stored_model())
     text = see("round-detail", given.code)

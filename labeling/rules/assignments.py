@@ -49,19 +49,21 @@ def claim_next(*, labeler: Labeler, kind: str) -> Assignment | None:
 
 def retry_after(*, labeler: Labeler, kind: str) -> int:
     """Return in how many seconds asking again makes sense: when the next lease of others may end."""
-    batches = eligible_batches(labeler, kind)
+    seconds = seconds_until_free(labeler=labeler, kind=kind)
+    if seconds is None:
+        return RETRY_SECONDS_MAX // 5 if eligible_batches(labeler, kind) else RETRY_SECONDS_MAX
+    return max(RETRY_SECONDS_MIN, min(RETRY_SECONDS_MAX, seconds))
+
+
+def seconds_until_free(*, labeler: Labeler, kind: str) -> int | None:
+    """Return in how many seconds the next lease of others may end; None if nobody else holds a task."""
     next_end: datetime | None = (
         Assignment.objects.leased()
-        .filter(batch_id__in=[batch.pk for batch in batches])
+        .filter(batch_id__in=[batch.pk for batch in eligible_batches(labeler, kind)])
         .exclude(labeler=labeler)
         .aggregate(first=Min("lease_expires_at"))["first"]
-        if batches
-        else None
     )
-    if next_end is None:
-        return RETRY_SECONDS_MAX if not batches else RETRY_SECONDS_MAX // 5
-    seconds = int((next_end - timezone.now()).total_seconds()) + 1
-    return max(RETRY_SECONDS_MIN, min(RETRY_SECONDS_MAX, seconds))
+    return None if next_end is None else max(0, int((next_end - timezone.now()).total_seconds()) + 1)
 
 
 @transaction.atomic

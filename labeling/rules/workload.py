@@ -6,17 +6,20 @@ from datetime import datetime
 from django.db.models import Count, Exists, OuterRef, Q, Sum
 
 from labeling.models import Assignment, Labeler, Receipt, TaskKind
-from labeling.rules.assignments import eligible_batches, retry_after
+from labeling.rules.assignments import eligible_batches, seconds_until_free
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """Work of one kind for one labeler: the slot they hold, how many more are open, when to ask again."""
+    """Work of one kind for one labeler: the slot they hold, how many more are open.
+
+    `free_in_seconds` is when a task that others hold may come free; None if that is not to be hoped for.
+    """
 
     kind: TaskKind
     held: Assignment | None
     open: int
-    retry_seconds: int
+    free_in_seconds: int | None
 
     @property
     def is_empty(self) -> bool:
@@ -40,8 +43,9 @@ def waiting_work(labeler: Labeler) -> list[Waiting]:
     for kind in (TaskKind(name) for name in TaskKind.values if name in set(kinds)):
         held = labeler.assignments.leased().filter(kind=kind).order_by("-claimed_at").first()
         open_slots = count_open(labeler, kind)
-        retry = retry_after(labeler=labeler, kind=kind) if held is None and open_slots == 0 else 0
-        found.append(Waiting(kind=kind, held=held, open=open_slots, retry_seconds=retry))
+        is_idle = held is None and open_slots == 0
+        free_in = seconds_until_free(labeler=labeler, kind=kind) if is_idle else None
+        found.append(Waiting(kind=kind, held=held, open=open_slots, free_in_seconds=free_in))
     return found
 
 

@@ -27,7 +27,16 @@ def test_waiting_counts_tasks_not_slots_and_leaves_out_ones_own(alice: Labeler) 
     assert entries[TaskKind.DEMONSTRATION].held == held
     assert entries[TaskKind.DEMONSTRATION].open == 1
     assert entries[TaskKind.COMPARISON].is_empty
-    assert entries[TaskKind.COMPARISON].retry_seconds > 0
+    assert entries[TaskKind.COMPARISON].free_in_seconds is None
+
+
+def test_waiting_names_when_a_task_of_others_may_come_free(alice: Labeler) -> None:
+    writing_batch(tasks=1, lease_seconds=1800)
+    claimed(qualified_labeler(), TaskKind.DEMONSTRATION)
+    entries = {entry.kind: entry for entry in workload.waiting_work(alice)}
+    free_in = entries[TaskKind.DEMONSTRATION].free_in_seconds
+    assert free_in is not None
+    assert 1700 < free_in <= 1801
 
 
 def test_waiting_lists_only_what_the_labeler_is_qualified_for(db: None) -> None:

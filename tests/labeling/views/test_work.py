@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from labeling.models import Assignment, Labeler, Skip, TaskKind, User
-from labeling.rules import labelers
+from labeling.rules import demonstrations, labelers
 from tests.factories import UserFactory, claimed, qualified_labeler, ranked_batch, writing_batch
 from tests.labeling.views.conftest import Visit
 
@@ -49,6 +49,15 @@ def test_empty_queue_says_when_asking_again_makes_sense(alice: Labeler, visit: V
     page = client.get(reverse("work")).content.decode()
     assert "may come free in about 2 minutes" in page
     assert client.post(next_url("demonstration"), follow=True).status_code == 200
+
+
+def test_nothing_is_hoped_for_where_nobody_holds_a_task(alice: Labeler, visit: Visit) -> None:
+    writing_batch(tasks=1)
+    mine = claimed(alice, TaskKind.DEMONSTRATION)
+    demonstrations.submit_demonstration(assignment=mine, text="Done.", idempotency_key="k")
+    page = visit(alice).get(reverse("work")).content.decode()
+    assert "may come free" not in page
+    assert "A manager opens the next batch" in page
 
 
 def test_unqualified_labelers_are_told_why_they_get_nothing(bob: Labeler, visit: Visit) -> None:

@@ -80,6 +80,8 @@ class ImportCommand(BaseCommand):
             self._report(error.intake, as_json=options["json"])
             raise CommandError(error.message) from error
         self._report(intake, as_json=options["json"])
+        if not intake.read:
+            raise CommandError(f"{path.name} holds no rows, so nothing went in.")
         known = sum(intake.counts.get(outcome, 0) for outcome in (ACCEPTED, OVER_CAP, DUPLICATE))
         if not known and intake.counts.get(MALFORMED):
             raise CommandError(f"No line of {path.name} could be taken; see the reasons above.")

@@ -64,7 +64,7 @@ def _json_line(number: int, text: str) -> Line:
     try:
         values = json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        return Line(number, None, f"not JSON: {error.msg} at character {error.pos + 1}")
+        return Line(number, None, f"not JSON: {error.msg.removesuffix(' at')} at character {error.pos + 1}")
     except ValueError as error:
         return Line(number, None, f"not JSON: {error}")
     except RecursionError:

@@ -74,6 +74,13 @@ def test_each_bad_line_is_named_and_the_rest_goes_in(tmp_path: Path) -> None:
     assert out == "Read 10 prompts: 8 malformed, 2 duplicate.\n"
 
 
+def test_string_that_is_left_open_is_named_by_its_character(tmp_path: Path) -> None:
+    file = tmp_path / "p.jsonl"
+    file.write_text('{"prompt": "left open\n{"prompt": "Good", "user_id": "u"}\n')
+    [refusal] = report_of("import_prompts", file)["refusals"]
+    assert refusal["detail"] == "not JSON: Invalid control character at character 22"
+
+
 def test_strict_keeps_the_whole_file_out(tmp_path: Path) -> None:
     file = jsonl(tmp_path / "p.jsonl", {"prompt": "Good", "user_id": "u"}, {"prompt": 5, "user_id": "u"})
     with pytest.raises(CommandError, match=r"Nothing went in: 1 of 2 lines .* line 2: malformed"):
@@ -117,6 +124,10 @@ def test_file_that_cannot_be_read_fails(tmp_path: Path) -> None:
         run("import_prompts", tmp_path / "p.xlsx")
     with pytest.raises(CommandError, match="No line of bad"):
         run("import_prompts", jsonl(tmp_path / "bad.jsonl", {"prompt": 1}))
+    for name, text in (("empty.jsonl", ""), ("blank.jsonl", "\n\n"), ("heading.csv", "prompt,user_id\n")):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(CommandError, match="holds no rows"):
+            run("import_prompts", tmp_path / name)
 
 
 def test_settings_come_from_options(tmp_path: Path) -> None:

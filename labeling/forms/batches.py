@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 
 from labeling.forms.prompts import language_choices
 from labeling.models import MAX_K, MIN_K, Category, Cohort, Policy, PromptSource, Split, TaskKind
@@ -117,6 +118,9 @@ class BatchForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
+        deadline = cleaned.get("deadline_at")
+        if deadline is not None and deadline <= timezone.now():
+            self.add_error("deadline_at", "The deadline is over already; give a later one, or none.")
         if self.errors:
             return cleaned
         kind = TaskKind(cleaned["kind"])

@@ -71,6 +71,7 @@ def test_ranked_form_makes_tasks_of_k_responses_by_the_chosen_policies(
         ({"kind": "comparison"}, "Choose at least one policy"),
         ({"overlap": "0"}, "greater than or equal to 1"),
         ({"shared_percent": "140"}, "less than or equal to 100"),
+        ({"deadline_at": "2020-01-01T10:00"}, "The deadline is over already"),
     ],
 )
 def test_bad_form_is_refused_with_what_is_allowed(

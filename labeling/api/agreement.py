@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from labeling.api.permissions import Requires
-from labeling.api.serializers import Body, ErrorBody
+from labeling.api.serializers import Body, Choice, ErrorBody
 from labeling.errors import NotFound
 from labeling.models import Batch, Cohort
 from labeling.rules import agreement
@@ -20,14 +20,14 @@ class AgreementFilter(Body):
     """What to compare."""
 
     batch = serializers.UUIDField(required=False)
-    cohort = serializers.ChoiceField(choices=Cohort.choices, required=False)
-    tie_mode = serializers.ChoiceField(choices=agreement.TIE_MODES, default="strict")
+    cohort = Choice(choices=Cohort.choices, required=False)
+    tie_mode = Choice(choices=agreement.TIE_MODES, default="strict")
 
 
 class AgreementBody(Body):
     """Pairwise agreement; null where there is nothing to compare."""
 
-    tie_mode = serializers.ChoiceField(choices=agreement.TIE_MODES)
+    tie_mode = Choice(choices=agreement.TIE_MODES)
     value = serializers.FloatField(allow_null=True, help_text="Share of pairs ordered alike, 0 to 1.")
     macro = serializers.FloatField(allow_null=True, help_text="Mean over tasks.")
     standard_error = serializers.FloatField(allow_null=True, help_text="Clustered on tasks.")

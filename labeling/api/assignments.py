@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from labeling.api.errors import draft_body, receipt_body
 from labeling.api.permissions import HasLabelerProfile
-from labeling.api.serializers import AssignmentBody, Body, DraftBody, ErrorBody, ReceiptBody
+from labeling.api.serializers import AssignmentBody, Body, Choice, DraftBody, ErrorBody, ReceiptBody
 from labeling.errors import NotFound
 from labeling.models import LIKERT_MAX, LIKERT_MIN, MAX_K, Assignment, Skip, TaskKind
 from labeling.rules import assignments, comparisons, demonstrations, guidelines, submissions
@@ -60,7 +60,7 @@ class SubmitRequest(Body):
 class SkipRequest(Body):
     """Why the task is passed on."""
 
-    reason = serializers.ChoiceField(choices=Skip.Reason.choices)
+    reason = Choice(choices=Skip.Reason.choices)
     note = serializers.CharField(required=False, allow_blank=True, default="", max_length=2000)
 
 
@@ -68,7 +68,7 @@ class SkipBody(Body):
     """A recorded skip."""
 
     assignment = serializers.UUIDField()
-    reason = serializers.ChoiceField(choices=Skip.Reason.choices)
+    reason = Choice(choices=Skip.Reason.choices)
     note = serializers.CharField()
 
 

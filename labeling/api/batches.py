@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from labeling.api.access import user_of
 from labeling.api.pagination import KeysetPagination
 from labeling.api.permissions import Requires
-from labeling.api.serializers import Body, ErrorBody
+from labeling.api.serializers import Body, Choice, ErrorBody
 from labeling.errors import InvalidInput, NotFound
 from labeling.models import MAX_K, MIN_K, Batch, Cohort, Policy, Prompt, TaskKind
 from labeling.models import Response as PromptResponse
@@ -42,7 +42,7 @@ class BatchBody(serializers.ModelSerializer[Batch]):
     guideline_version = serializers.IntegerField(source="guideline.version", default=None, allow_null=True)
     form_version = serializers.IntegerField(source="form.version", default=None, allow_null=True)
     baseline = serializers.CharField(source="baseline.name", default=None, allow_null=True)
-    cohorts = serializers.ListField(child=serializers.ChoiceField(choices=Cohort.choices))
+    cohorts = serializers.ListField(child=Choice(choices=Cohort.choices))
 
     class Meta:
         model = Batch
@@ -86,9 +86,9 @@ class BatchRequest(Body):
     """A new batch; it takes the current guideline and form of its kind."""
 
     name = serializers.CharField(max_length=120)
-    kind = serializers.ChoiceField(choices=TaskKind.choices)
+    kind = Choice(choices=TaskKind.choices)
     cohorts = serializers.ListField(
-        child=serializers.ChoiceField(choices=Cohort.choices), default=[Cohort.TRAIN.value], allow_empty=False
+        child=Choice(choices=Cohort.choices), default=[Cohort.TRAIN.value], allow_empty=False
     )
     k = serializers.IntegerField(default=4, min_value=MIN_K, max_value=MAX_K)
     overlap = serializers.IntegerField(default=1, min_value=1, max_value=batches.MAX_OVERLAP)

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as framework_handler
@@ -26,6 +27,19 @@ STATUSES: tuple[tuple[type[LabelingError], int], ...] = (
     (Conflict, status.HTTP_409_CONFLICT),
     (InvalidInput, status.HTTP_422_UNPROCESSABLE_ENTITY),
 )
+
+NOT_FOUND: Mapping[str, Any] = {
+    "code": "not_found",
+    "message": "There is nothing here, or nothing for you.",
+    "fields": {},
+}
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer where no endpoint and no page lies: in the one shape to programs, with a page to people."""
+    if request.path.startswith("/api/"):
+        return JsonResponse(NOT_FOUND, status=status.HTTP_404_NOT_FOUND)
+    return defaults.page_not_found(request, exception)
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
@@ -81,7 +95,7 @@ def draft_body(draft: Any) -> dict[str, Any] | None:
 
 def _body(error: Exception) -> dict[str, Any]:
     if isinstance(error, Http404):
-        return {"code": "not_found", "message": "There is nothing here, or nothing for you.", "fields": {}}
+        return dict(NOT_FOUND)
     if isinstance(error, PermissionDenied):
         return {"code": "not_permitted", "message": "This account may not do this.", "fields": {}}
     if isinstance(error, exceptions.ValidationError):

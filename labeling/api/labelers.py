@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from labeling.api.access import user_of
 from labeling.api.pagination import KeysetPagination
 from labeling.api.permissions import Requires
-from labeling.api.serializers import Body, ErrorBody
+from labeling.api.serializers import Body, Choice, ErrorBody
 from labeling.errors import NotFound
 from labeling.models import Cohort, Labeler, Role, TaskKind
 from labeling.rules import labelers
@@ -61,9 +61,9 @@ class InvitationRequest(Body):
     """Whom to invite, and as what."""
 
     email = serializers.EmailField()
-    role = serializers.ChoiceField(choices=Role.choices, default=Role.LABELER.value)
-    cohort = serializers.ChoiceField(choices=Cohort.choices, default=Cohort.TRAIN.value)
-    kinds = serializers.ListField(child=serializers.ChoiceField(choices=TaskKind.choices), default=list)
+    role = Choice(choices=Role.choices, default=Role.LABELER.value)
+    cohort = Choice(choices=Cohort.choices, default=Cohort.TRAIN.value)
+    kinds = serializers.ListField(child=Choice(choices=TaskKind.choices), default=list)
     vendor = serializers.CharField(max_length=80, allow_blank=True, default="")
 
 

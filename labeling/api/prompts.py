@@ -6,7 +6,7 @@ from rest_framework import generics, serializers
 
 from labeling.api.pagination import KeysetPagination
 from labeling.api.permissions import Requires
-from labeling.api.serializers import ErrorBody
+from labeling.api.serializers import Choice, ErrorBody
 from labeling.models import Category, Prompt, PromptSource, Split
 from labeling.rules.access import Action
 
@@ -42,9 +42,9 @@ PromptFilter = type(
     inline_serializer(
         "PromptFilter",
         {
-            "split": serializers.ChoiceField(choices=Split.choices, required=False),
-            "source": serializers.ChoiceField(choices=PromptSource.choices, required=False),
-            "category": serializers.ChoiceField(choices=Category.choices, required=False),
+            "split": Choice(choices=Split.choices, required=False),
+            "source": Choice(choices=PromptSource.choices, required=False),
+            "category": Choice(choices=Category.choices, required=False),
             "language": serializers.RegexField(r"^[a-z]{2,8}$", required=False),
             "has_pii": serializers.BooleanField(required=False, allow_null=True, default=None),
             "is_held": serializers.BooleanField(required=False, allow_null=True, default=None),

@@ -8,6 +8,15 @@ from rest_framework import serializers
 from labeling.models import TaskKind
 
 
+class Choice(serializers.ChoiceField):
+    """One of a few values; a refusal names them."""
+
+    def __init__(self, choices: Any, **options: Any) -> None:
+        super().__init__(choices, **options)
+        allowed = ", ".join(str(key) for key in self.choices)
+        self.error_messages["invalid_choice"] = f'"{{input}}" is not one of {allowed}.'
+
+
 class Body(serializers.Serializer[Any]):
     """A body of named values, read or shown; saving is the rules' business."""
 

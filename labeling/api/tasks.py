@@ -1,14 +1,14 @@
 """The next task."""
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework import serializers, status
+from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from labeling.api.assignments import assignment_body
 from labeling.api.permissions import Requires
-from labeling.api.serializers import AssignmentBody, Body, ErrorBody
+from labeling.api.serializers import AssignmentBody, Body, Choice, ErrorBody
 from labeling.api.throttles import ClaimThrottle
 from labeling.errors import NotPermitted
 from labeling.models import TaskKind
@@ -19,7 +19,7 @@ from labeling.rules.access import Action, labeler_of
 class NextRequest(Body):
     """The kind of task wanted."""
 
-    kind = serializers.ChoiceField(choices=TaskKind.choices)
+    kind = Choice(choices=TaskKind.choices)
 
 
 class Next(APIView):

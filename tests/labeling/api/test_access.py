@@ -133,3 +133,12 @@ def test_lists_cost_the_same_queries_however_long(
     for address in ("batches", "labelers", "prompts"):
         with django_assert_max_num_queries(6):
             assert client.get(f"/api/v1/{address}/").status_code == 200
+
+
+@pytest.mark.django_db
+def test_unknown_endpoint_answers_in_the_one_shape_and_an_unknown_page_with_a_page() -> None:
+    answer = APIClient().get("/api/v1/nothing/")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    page = APIClient().get("/nothing/")
+    assert page.status_code == 404
+    assert page["Content-Type"].startswith("text/html")

@@ -100,6 +100,11 @@ def test_next_needs_a_known_kind(client: APIClient, body: object) -> None:
     assert set(response.json()) == {"code", "message", "fields"}
 
 
+def test_refused_choice_names_what_is_allowed(client: APIClient) -> None:
+    message = client.post(NEXT, {"kind": "poetry"}).json()["message"]
+    assert '"poetry" is not one of demonstration, comparison, evaluation.' in message
+
+
 def test_broken_json_is_400(client: APIClient) -> None:
     response = client.post(NEXT, "{broken", content_type="application/json")
     assert response.status_code == 400

@@ -58,7 +58,7 @@ class SampleForm(forms.Form):
             self.add_error("other_count", "Say how many responses the other policy gives.")
         k = (data.get("count") or 0) + ((data.get("other_count") or 0) if data.get("other") else 0)
         if k and not 2 <= k <= MAX_K:
-            self.add_error("count", f"Together {k} responses; a comparison has 2 to {MAX_K}.")
+            self.add_error("count", f"Responses add up to {k}; a comparison has 2 to {MAX_K}.")
         if data.get("split") == Split.TEST:
             self.add_error("split", "Test authors' prompts never train; choose train or valid.")
         return data

@@ -74,7 +74,7 @@ def _look_sample(given: Round) -> tuple[str, str, Any]:
         return DONE, detail, batch
     failed = batch.sample_runs.filter(state__in=(RunState.FAILED, RunState.CANCELLED)).first()
     if failed is not None:
-        return FAILED, failed.reason, failed
+        return FAILED, f"{failed.reason} Open the run to try it again.", failed
     return RUNNING, "The responses are being sampled.", batch.sample_runs.exclude(state="finished").first()
 
 
@@ -157,7 +157,7 @@ def _look_evaluate(given: Round) -> tuple[str, str, Any]:
         return READY, "Labelers compare the new policy with the supervised one.", None
     failed = evaluation.batch.sample_runs.filter(state__in=(RunState.FAILED, RunState.CANCELLED)).first()
     if failed is not None:
-        return FAILED, failed.reason, failed
+        return FAILED, f"{failed.reason} Open the run to try it again.", failed
     if not evaluation.batch.tasks.exists():
         return RUNNING, "The responses are being sampled.", evaluation
     state, detail, _ = _look_batch(evaluation.batch, "")

@@ -6,7 +6,7 @@ from django.core.paginator import Paginator
 from django.http import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 
-from labeling.models import TaskKind
+from labeling.models import Labeler, TaskKind
 from labeling.rules import workload
 from labeling.views.access import LabelerRequest, require_labeler
 
@@ -32,5 +32,6 @@ def receipt_detail(request: LabelerRequest, code: UUID) -> HttpResponseBase:
         "assignment": receipt.assignment,
         "kind": kind,
         "open": workload.count_open(request.labeler, kind),
+        "is_active": request.labeler.status == Labeler.Status.ACTIVE,
     }
     return render(request, "receipts/detail.html", context)

@@ -3,8 +3,8 @@
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
-from labeling.models import Labeler, Receipt, TaskKind
-from labeling.rules import demonstrations
+from labeling.models import Labeler, Receipt, TaskKind, User
+from labeling.rules import demonstrations, labelers
 from tests.factories import claimed, qualified_labeler, writing_batch
 from tests.labeling.views.conftest import Visit
 
@@ -46,3 +46,12 @@ def test_receipt_says_how_many_more_are_waiting(alice: Labeler, visit: Visit) ->
     write(alice, 1)
     url = reverse("receipt-detail", args=[Receipt.objects.get().code])
     assert b"2 more are waiting" in visit(alice).get(url).content
+
+
+def test_paused_labelers_are_offered_no_next_task(alice: Labeler, mia: User, visit: Visit) -> None:
+    writing_batch(tasks=2)
+    write(alice, 1)
+    labelers.pause_labeler(labeler=alice, by=mia, reason="Holidays")
+    page = visit(alice).get(reverse("receipt-detail", args=[Receipt.objects.get().code])).content.decode()
+    assert "Next task" not in page
+    assert "the start page says why" in page

@@ -10,9 +10,16 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from training.models import Run, RunState, Stage
-from training.rlhf.config import ConfigError, apply_overrides, shipped_config, shipped_names, to_mapping
+from training.rlhf.config import (
+    ConfigError,
+    apply_overrides,
+    parse_config,
+    shipped_config,
+    shipped_names,
+    to_mapping,
+)
 from training.rules.run_execution import execute_run
-from training.rules.run_inputs import NEWEST, find_inputs
+from training.rules.run_inputs import NEWEST, Input, find_inputs
 from training.rules.runs import create_run, wait_for_run
 from training.tasks import enqueue_run
 
@@ -44,8 +51,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         stage = options["stage"]
         try:
-            mapping = apply_overrides(self._mapping(stage, options["config"]), options["set"])
-            inputs = find_inputs(stage, _named(mapping.get("inputs", {})))
+            mapping, inputs = self._read(stage, self._mapping(stage, options["config"]), options["set"])
             run = create_run(stage=stage, config=mapping, inputs=inputs, model_name=options["name"])
         except ConfigError as error:
             raise CommandError("\n".join(error.problems)) from error
@@ -70,6 +76,29 @@ class Command(BaseCommand):
                 self.stdout.write(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}")
             made = f", made {run.model}" if hasattr(run, "model") else ""
             self.stdout.write(f"code {run.code}\n1 {stage} run is {run.state}{made}.")
+
+    def _read(
+        self, stage: str, mapping: dict[str, Any], overrides: list[str]
+    ) -> tuple[dict[str, Any], dict[str, Input]]:
+        """Return the config with its overrides, and its inputs. Raises ConfigError with every problem."""
+        problems: list[str] = []
+        inputs: dict[str, Input] = {}
+        for override in overrides:
+            try:
+                mapping = apply_overrides(mapping, [override])
+            except ConfigError as error:
+                problems += error.problems
+        try:
+            inputs = find_inputs(stage, _named(mapping.get("inputs", {})))
+        except ConfigError as error:
+            problems += error.problems
+        if problems:
+            try:
+                parse_config(stage, {key: value for key, value in mapping.items() if key != "inputs"})
+            except ConfigError as error:
+                problems += error.problems
+            raise ConfigError(problems)
+        return mapping, inputs
 
     def _mapping(self, stage: str, config: str | None) -> dict[str, Any]:
         if config is None:

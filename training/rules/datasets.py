@@ -36,8 +36,9 @@ def freeze_dataset(
     """Write the labels that may train (or test) into a dataset folder and record it.
 
     Where nothing has changed since the last freeze of this selection, that dataset is returned: it would be
-    the same. Records what was selected and, by reason, how many rows were left out. Raises InvalidInput for a
-    selection that makes no sense and where no row at all may be taken.
+    the same; if its folder has been lost, it is written again. Records what was selected and, by reason, how
+    many rows were left out. Raises InvalidInput for a selection that makes no sense and where no row at all
+    may be taken.
     """
     if kind not in SELECTORS:
         raise InvalidInput(
@@ -93,12 +94,15 @@ def _freeze(kind: str, records: Selected, selection: dict[str, Any], name: str, 
             "dropped": dict(sorted(dropped.items())),
         }
         same = _same_dataset(manifest)
-        if same is not None:
+        if same is not None and artifacts.exists(same.folder):
             return same
+        manifest = same.manifest if same is not None else manifest
         text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
         (draft / "manifest.json").write_text(text, encoding="utf-8")
         (draft / "README.md").write_text(card_of(manifest, shape), encoding="utf-8")
-        artifacts.publish(draft, folder)
+        artifacts.publish(draft, same.folder if same is not None else folder)
+    if same is not None:
+        return same
     with transaction.atomic():
         dataset = Dataset.objects.create(
             code=code,

@@ -112,6 +112,15 @@ def test_labels_of_other_batches_leave_the_dataset_of_a_batch_the_same() -> None
     assert freeze_dataset(kind="comparisons", selection=selection) == first
 
 
+def test_freezing_again_brings_back_a_folder_that_was_lost() -> None:
+    demonstration()
+    first = freeze_dataset(kind="sft")
+    shutil.rmtree(folder_of(first))
+    assert freeze_dataset(kind="sft") == first
+    assert len(records(first)) == 1
+    assert json.loads((folder_of(first) / "manifest.json").read_text()) == first.manifest
+
+
 def test_hash_is_of_the_files() -> None:
     demonstration()
     demonstration(prompt=PromptFactory.create(split=Split.VALID))

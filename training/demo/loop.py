@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import sleep
 
+from django.db import transaction
+
 from labeling.models import Batch, Cohort, Intake, Labeler, Prompt, Role, Split, TaskKind
-from labeling.rules.batches import batch_progress, create_batch
+from labeling.rules.batches import add_writing_tasks, batch_progress, create_batch, open_batch
 from labeling.rules.prompts import import_prompts
 from training.demo.corpus import documents
 from training.demo.display import Display, Tell
@@ -31,6 +33,7 @@ from training.rules.sampling import Writer, choose_prompts, sample_for_batch
 ROUND = "Demo round"
 BASE, PLAIN_PPO = "demo-base", "demo-ppo"
 TEXTS, TEST_PROMPTS = "demo texts", "demo prompts"
+FOR_PEOPLE = "Demonstrations by people"
 HELD_OUT_CHECK = "Held-out check of the reward model"
 POLL_SECONDS = 0.3
 
@@ -298,6 +301,18 @@ def open_next_round(demo: Demo, given: Round) -> Round:
     batch = following.comparison_batch
     demo.run_all("The next round's responses", list(batch.sample_runs.all() if batch else ()))
     return following
+
+
+@transaction.atomic
+def open_writing(demo: Demo) -> None:
+    """Open demonstration tasks beside the next round, so that people find both kinds of work."""
+    if Batch.objects.filter(name=FOR_PEOPLE).exists():
+        return
+    manager = staff(Role.MANAGER)
+    batch = create_batch(name=FOR_PEOPLE, kind=TaskKind.DEMONSTRATION, by=manager)
+    prompts = choose_prompts(split=Split.TRAIN, count=demo.plan.next_prompts, used_in=TaskKind.DEMONSTRATION)
+    add_writing_tasks(batch=batch, prompts=prompts)
+    open_batch(batch=batch, by=manager)
 
 
 def test_prompts() -> list[Prompt]:

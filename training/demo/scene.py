@@ -10,7 +10,14 @@ from rich.console import Console
 
 from labeling.models import User
 from training.demo.display import Display
-from training.demo.loop import DemoFailed, open_next_round, start_demo, train_policies, turn_the_loop
+from training.demo.loop import (
+    DemoFailed,
+    open_next_round,
+    open_writing,
+    start_demo,
+    train_policies,
+    turn_the_loop,
+)
 from training.demo.measures import Report, check_reward_model, measure
 from training.demo.people import DOMAIN, Login, make_logins
 from training.demo.plan import Plan
@@ -60,6 +67,7 @@ def play(plan: Plan, display: Display, workers: Crew) -> tuple[Report, Round]:
     reward = check_reward_model(demo, given)
     policies = train_policies(demo, given)
     report = measure(demo, given, policies, reward)
+    open_writing(demo)
     return report, open_next_round(demo, given)
 
 

@@ -59,7 +59,9 @@ def test_a_miniature_demo_turns_the_whole_loop_by_the_rules(crew: InProcess, dis
     assert held_out.exists()
     assert not held_out.filter(task__batch__kind=TaskKind.COMPARISON).exists()
     assert not Demonstration.objects.exclude(labeler__is_simulated=True).exists()
-    # The next round's comparisons wait for people.
+    # Demonstrations and the next round's comparisons wait for people.
+    writing = Assignment.objects.filter(state=Assignment.State.OPEN, kind=TaskKind.DEMONSTRATION)
+    assert writing.count() == MINIATURE.next_prompts
     batch = following.comparison_batch
     assert batch is not None
     assert batch.assignments.filter(state=Assignment.State.OPEN).count() == batch.tasks.count() > 0

@@ -1,6 +1,8 @@
 """A served product, a person with a password, and a page that is logged in."""
 
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Page
@@ -10,10 +12,24 @@ from labeling.models import Labeler
 from tests.factories import PASSWORD, UserFactory, qualified_labeler
 
 LogIn = Callable[[str], None]
+LAST_WORDS_SECONDS = 10.0
 
 
 @pytest.fixture
-def page(live_server: LiveServer, page: Page) -> Page:
+def quiet_server(live_server: LiveServer) -> Iterator[None]:
+    """Wait, when the page is closed, until the server has answered its last words.
+
+    Emptying the tables while a request still reads them can deadlock PostgreSQL.
+    """
+    yield
+    deadline = time.monotonic() + LAST_WORDS_SECONDS
+    for thread in threading.enumerate():
+        if "process_request_thread" in thread.name:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+
+@pytest.fixture
+def page(quiet_server: None, page: Page) -> Page:
     """The page, closed before the server and its rows go: a leaving page still sends its last words."""
     page.set_default_timeout(10_000)
     return page

@@ -4,7 +4,7 @@ from training.models.datasets import Dataset, DatasetKind
 from training.models.evaluations import Evaluation
 from training.models.models import Model, ModelKind
 from training.models.rounds import Round
-from training.models.runs import MetricPoint, Run, RunInput, RunState, Stage
+from training.models.runs import MetricPoint, Run, RunCurve, RunInput, RunState, Stage
 
 __all__ = [
     "Dataset",
@@ -15,6 +15,7 @@ __all__ = [
     "ModelKind",
     "Round",
     "Run",
+    "RunCurve",
     "RunInput",
     "RunState",
     "Stage",

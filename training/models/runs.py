@@ -64,6 +64,11 @@ class Run(CodedModel):
     batch = models.ForeignKey(
         Batch, on_delete=models.PROTECT, null=True, blank=True, related_name="sample_runs"
     )
+    priority = models.SmallIntegerField(default=0, help_text="Higher comes first; then the older one.")
+    queue = models.CharField(max_length=40, default="gpu", help_text="Which workers may take it.")
+    cloned_from = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="clones"
+    )
     attempt = models.PositiveIntegerField(default=0)
     worker = models.CharField(max_length=120, blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
@@ -165,3 +170,28 @@ class MetricPoint(models.Model):
 
     def __str__(self) -> str:
         return f"{self.run} step {self.step}"
+
+
+class RunCurve(models.Model):
+    """One metric of a run, thinned to what a chart can show: every `stride`-th of its `count` points.
+
+    `first`, `last`, `lowest` and `highest` are of all points, not only of those kept.
+    """
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="curves")
+    name = models.CharField(max_length=80)
+    stride = models.PositiveIntegerField(default=1)
+    count = models.PositiveIntegerField(default=0)
+    first = models.FloatField(default=0)
+    last = models.FloatField(default=0)
+    last_step = models.PositiveIntegerField(default=0)
+    lowest = models.FloatField(default=0)
+    highest = models.FloatField(default=0)
+    points = models.JSONField(default=list, help_text="[[step, value], …]")
+
+    class Meta:
+        ordering = ("name",)
+        constraints = (models.UniqueConstraint(fields=("run", "name"), name="run_curve_once_per_name"),)
+
+    def __str__(self) -> str:
+        return f"{self.run} {self.name}"

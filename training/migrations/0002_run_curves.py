@@ -3,6 +3,21 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
+from training.rules.curves import add_to_curve
+
+
+def draw_curves(apps, schema_editor):
+    """Draw the curves of runs that were there before."""
+    Run, RunCurve = apps.get_model("training", "Run"), apps.get_model("training", "RunCurve")
+    for run in Run.objects.filter(points__isnull=False).distinct():
+        curves = {}
+        for step, values in run.points.order_by("step").values_list("step", "values").iterator():
+            for name, value in values.items():
+                if isinstance(value, int | float) and not isinstance(value, bool):
+                    curve = curves.setdefault(name, RunCurve(run=run, name=name))
+                    add_to_curve(curve, step, float(value))
+        RunCurve.objects.bulk_create(curves.values())
+
 
 class Migration(migrations.Migration):
 
@@ -46,4 +61,5 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('run', 'name'), name='run_curve_once_per_name')],
             },
         ),
+        migrations.RunPython(draw_curves, migrations.RunPython.noop),
     ]

@@ -1,11 +1,10 @@
 """What a run reported, thinned to what a person can look at."""
 
-from collections import defaultdict
 from dataclasses import dataclass
 
 from django.utils import timezone
 
-from training.models import Run
+from training.models import Run, RunCurve
 
 CHART_POINTS = 300
 
@@ -27,18 +26,23 @@ class Chart:
 
 def curves(run: Run, most: int = CHART_POINTS) -> dict[str, Curve]:
     """Return each metric's points in order of step, at most `most` of them, first and last among them."""
-    return {name: thin(points, most) for name, points in sorted(_all_points(run).items())}
+    return {curve.name: thin(_points(curve), most) for curve in run.curves.all()}
 
 
 def charts(run: Run, rows: int) -> list[Chart]:
     """Return each metric's summary with a table of some rows."""
-    found = []
-    for name, points in sorted(_all_points(run).items()):
-        values = [value for _, value in points]
-        found.append(
-            Chart(name, values[0], values[-1], min(values), max(values), len(points), thin(points, rows))
+    return [
+        Chart(
+            name=curve.name,
+            first=curve.first,
+            last=curve.last,
+            lowest=curve.lowest,
+            highest=curve.highest,
+            points=curve.count,
+            rows=thin(_points(curve), rows),
         )
-    return found
+        for curve in run.curves.all()
+    ]
 
 
 def thin(points: Curve, most: int) -> Curve:
@@ -56,11 +60,8 @@ def elapsed_seconds(run: Run) -> float | None:
     return ((run.finished_at or timezone.now()) - run.started_at).total_seconds()
 
 
-def _all_points(run: Run) -> dict[str, Curve]:
-    found: dict[str, Curve] = defaultdict(list)
-    rows = run.points.order_by("step").values_list("step", "values")
-    for step, values in rows.iterator(chunk_size=5000):
-        for name, value in values.items():
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                found[name].append((step, float(value)))
-    return found
+def _points(curve: RunCurve) -> Curve:
+    """Return the points that a curve keeps, and its newest one if that is not among them."""
+    kept = [(int(step), float(value)) for step, value in curve.points]
+    newest = (curve.last_step, curve.last)
+    return kept if kept and kept[-1][0] == curve.last_step else [*kept, newest]

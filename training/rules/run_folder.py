@@ -3,15 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.utils import timezone
 
-from training.models import MetricPoint, Run
-from training.rules import artifacts
+from training.models import Run
+from training.rules import artifacts, curves
 
 LOG_TAIL_BYTES = 8000
 SAMPLES_KEPT = 20
@@ -117,27 +115,8 @@ class MetricsTail:
         self.offset += len(whole)
         records = [record for record in map(_parse, whole.decode("utf-8", "replace").split("\n")) if record]
         if records:
-            self._store(records)
+            curves.store_points(self.run, records)
         return len(records)
-
-    def _store(self, records: list[dict[str, Any]]) -> None:
-        points: dict[int, MetricPoint] = {}
-        steps = {int(record["step"]) for record in records if "step" in record}
-        stored = dict(self.run.points.filter(step__in=steps).values_list("step", "values"))
-        for record in records:
-            if "step" not in record:
-                continue
-            step = int(record["step"])
-            values = {key: value for key, value in record.items() if key not in ("step", "at")}
-            joined = {**(points[step].values if step in points else stored.get(step, {})), **values}
-            points[step] = MetricPoint(run=self.run, step=step, at=_time(record.get("at")), values=joined)
-        MetricPoint.objects.bulk_create(
-            points.values(),
-            batch_size=500,
-            update_conflicts=True,
-            update_fields=("at", "values"),
-            unique_fields=("run", "step"),
-        )
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -164,10 +143,6 @@ def _storable(value: Any) -> Any:
         if isinstance(value, str)
         else value
     )
-
-
-def _time(seconds: Any) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC) if isinstance(seconds, int | float) else timezone.now()
 
 
 def responses_in(folder: Path) -> list[Mapping[str, Any]]:

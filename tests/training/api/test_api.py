@@ -9,8 +9,9 @@ from labeling.models import Role, Split, TaskKind
 from tests.factories import PolicyFactory, PromptFactory, UserFactory
 from tests.training.factories import demonstration, draft_batch, ranking, sft_dataset, sft_run, stored_model
 from training import tasks
-from training.models import Evaluation, MetricPoint, ModelKind, Round, Run, RunState
+from training.models import Evaluation, ModelKind, Round, Run, RunState
 from training.rules import models
+from training.rules.curves import store_points
 
 pytestmark = pytest.mark.django_db
 
@@ -107,7 +108,7 @@ def test_wrong_config_names_every_key(dana: APIClient, sent: list[str]) -> None:
 
 def test_run_is_watched_cancelled_and_tried_again(dana: APIClient, sent: list[str]) -> None:
     run = sft_run()
-    MetricPoint.objects.create(run=run, step=1, values={"loss/sft": 2.5})
+    store_points(run, [{"step": 1, "loss/sft": 2.5}])
     assert dana.get(url(f"runs/{run.code}/")).json()["state"] == "queued"
     assert dana.get(url(f"runs/{run.code}/points/")).json() == {
         "state": "queued",

@@ -10,8 +10,9 @@ from pytest_django import DjangoAssertNumQueries
 from labeling.models import Role, TaskKind, User
 from tests.factories import PolicyFactory, PromptFactory, UserFactory
 from tests.training.factories import demonstration, draft_batch, ranking, sft_run, stored_model
-from training.models import Evaluation, MetricPoint, Model, ModelKind, Run, RunState
+from training.models import Evaluation, Model, ModelKind, Run, RunState
 from training.rules import datasets, models, rounds
+from training.rules.curves import store_points
 from training.rules.runs import cancel_run
 
 pytestmark = pytest.mark.django_db
@@ -77,8 +78,7 @@ def test_labeler_cannot_press_buttons(client: Client) -> None:
 
 def test_run_shows_progress_curves_log_samples_and_paper_values(see: Callable[..., str]) -> None:
     run = sft_run({"sft": {"epochs": 2}})
-    MetricPoint.objects.create(run=run, step=1, values={"loss/sft": 2.5})
-    MetricPoint.objects.create(run=run, step=2, values={"loss/sft": 2.0, "note": "text"})
+    store_points(run, [{"step": 1, "loss/sft": 2.5}, {"step": 2, "loss/sft": 2.0, "note": "text"}])
     Run.objects.update(
         state=RunState.RUNNING,
         progress_done=3,
@@ -116,9 +116,7 @@ def test_parts_of_a_run_refresh_alone_while_it_moves(see: Callable[..., str]) ->
 
 def test_points_are_thinned_with_both_ends_kept(see: Callable[..., str], client: Client) -> None:
     run = sft_run()
-    MetricPoint.objects.bulk_create(
-        MetricPoint(run=run, step=step, values={"loss/sft": 1 / (step + 1)}) for step in range(1000)
-    )
+    store_points(run, [{"step": step, "loss/sft": 1 / (step + 1)} for step in range(1000)])
     points = client.get(reverse("run-points", args=[run.code])).json()["metrics"]["loss/sft"]
     assert len(points) == 300
     assert (points[0][0], points[-1][0]) == (0, 999)

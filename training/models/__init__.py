@@ -5,6 +5,7 @@ from training.models.evaluations import Evaluation
 from training.models.models import Model, ModelKind
 from training.models.rounds import Round
 from training.models.runs import MetricPoint, Run, RunCurve, RunInput, RunState, Stage
+from training.models.workers import Worker
 
 __all__ = [
     "Dataset",
@@ -19,4 +20,5 @@ __all__ = [
     "RunInput",
     "RunState",
     "Stage",
+    "Worker",
 ]

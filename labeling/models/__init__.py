@@ -10,8 +10,22 @@ from labeling.models.guidelines import Form, Guideline
 from labeling.models.labelers import Invitation, Labeler, Qualification, Role, User
 from labeling.models.policies import Policy, Response
 from labeling.models.prompts import Category, Intake, Prompt, PromptKind, PromptSource, Refusal
+from labeling.models.screening import (
+    GRADE_MAX,
+    GRADE_MIN,
+    ScreeningAnswer,
+    ScreeningAttempt,
+    ScreeningDecision,
+    ScreeningGrade,
+    ScreeningItem,
+    ScreeningTest,
+)
+from labeling.models.surveys import Survey, SurveyCount, SurveyParticipation
+from labeling.models.terms import Consent, Terms
 
 __all__ = [
+    "GRADE_MAX",
+    "GRADE_MIN",
     "LIKERT_MAX",
     "LIKERT_MIN",
     "MAX_K",
@@ -23,6 +37,7 @@ __all__ = [
     "Category",
     "CodedModel",
     "Cohort",
+    "Consent",
     "Demonstration",
     "Draft",
     "Form",
@@ -41,9 +56,19 @@ __all__ = [
     "Refusal",
     "Response",
     "Role",
+    "ScreeningAnswer",
+    "ScreeningAttempt",
+    "ScreeningDecision",
+    "ScreeningGrade",
+    "ScreeningItem",
+    "ScreeningTest",
     "Skip",
     "Split",
+    "Survey",
+    "SurveyCount",
+    "SurveyParticipation",
     "Task",
     "TaskKind",
+    "Terms",
     "User",
 ]

@@ -1,9 +1,15 @@
 """A checkpoint is there whole or not at all."""
 
+import itertools
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 
+from training.rlhf import checkpoint as module
 from training.rlhf.checkpoint import newest_checkpoint, restore, save_checkpoint
 
 
@@ -53,3 +59,63 @@ def test_an_incomplete_checkpoint_leaves_the_older_one_in_use(tmp_path: Path) ->
     assert checkpoint.step == 1
     (tmp_path / "step-00000001/manifest.json").unlink()
     assert newest_checkpoint(tmp_path) is None
+
+
+class Interrupted(BaseException):
+    """The process dies here: not even `except Exception` sees it."""
+
+
+def interrupt_at(patch: pytest.MonkeyPatch, call: int) -> None:
+    """Let the n-th call that touches the disk fail, after it has done half of its work where it can."""
+    counter = itertools.count(1)
+    writers = (module.save_file, Path.write_text)
+
+    def broken(original: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            if next(counter) != call:
+                return original(*args, **kwargs)
+            if original in writers:
+                original(*args, **kwargs)
+            for path in args:
+                if isinstance(path, Path) and path.is_file():
+                    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+            raise Interrupted
+
+        return wrapped
+
+    patch.setattr(module, "save_file", broken(module.save_file))
+    patch.setattr(module, "flush", broken(module.flush))
+    patch.setattr(shutil, "rmtree", broken(shutil.rmtree))
+    for name in ("mkdir", "write_text", "rename"):
+        patch.setattr(Path, name, broken(getattr(Path, name)))
+
+
+def test_a_save_interrupted_at_any_write_leaves_a_usable_checkpoint(tmp_path: Path) -> None:
+    model, optimizer = parts()
+    outcomes = set()
+    for call in itertools.count(1):
+        folder = tmp_path / str(call)
+        for number in (1, 2):
+            step(model, optimizer)
+            save_checkpoint(folder, number, {"model": model, "optimizer": optimizer})
+        before = {name: x.clone() for name, x in model.state_dict().items()}
+        step(model, optimizer)
+        with pytest.MonkeyPatch.context() as patch:
+            interrupt_at(patch, call)
+            try:
+                save_checkpoint(folder, 3, {"model": model, "optimizer": optimizer})
+                was_interrupted = False
+            except Interrupted:
+                was_interrupted = True
+        found = newest_checkpoint(folder)
+        assert found is not None
+        outcomes.add(found.step)
+        expected = before if found.step == 2 else model.state_dict()
+        assert all(torch.equal(found.tensors[f"model/{name}"], x) for name, x in expected.items())
+        # The next save goes through and clears what was left.
+        save_checkpoint(folder, 4, {"model": model, "optimizer": optimizer})
+        assert len(list(folder.iterdir())) == 2
+        if not was_interrupted:
+            break
+    assert call > 10
+    assert outcomes == {2, 3}

@@ -69,8 +69,10 @@ def save_checkpoint(
     flush(temporary / "manifest.json")
     temporary.rename(final)
     flush(folder)
-    for old in _complete(folder)[:-KEEP]:
-        shutil.rmtree(old, ignore_errors=True)
+    kept = _complete(folder)[-KEEP:]
+    for old in folder.iterdir():  # older ones, and what an interrupted save or removal left
+        if old not in kept:
+            shutil.rmtree(old, ignore_errors=True)
     return final
 
 

@@ -2,22 +2,29 @@
 
 import logging
 from functools import partial
+from typing import Any
 from uuid import UUID
 
-from celery import shared_task
+from celery import Task, shared_task
+from celery.signals import worker_ready, worker_shutdown
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
 from training.models import Run
-from training.rules import run_execution, runs
+from training.rules import run_execution, runs, workers
 
 log = logging.getLogger(__name__)
 
 
-@shared_task(name="training.tasks.execute_run")
-def execute_run(code: str) -> str:
-    """Do a run, on a worker of the gpu queue. Delivered twice, the second does nothing."""
-    return run_execution.execute_run(UUID(code))
+@shared_task(name="training.tasks.execute_run", bind=True)
+def execute_run(self: Task, code: str) -> str:
+    """Do the most urgent run of this queue: a message only wakes a worker up.
+
+    As many messages as runs are sent, so each finds one. Delivered twice, the second finds what is left.
+    """
+    woken_for = Run.objects.get(code=UUID(code))
+    run = runs.next_queued(woken_for) or woken_for
+    return run_execution.execute_run(run.code, worker=self.request.hostname or "")
 
 
 @shared_task(name="training.tasks.recover_runs")
@@ -36,8 +43,27 @@ def enqueue_run(run: Run) -> None:
 
 def _send(run: Run) -> None:
     try:
-        execute_run.delay(str(run.code))
+        execute_run.apply_async((str(run.code),), queue=run.queue)
     except OperationalError:  # the run stays queued, and recover_runs sends it again
         log.exception("The broker does not take run %s; it will be sent again", run.code)
     else:
         runs.mark_sent(run)
+
+
+reporters: list[workers.Reporter] = []
+
+
+@worker_ready.connect
+def start_reports(sender: Any, **details: Any) -> None:
+    """Let a worker say every few seconds that it lives."""
+    queues = [str(name) for name in sender.app.amqp.queues.consume_from]
+    reporter = workers.Reporter(sender.hostname, queues)
+    reporters.append(reporter)
+    reporter.start()
+
+
+@worker_shutdown.connect
+def stop_reports(**details: Any) -> None:
+    """Let a worker say goodbye."""
+    while reporters:
+        reporters.pop().stop()

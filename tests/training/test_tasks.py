@@ -18,7 +18,7 @@ from kombu.exceptions import OperationalError
 
 from tests.training.factories import sft_run
 from training import tasks
-from training.models import Model, Run, RunState
+from training.models import Model, Run, RunState, Worker
 from training.rules import run_folder
 from training.rules.datasets import freeze_texts
 from training.rules.run_execution import execute_run
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What would have gone to the broker."""
     codes: list[str] = []
-    monkeypatch.setattr(tasks.execute_run, "delay", codes.append)
+    monkeypatch.setattr(tasks.execute_run, "apply_async", lambda given, **options: codes.extend(given))
     return codes
 
 
@@ -45,10 +45,10 @@ def test_worker_is_woken_when_the_transaction_commits(sent: list[str]) -> None:
 
 
 def test_broker_that_is_away_loses_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(code: str) -> None:
+    def refuse(given: tuple[str], **options: str) -> None:
         raise OperationalError("no route")
 
-    monkeypatch.setattr(tasks.execute_run, "delay", refuse)
+    monkeypatch.setattr(tasks.execute_run, "apply_async", refuse)
     tasks.enqueue_run(sft_run())
     assert Run.objects.get().sent_at is None
     assert Run.objects.get().state == RunState.QUEUED
@@ -170,3 +170,5 @@ def test_real_run_goes_through_broker_worker_and_process(worker: Path) -> None:
     model = Model.objects.get(name="tiny")
     assert model.kind == "base"
     assert model.run == run
+    assert Worker.objects.get().queues == ["gpu"]
+    assert run.worker == Worker.objects.get().name

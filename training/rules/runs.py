@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from labeling.errors import Conflict
+from labeling.errors import Conflict, InvalidInput
 from labeling.models import Batch, User
 from labeling.rules import audit
 from training.models import Dataset, Run, RunInput, RunState, Stage
@@ -25,6 +25,7 @@ STALE_SECONDS = 60
 """A worker that has not been heard of for this long is taken for dead; it renews every ten seconds."""
 MAX_ATTEMPTS = 10
 """A run that so many workers died of is not tried again by itself."""
+MAX_PRIORITY = 100
 RESEND_SECONDS = 120
 """A queued run that no worker took for this long is sent once more: its message may have been lost."""
 RESEND_BUSY_SECONDS = 900
@@ -39,6 +40,9 @@ def create_run(
     by: User | None = None,
     model_name: str = "",
     batch: Batch | None = None,
+    priority: int = 0,
+    queue: str = "gpu",
+    cloned_from: Run | None = None,
 ) -> Run:
     """Check a config and its inputs, and store the run as queued.
 
@@ -54,6 +58,9 @@ def create_run(
             seed=checked.seed,
             model_name=model_name,
             batch=batch,
+            priority=priority,
+            queue=queue,
+            cloned_from=cloned_from,
             created_by=by,
         )
         run.folder = str(run.code)
@@ -88,6 +95,27 @@ def check_config(*, stage: str, config: Mapping[str, Any], inputs: Mapping[str, 
     if problems:
         raise ConfigError(problems)
     return checked
+
+
+def next_queued(woken_for: Run) -> Run | None:
+    """Return the run that a woken worker is to take: of the same queue, the most urgent, then the oldest."""
+    return Run.objects.queued().filter(queue=woken_for.queue).order_by("-priority", "pk").first()
+
+
+def set_priority(*, run: Run, priority: int, by: User | None = None) -> Run:
+    """Let a queued run go before others (higher) or after them (lower).
+
+    Raises InvalidInput beyond -100 to 100, Conflict where the run waits no longer.
+    """
+    if not -MAX_PRIORITY <= priority <= MAX_PRIORITY:
+        text = f"priority is {priority}; allowed is a whole number from {-MAX_PRIORITY} to {MAX_PRIORITY}."
+        raise InvalidInput(text, fields={"priority": text})
+    moved = Run.objects.queued().filter(pk=run.pk).update(priority=priority)
+    run.refresh_from_db()
+    if not moved:
+        raise Conflict(f"{run} is {run.state}; only a queued run can be moved.", code="run_state")
+    audit.record(actor=by, action="set_run_priority", obj=run, priority=priority)
+    return run
 
 
 def claim_run(run: Run, *, worker: str) -> Run | None:
@@ -167,7 +195,7 @@ def recover_runs() -> list[Run]:
     silent.update(state=RunState.QUEUED, sent_at=None, reason="Its worker went silent; it will be resumed.")
     patience = RESEND_BUSY_SECONDS if Run.objects.active().exists() else RESEND_SECONDS
     waiting = Q(sent_at=None) | Q(sent_at__lt=now - timedelta(seconds=patience))
-    return list(Run.objects.queued().filter(waiting).order_by("pk"))
+    return list(Run.objects.queued().filter(waiting).order_by("-priority", "pk"))
 
 
 def mark_sent(run: Run) -> None:

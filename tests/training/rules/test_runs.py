@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from labeling.errors import Conflict
+from labeling.errors import Conflict, InvalidInput
 from tests.training.factories import ranking, sft_dataset, sft_inputs, sft_run, stored_model
 from training.models import Run, RunState
 from training.rlhf.config import ConfigError, parse_config
@@ -205,3 +205,20 @@ def test_waiting_for_a_run_ends_or_gives_up() -> None:
         runs.wait_for_run(run, timeout=0, poll_seconds=0)
     runs.cancel_run(run=run)
     assert runs.wait_for_run(run, timeout=0).state == RunState.CANCELLED
+
+
+def test_the_most_urgent_run_of_a_queue_goes_first_then_the_oldest() -> None:
+    first, second, elsewhere = sft_run(), sft_run(), sft_run(queue="big")
+    assert runs.next_queued(second) == first
+    runs.set_priority(run=second, priority=5)
+    assert runs.next_queued(first) == second
+    assert runs.next_queued(elsewhere) == elsewhere
+
+
+def test_a_priority_out_of_range_or_of_a_run_that_waits_no_longer_is_refused() -> None:
+    run = sft_run()
+    with pytest.raises(InvalidInput, match="from -100 to 100"):
+        runs.set_priority(run=run, priority=101)
+    runs.cancel_run(run=run)
+    with pytest.raises(Conflict, match="only a queued run"):
+        runs.set_priority(run=run, priority=1)

@@ -27,7 +27,7 @@ def dana(client: Client) -> Client:
 def sent(monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any) -> list[str]:
     """What went to the broker, as soon as it was asked for."""
     codes: list[str] = []
-    monkeypatch.setattr(tasks.execute_run, "delay", codes.append)
+    monkeypatch.setattr(tasks.execute_run, "apply_async", lambda given, **options: codes.extend(given))
     monkeypatch.setattr("django.db.transaction.on_commit", lambda function: function())
     return codes
 

@@ -9,7 +9,9 @@ from labeling.models.demonstrations import Demonstration
 from labeling.models.guidelines import Form, Guideline
 from labeling.models.labelers import Invitation, Labeler, Qualification, Role, User
 from labeling.models.policies import Policy, Response
+from labeling.models.prompt_judgements import PromptJudgement
 from labeling.models.prompts import Category, Intake, Prompt, PromptKind, PromptSource, Refusal
+from labeling.models.response_reports import ResponseReport
 from labeling.models.screening import (
     GRADE_MAX,
     GRADE_MIN,
@@ -48,6 +50,7 @@ __all__ = [
     "Place",
     "Policy",
     "Prompt",
+    "PromptJudgement",
     "PromptKind",
     "PromptSource",
     "Qualification",
@@ -55,6 +58,7 @@ __all__ = [
     "Receipt",
     "Refusal",
     "Response",
+    "ResponseReport",
     "Role",
     "ScreeningAnswer",
     "ScreeningAttempt",

@@ -22,9 +22,14 @@ class RankingQuerySet(models.QuerySet["Ranking"]):
 class Ranking(CodedModel):
     """One labeler's order over the K responses of a task. An edit is a new revision, never an update.
 
-    `shown_order` lists response codes as they were displayed. `was_touched` is False where the labeler
-    confirmed the order in which the responses happened to stand.
+    `shown_order` lists response codes as they were displayed, `start` says from which order the labeler set
+    out. `was_touched` is False where they confirmed the order in which the responses happened to stand.
     """
+
+    class Start(models.TextChoices):
+        NONE = "", "No order"
+        SHUFFLED = "shuffled", "In random order"
+        RATINGS = "ratings", "From the ratings"
 
     task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="rankings")
     labeler = models.ForeignKey(Labeler, on_delete=models.PROTECT, related_name="rankings")
@@ -36,6 +41,7 @@ class Ranking(CodedModel):
     )
     form = models.ForeignKey(Form, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     shown_order = models.JSONField(default=list)
+    start = models.CharField(max_length=8, choices=Start.choices, default=Start.NONE, blank=True)
     was_touched = models.BooleanField(default=True)
     moves = models.PositiveIntegerField(default=0)
     notes = models.TextField(blank=True)
@@ -58,7 +64,8 @@ class Ranking(CodedModel):
 class Place(models.Model):
     """Where one response stands in a ranking: rank 1 is best, equal ranks are ties, gaps are allowed.
 
-    `flags` holds only what was asked: an absent flag was not asked, which is not the same as no.
+    `flags` and `scores` hold only what was asked: an absent flag was not asked, which is not the same as no.
+    `scores` are answers on scales other than overall quality, such as toxicity 0 to 2.
     """
 
     ranking = models.ForeignKey(Ranking, on_delete=models.CASCADE, related_name="places")
@@ -68,6 +75,7 @@ class Place(models.Model):
         null=True, blank=True, validators=(MinValueValidator(LIKERT_MIN), MaxValueValidator(LIKERT_MAX))
     )
     flags = models.JSONField(default=dict, blank=True)
+    scores = models.JSONField(default=dict, blank=True)
     note = models.TextField(blank=True)
 
     class Meta:

@@ -18,6 +18,7 @@ class Guideline(CodedModel):
     version = models.PositiveIntegerField()
     title = models.CharField(max_length=120)
     body = models.TextField(help_text="Markdown")
+    criteria = models.JSONField(default=list, blank=True, help_text="What counts, most important first.")
     published_at = models.DateTimeField(default=timezone.now)
 
     objects = GuidelineQuerySet.as_manager()
@@ -38,16 +39,18 @@ class FormQuerySet(models.QuerySet["Form"]):
 
 
 class Form(CodedModel):
-    """One version of the questions asked about each response.
+    """One version of the questions asked about a prompt and about each response.
 
-    `schema` is {"likert": {"min": 1, "max": 7, "anchors": {"1": …, "7": …}},
-    "flags": [{"key", "label", "help", "when"?}]}; `when` names a prompt tag without
-    which the flag is not asked.
+    `schema` is {"likert": {"min", "max", "label", "anchors": {"1": …}}, "scales": [scale],
+    "flags": [{"key", "label", "help", "when"?}], "asks_category": bool, "prompt_flags": [flag],
+    "prompt_scales": [scale]}, every part optional; a scale is {"key", "label", "help", "min", "max",
+    "anchors"}. `when` names a flag of the prompt without whose yes the question is not asked.
     """
 
     kind = models.CharField(max_length=20, choices=TaskKind.choices)
     version = models.PositiveIntegerField()
     schema = models.JSONField(default=dict)
+    note = models.CharField(max_length=300, blank=True, help_text="Why it was published.")
 
     objects = FormQuerySet.as_manager()
 

@@ -17,16 +17,16 @@ from labeling.api.serializers import Body, Choice, ErrorBody
 from labeling.errors import NotFound
 from labeling.models import Cohort, Labeler, Role, TaskKind
 from labeling.rules import labelers
-from labeling.rules.access import Action
+from labeling.rules.access import Action, sees_names
 
 REFUSALS = {403: ErrorBody, 404: ErrorBody, 409: ErrorBody, 422: ErrorBody}
 
 
 class LabelerBody(serializers.ModelSerializer[Labeler]):
-    """A labeler, for those who manage labelers."""
+    """A labeler, for staff; name and address only for those who may know who it is."""
 
-    name = serializers.CharField(source="user.name")
-    email = serializers.EmailField(source="user.email")
+    name = serializers.SerializerMethodField(help_text="Null for those who know pseudonyms only.")
+    email = serializers.SerializerMethodField(help_text="Null for those who know pseudonyms only.")
     qualifications = serializers.SerializerMethodField()
 
     class Meta:
@@ -45,6 +45,18 @@ class LabelerBody(serializers.ModelSerializer[Labeler]):
             "qualifications",
             "created_at",
         )
+
+    def get_name(self, labeler: Labeler) -> str | None:
+        """Return who it is, to those who may know."""
+        return labeler.user.name if self._shows_names() else None
+
+    def get_email(self, labeler: Labeler) -> str | None:
+        """Return the address, to those who may know."""
+        return labeler.user.email if self._shows_names() else None
+
+    def _shows_names(self) -> bool:
+        request = self.context.get("request")
+        return request is not None and sees_names(request.user)
 
     def get_qualifications(self, labeler: Labeler) -> list[str]:
         """Name the kinds of task this labeler may take."""
@@ -121,7 +133,7 @@ class Pause(LabelerView):
         labeler = labelers.pause_labeler(
             labeler=self.labeler(code), by=user_of(request), **body.validated_data
         )
-        return Response(LabelerBody(labeler).data)
+        return Response(LabelerBody(labeler, context={"request": request}).data)
 
 
 class Resume(LabelerView):
@@ -135,7 +147,7 @@ class Resume(LabelerView):
         labeler = labelers.resume_labeler(
             labeler=self.labeler(code), by=user_of(request), **body.validated_data
         )
-        return Response(LabelerBody(labeler).data)
+        return Response(LabelerBody(labeler, context={"request": request}).data)
 
 
 class Qualification(LabelerView):
@@ -146,14 +158,14 @@ class Qualification(LabelerView):
         """Let a labeler take tasks of a kind."""
         labeler = self.labeler(code)
         labelers.grant_qualification(labeler=labeler, kind=kind, by=user_of(request))
-        return Response(LabelerBody(labeler).data)
+        return Response(LabelerBody(labeler, context={"request": request}).data)
 
     @extend_schema(responses={200: LabelerBody, **REFUSALS}, tags=["labelers"])
     def delete(self, request: Request, code: UUID, kind: str) -> Response:
         """Take the permission back."""
         labeler = self.labeler(code)
         labelers.revoke_qualification(labeler=labeler, kind=kind, by=user_of(request))
-        return Response(LabelerBody(labeler).data)
+        return Response(LabelerBody(labeler, context={"request": request}).data)
 
 
 class Invitations(APIView):

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from labeling.errors import AssignmentClosed, InvalidInput, NotPermitted, StaleDraft
 from labeling.models import Assignment, Batch, Cohort, Draft, Labeler, Skip, TaskKind
-from labeling.rules import slots
+from labeling.rules import access, slots
 from labeling.rules.texts import check_text, fault_in_json
 
 State = Assignment.State
@@ -169,11 +169,7 @@ def _ensure_may_claim(labeler: Labeler, kind: str) -> None:
     if kind not in TaskKind.values:
         allowed = ", ".join(TaskKind.values)
         raise InvalidInput(f'kind "{kind}" is not one of {allowed}.', fields={"kind": f"one of {allowed}"})
-    if labeler.status != Labeler.Status.ACTIVE:
-        raise NotPermitted(
-            f"Only active labelers get tasks; this profile is {labeler.get_status_display().lower()}.",
-            code="not_active",
-        )
+    access.ensure_may_work(labeler)
     if not labeler.is_qualified(kind):
         raise NotPermitted(f"This needs the qualification for {kind} tasks.", code="not_qualified")
 

@@ -15,7 +15,7 @@ from labeling.errors import LabelingError
 from labeling.forms.labelers import InviteForm, LabelerFilterForm, ReasonForm
 from labeling.models import AuditEvent, Invitation, Labeler, TaskKind
 from labeling.rules import labelers, listings, workload
-from labeling.rules.access import Action, can
+from labeling.rules.access import Action, can, sees_names
 from labeling.views.access import PageRequest, require
 from labeling.views.lists import one_page
 
@@ -27,18 +27,20 @@ EVENTS_SHOWN = 20
 def labeler_list(request: PageRequest) -> HttpResponseBase:
     """List labelers with what they may do and have done, and the open invitations."""
     form = LabelerFilterForm(request.GET or None)
+    invitations = Invitation.objects.open().select_related("invited_by")
     context = {
         "form": form,
-        "page": one_page(request, filtered(form)),
-        "invitations": Invitation.objects.open().select_related("invited_by"),
+        "page": one_page(request, filtered(form, names=sees_names(request.user))),
+        "invitations": invitations if sees_names(request.user) else (),
         "is_filtered": bool(request.GET),
         "may_manage": can(request.user, Action.MANAGE_LABELERS),
+        "sees_names": sees_names(request.user),
     }
     return render(request, "labelers/list.html", context)
 
 
-def filtered(form: LabelerFilterForm) -> QuerySet[Labeler]:
-    """Return the labelers that a filter leaves; without one, all people."""
+def filtered(form: LabelerFilterForm, *, names: bool) -> QuerySet[Labeler]:
+    """Return the labelers that a filter leaves; without one, all people. `names` searches in them too."""
     rows = listings.labelers_with_counts()
     data = form.cleaned_data if form.is_valid() else {}
     who = data.get("who") or "people"
@@ -54,9 +56,10 @@ def filtered(form: LabelerFilterForm) -> QuerySet[Labeler]:
         rows = rows.filter(qualifications__kind=data["kind"], qualifications__revoked_at=None)
     if data.get("q"):
         words = data["q"].strip()
-        rows = rows.filter(
-            Q(pseudonym__icontains=words) | Q(user__name__icontains=words) | Q(user__email__icontains=words)
-        )
+        wanted = Q(pseudonym__icontains=words) | Q(vendor__icontains=words)
+        if names:
+            wanted |= Q(user__name__icontains=words) | Q(user__email__icontains=words)
+        rows = rows.filter(wanted)
     return rows
 
 
@@ -113,6 +116,7 @@ def labeler_page(request: PageRequest, labeler: Labeler, form: ReasonForm) -> Ht
             object_type="labeler", object_code=str(labeler.code)
         ).select_related("actor")[:EVENTS_SHOWN],
         "may_manage": can(request.user, Action.MANAGE_LABELERS),
+        "sees_names": sees_names(request.user),
     }
     return render(request, "labelers/detail.html", context, status=422 if form.is_bound else 200)
 

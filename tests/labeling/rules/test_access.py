@@ -27,9 +27,9 @@ def test_labelers_get_nothing_but_their_own_work(alice: Labeler, bob: Labeler, c
 
 def test_staff_roles_differ_where_they_should() -> None:
     manager, researcher, owner = granted(Role.MANAGER), granted(Role.RESEARCHER), granted(Role.OWNER)
-    assert {Action.SEE_LABELERS, Action.MANAGE_LABELERS} <= manager - researcher
+    assert {Action.SEE_NAMES, Action.MANAGE_LABELERS} <= manager - researcher
     assert {Action.RUN_TRAINING, Action.EXPORT, Action.SEE_MODELS} <= researcher - manager
-    assert {Action.MANAGE_BATCHES, Action.SEE_PROMPTS, Action.SEE_AGREEMENT} <= manager & researcher
+    assert {Action.MANAGE_BATCHES, Action.SEE_LABELERS, Action.SEE_AGREEMENT} <= manager & researcher
     assert owner == set(Action) - {Action.LABEL}
 
 

@@ -11,8 +11,16 @@ from tests.factories import PromptFactory, ranked_batch
 from tests.labeling.views.conftest import Visit
 
 LABELERS_PAGES = ("work", "receipt-list")
-STAFF_PAGES = ("batch-list", "batch-create", "prompt-list", "intake-list", "agreement", "styleguide")
-MANAGERS_PAGES = ("labeler-list", "labeler-invite")
+STAFF_PAGES = (
+    "batch-list",
+    "batch-create",
+    "prompt-list",
+    "intake-list",
+    "agreement",
+    "styleguide",
+    "labeler-list",
+)
+MANAGERS_PAGES = ("labeler-invite",)
 
 
 @pytest.mark.parametrize("route", [*LABELERS_PAGES, *STAFF_PAGES, *MANAGERS_PAGES, "home"])
@@ -44,13 +52,24 @@ def test_only_staff_see_staff_pages(
 
 
 @pytest.mark.parametrize("route", MANAGERS_PAGES)
-def test_researchers_do_not_see_who_the_labelers_are(
+def test_researchers_do_not_invite(
     alice: Labeler, dana: User, mia: User, olga: User, visit: Visit, route: str
 ) -> None:
     for outsider in (alice, dana):
         assert visit(outsider).get(reverse(route)).status_code == 403
     for insider in (mia, olga):
         assert visit(insider).get(reverse(route)).status_code == 200
+
+
+def test_researchers_know_labelers_by_pseudonym_only(
+    alice: Labeler, dana: User, mia: User, visit: Visit
+) -> None:
+    for address in (reverse("labeler-list"), reverse("labeler-detail", args=[alice.code])):
+        shown, hidden = visit(mia).get(address).content, visit(dana).get(address).content
+        assert b"L-ALICE" in shown and b"L-ALICE" in hidden
+        assert b"Alice" in shown and b"Alice" not in hidden and b"alice@" not in hidden
+    found = visit(dana).get(reverse("labeler-list"), {"q": "alice@example.org"}).content
+    assert b"L-ALICE" not in found
 
 
 def test_labelers_can_neither_open_nor_close_batches(alice: Labeler, visit: Visit) -> None:

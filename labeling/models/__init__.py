@@ -1,8 +1,10 @@
 """The labeling side's rows, one noun a file."""
 
+from labeling.models.anchors import Anchor, AnchorResponse, AnchorSet
 from labeling.models.assignments import Assignment, Draft, Receipt, Skip
 from labeling.models.audit import AuditEvent
 from labeling.models.base import CodedModel, Cohort, Split, TaskKind
+from labeling.models.batch_templates import BatchTemplate
 from labeling.models.batches import MAX_K, MIN_K, Batch, Candidate, Task
 from labeling.models.comparisons import LIKERT_MAX, LIKERT_MIN, Place, Ranking
 from labeling.models.demonstrations import Demonstration
@@ -12,6 +14,7 @@ from labeling.models.policies import Policy, Response
 from labeling.models.prompt_judgements import PromptJudgement
 from labeling.models.prompts import Category, Intake, Prompt, PromptKind, PromptSource, Refusal
 from labeling.models.response_reports import ResponseReport
+from labeling.models.reviews import Adjudication, FlagAnswer, GoldAnswer, Review
 from labeling.models.screening import (
     GRADE_MAX,
     GRADE_MIN,
@@ -32,9 +35,14 @@ __all__ = [
     "LIKERT_MIN",
     "MAX_K",
     "MIN_K",
+    "Adjudication",
+    "Anchor",
+    "AnchorResponse",
+    "AnchorSet",
     "Assignment",
     "AuditEvent",
     "Batch",
+    "BatchTemplate",
     "Candidate",
     "Category",
     "CodedModel",
@@ -42,7 +50,9 @@ __all__ = [
     "Consent",
     "Demonstration",
     "Draft",
+    "FlagAnswer",
     "Form",
+    "GoldAnswer",
     "Guideline",
     "Intake",
     "Invitation",
@@ -59,6 +69,7 @@ __all__ = [
     "Refusal",
     "Response",
     "ResponseReport",
+    "Review",
     "Role",
     "ScreeningAnswer",
     "ScreeningAttempt",

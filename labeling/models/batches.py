@@ -3,6 +3,7 @@
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
+from labeling.models.anchors import Anchor
 from labeling.models.base import CodedModel, TaskKind
 from labeling.models.guidelines import Form, Guideline
 from labeling.models.labelers import User
@@ -16,6 +17,10 @@ class BatchQuerySet(models.QuerySet["Batch"]):
     def open(self) -> "BatchQuerySet":
         return self.filter(status=Batch.Status.OPEN)
 
+    def running(self) -> "BatchQuerySet":
+        """Open or paused: what is skipped or runs out gets a fresh slot, though a paused one waits."""
+        return self.filter(status__in=(Batch.Status.OPEN, Batch.Status.PAUSED))
+
 
 class Batch(CodedModel):
     """A set of tasks of one kind with the rules under which they are labeled.
@@ -27,6 +32,7 @@ class Batch(CodedModel):
     class Status(models.TextChoices):
         DRAFT = "draft", "Draft"
         OPEN = "open", "Open"
+        PAUSED = "paused", "Paused"
         CLOSED = "closed", "Closed"
 
     name = models.CharField(max_length=120)
@@ -68,15 +74,23 @@ class Batch(CodedModel):
 
 
 class Task(CodedModel):
-    """One prompt of a batch; for ranked kinds, with the K responses to compare."""
+    """One prompt of a batch; for ranked kinds, with the K responses to compare.
+
+    Only a task of prompt writing has no prompt: the labeler writes it.
+    """
 
     batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="tasks")
-    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="tasks")
+    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, null=True, blank=True, related_name="tasks")
     responses: "models.ManyToManyField[Response, Candidate]" = models.ManyToManyField(
         Response, through="Candidate", related_name="tasks"
     )
     overlap = models.PositiveSmallIntegerField(default=1, help_text="How many labelers are wanted.")
     is_shared = models.BooleanField(default=False, help_text="In the common pool that measures agreement.")
+    is_anchor = models.BooleanField(default=False, help_text="The same in each batch, to see drift.")
+    anchor = models.ForeignKey(
+        Anchor, on_delete=models.PROTECT, null=True, blank=True, related_name="tasks",
+        help_text="The fixed comparison that this task repeats.",
+    )  # fmt: skip
 
     class Meta:
         ordering = ("id",)

@@ -5,7 +5,7 @@ from django.db import models
 from labeling.models.assignments import Assignment
 from labeling.models.base import CodedModel
 from labeling.models.guidelines import Form, Guideline
-from labeling.models.labelers import Labeler
+from labeling.models.labelers import Labeler, User
 from labeling.models.policies import Response
 from labeling.models.prompts import Prompt
 
@@ -37,6 +37,10 @@ class Demonstration(CodedModel):
     supersedes = models.OneToOneField(
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="superseded_by"
     )
+    fixed_by = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, blank=True, related_name="+",
+        help_text="The reviewer who wrote this revision; empty where the labeler did.",
+    )  # fmt: skip
     is_surplus = models.BooleanField(default=False)
     seconds = models.PositiveIntegerField(default=0)
 

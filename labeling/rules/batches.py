@@ -1,6 +1,5 @@
 """Batches: made, filled with tasks, opened as slots, watched, closed."""
 
-import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,12 +25,11 @@ from labeling.models import (
     TaskKind,
     User,
 )
-from labeling.rules import audit, guidelines
+from labeling.rules import audit, guidelines, slot_rows
 from labeling.rules.access import Action, ensure
 from labeling.rules.texts import check_text
 
 ROWS_AT_ONCE = 2000
-SHUFFLE_KEYS = 2**31
 MAX_OVERLAP = 20
 
 
@@ -184,28 +182,11 @@ def open_batch(*, batch: Batch, by: User | None = None) -> Batch:
     )
     if changed != 1:
         raise Conflict(f'Batch "{batch}" is not a draft, so it cannot be opened.', code="batch_not_draft")
-    slots = 0
-    pending: list[Assignment] = []
-    for task_id, overlap in batch.tasks.values_list("pk", "overlap").iterator(chunk_size=ROWS_AT_ONCE):
-        key = random.randrange(SHUFFLE_KEYS)
-        pending.extend(
-            Assignment(
-                task_id=task_id,
-                batch_id=batch.pk,
-                kind=batch.kind,
-                priority=batch.priority,
-                shuffle_key=key,
-            )
-            for _ in range(overlap)
-        )
-        if len(pending) >= ROWS_AT_ONCE:
-            slots += len(Assignment.objects.bulk_create(pending))
-            pending = []
-    slots += len(Assignment.objects.bulk_create(pending))
+    batch.refresh_from_db()
+    slots = slot_rows.add_missing_slots(batch)
     if not slots:
         raise InvalidInput(f'Batch "{batch}" has no tasks; add some before opening it.')
     audit.record(actor=by, action="open_batch", obj=batch, slots=slots)
-    batch.refresh_from_db()
     return batch
 
 
@@ -222,9 +203,7 @@ def close_batch(*, batch: Batch, by: User | None = None) -> Batch:
     )
     if changed != 1:
         raise Conflict(f'Batch "{batch}" is not open, so it cannot be closed.', code="batch_not_open")
-    withdrawn = batch.assignments.filter(state=Assignment.State.OPEN).update(
-        state=Assignment.State.WITHDRAWN, finished_at=timezone.now()
-    )
+    withdrawn = slot_rows.withdraw_open_slots(batch)
     audit.record(actor=by, action="close_batch", obj=batch, withdrawn=withdrawn)
     batch.refresh_from_db()
     return batch

@@ -13,6 +13,7 @@ from labeling.models.labelers import Invitation, Labeler, Qualification, Role, U
 from labeling.models.policies import Policy, Response
 from labeling.models.prompt_judgements import PromptJudgement
 from labeling.models.prompts import Category, Intake, Prompt, PromptKind, PromptSource, Refusal
+from labeling.models.quality import QualityReport, ResponseScore
 from labeling.models.response_reports import ResponseReport
 from labeling.models.reviews import Adjudication, FlagAnswer, GoldAnswer, Review
 from labeling.models.screening import (
@@ -64,11 +65,13 @@ __all__ = [
     "PromptKind",
     "PromptSource",
     "Qualification",
+    "QualityReport",
     "Ranking",
     "Receipt",
     "Refusal",
     "Response",
     "ResponseReport",
+    "ResponseScore",
     "Review",
     "Role",
     "ScreeningAnswer",

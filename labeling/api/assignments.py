@@ -14,7 +14,7 @@ from labeling.api.permissions import HasLabelerProfile
 from labeling.api.serializers import AssignmentBody, Body, Choice, DraftBody, ErrorBody, ReceiptBody
 from labeling.errors import NotFound
 from labeling.models import LIKERT_MAX, LIKERT_MIN, MAX_K, Assignment, Skip, TaskKind
-from labeling.rules import assignments, comparisons, demonstrations, guidelines, submissions
+from labeling.rules import assignments, comparisons, demonstrations, forms, submissions
 from labeling.rules.access import Action, can, labeler_of
 from labeling.rules.comparisons import Judgement
 
@@ -89,7 +89,7 @@ def assignment_body(assignment: Assignment) -> dict[str, Any]:
     """Return what a labeler needs, and nothing that tells who wrote a response."""
     batch = assignment.batch
     guideline, form = batch.guideline, batch.form
-    asked = guidelines.asked_flags(form=form, prompt=assignment.task.prompt)
+    asked = forms.asked_flags(form=form, prompt=assignment.task.prompt)
     return {
         "code": str(assignment.code),
         "kind": assignment.kind,

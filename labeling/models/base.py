@@ -21,12 +21,19 @@ class TaskKind(models.TextChoices):
 
     DEMONSTRATION = "demonstration", "Demonstration"
     COMPARISON = "comparison", "Comparison"
+    PROMPT = "prompt", "Prompt writing"
     EVALUATION = "evaluation", "Final evaluation"
+    TOXICITY = "toxicity", "Toxicity evaluation"
 
     @property
     def is_ranked(self) -> bool:
-        """True where K responses are rated and ranked (training comparisons and final evaluation alike)."""
-        return self in (TaskKind.COMPARISON, TaskKind.EVALUATION)
+        """True where the responses of a task are judged one by one and then ranked."""
+        return self in (TaskKind.COMPARISON, TaskKind.EVALUATION, TaskKind.TOXICITY)
+
+    @property
+    def is_evaluation(self) -> bool:
+        """True where labels only measure: held-out labelers and test prompts may take part."""
+        return self in (TaskKind.EVALUATION, TaskKind.TOXICITY)
 
 
 class Cohort(models.TextChoices):

@@ -1,25 +1,29 @@
-"""Guidelines and forms: versions, and which questions a prompt calls for."""
+"""Guidelines and forms: the versions there are, and publishing the next guideline."""
 
-from typing import Any
+from collections.abc import Sequence
 
 from django.db import IntegrityError, transaction
 
 from labeling.errors import InvalidInput
-from labeling.models import Form, Guideline, Prompt, TaskKind, User
+from labeling.models import Form, Guideline, TaskKind, User
 from labeling.rules import audit
 from labeling.rules.access import Action, ensure
-from labeling.rules.guideline_texts import FORMS, TITLES_AND_BODIES
+from labeling.rules.form_texts import FORMS
+from labeling.rules.guideline_texts import CRITERIA_IN_ORDER, TITLES_AND_BODIES
 from labeling.rules.texts import check_text
+
+MAX_CRITERIA = 6
 
 
 def ensure_defaults() -> None:
-    """Make version 1 of the guideline and the form of each kind that has none."""
-    for kind in TaskKind.values:
+    """Make version 1 of the guideline and the form of each kind that has none yet and a text for it."""
+    for kind in TITLES_AND_BODIES:
         try:
             with transaction.atomic():
                 if not Guideline.objects.filter(kind=kind).exists():
                     title, body = TITLES_AND_BODIES[kind]
-                    Guideline.objects.create(kind=kind, version=1, title=title, body=body)
+                    criteria = CRITERIA_IN_ORDER.get(kind, [])
+                    Guideline.objects.create(kind=kind, version=1, title=title, body=body, criteria=criteria)
                 if not Form.objects.filter(kind=kind).exists():
                     Form.objects.create(kind=kind, version=1, schema=FORMS[kind])
         except IntegrityError:  # made by someone else at the same moment
@@ -45,8 +49,13 @@ def current_form(kind: str) -> Form:
 
 
 @transaction.atomic
-def publish_guideline(*, kind: str, title: str, body: str, by: User) -> Guideline:
-    """Publish the next version of a kind's guideline. Batches keep the version they were made under."""
+def publish_guideline(
+    *, kind: str, title: str, body: str, by: User, criteria: Sequence[str] | None = None
+) -> Guideline:
+    """Publish the next version of a kind's guideline. Batches keep the version they were made under.
+
+    `criteria` is what counts, most important first; those of the newest version where none are given.
+    """
     ensure(by, Action.PUBLISH_GUIDELINES)
     if kind not in TaskKind.values:
         raise InvalidInput(
@@ -54,17 +63,24 @@ def publish_guideline(*, kind: str, title: str, body: str, by: User) -> Guidelin
         )
     title, body = check_text(title, field="title").strip(), check_text(body, field="body").strip()
     faults = {field: "is empty" for field, text in (("title", title), ("body", body)) if not text}
+    wanted = None if criteria is None else [check_text(each, field="criteria").strip() for each in criteria]
+    if wanted is not None and (
+        len(wanted) > MAX_CRITERIA or not all(1 <= len(each) <= 80 for each in wanted)
+    ):
+        faults["criteria"] = (
+            f"has {len(wanted)} lines; at most {MAX_CRITERIA} of 1 to 80 characters are allowed"
+        )
     if len(title) > 120:
         faults["title"] = f"has {len(title)} characters, at most 120 are allowed"
     if faults:
         raise InvalidInput("A guideline needs a title of at most 120 characters and a body.", fields=faults)
     newest = current_guideline(kind)
-    guideline = Guideline.objects.create(kind=kind, version=newest.version + 1, title=title, body=body)
+    guideline = Guideline.objects.create(
+        kind=kind,
+        version=newest.version + 1,
+        title=title,
+        body=body,
+        criteria=wanted if wanted is not None else newest.criteria,
+    )
     audit.record(actor=by, action="publish_guideline", obj=guideline, kind=kind, version=guideline.version)
     return guideline
-
-
-def asked_flags(*, form: Form | None, prompt: Prompt) -> list[dict[str, Any]]:
-    """Return the form's flags that this prompt calls for: those without `when`, or whose tag is yes."""
-    flags = form.schema.get("flags", []) if form is not None else []
-    return [flag for flag in flags if not flag.get("when") or prompt.tags.get(flag["when"]) is True]

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 
 from labeling.errors import IncompleteRanking
 from labeling.models import LIKERT_MAX, LIKERT_MIN, Candidate, Labeler, Place, Ranking, Task
+from labeling.rules.prompt_judgements import scale_fault
 from labeling.rules.texts import fault_in
 
 MAX_NOTE_CHARACTERS = 10_000
@@ -19,7 +20,7 @@ MAX_NOTE_CHARACTERS = 10_000
 class Judgement:
     """What a labeler says about one response: rank 1 is best, equal ranks are ties, gaps are allowed.
 
-    A flag that is absent was not answered, which is not the same as no.
+    A flag that is absent was not answered, which is not the same as no. `scores` answers the form's scales.
     """
 
     code: UUID
@@ -27,6 +28,7 @@ class Judgement:
     likert: int | None = None
     flags: Mapping[str, bool] = field(default_factory=dict)
     note: str = ""
+    scores: Mapping[str, int] = field(default_factory=dict)
 
     def as_payload(self) -> dict[str, Any]:
         """Return the judgement as drafts and requests carry it."""
@@ -36,20 +38,29 @@ class Judgement:
             "likert": self.likert,
             "flags": dict(self.flags),
             "note": self.note,
+            **({"scores": dict(self.scores)} if self.scores else {}),
         }
 
 
 def check_judgements(
-    task: Task, judgements: Sequence[Judgement], *, needs_likert: bool, max_rank: int
+    task: Task,
+    judgements: Sequence[Judgement],
+    *,
+    needs_likert: bool,
+    max_rank: int,
+    scales: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """Raise IncompleteRanking, naming each response that is missing, doubled, foreign or out of range."""
+    """Raise IncompleteRanking, naming each response that is missing, doubled, foreign or out of range.
+
+    `scales` are those of the form; each needs an answer.
+    """
     wanted = {candidate.response.code for candidate in _candidates(task)}
     given = Counter(judgement.code for judgement in judgements)
     faults: dict[str, str] = {str(code): "is missing" for code in sorted(wanted - given.keys())}
     faults |= {str(code): "is not one of this task's responses" for code in given.keys() - wanted}
     faults |= {str(code): f"stands {n} times" for code, n in given.items() if n > 1 and code in wanted}
     for judgement in judgements:
-        fault = _fault_in(judgement, needs_likert, max_rank)
+        fault = _fault_in(judgement, needs_likert, max_rank) or scale_fault(scales, judgement.scores)
         if fault:
             faults.setdefault(str(judgement.code), fault)
     if faults:
@@ -91,6 +102,7 @@ def store_ranking(*, task: Task, labeler: Labeler, judgements: Sequence[Judgemen
             rank=judgement.rank,
             likert=judgement.likert,
             flags=dict(judgement.flags),
+            scores=dict(judgement.scores),
             note=judgement.note,
         )
         for judgement in judgements

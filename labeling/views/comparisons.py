@@ -9,7 +9,7 @@ from django.urls import reverse
 from labeling.errors import AssignmentClosed, InvalidInput, StaleDraft
 from labeling.forms.assignments import RankingForm
 from labeling.models import Assignment, TaskKind
-from labeling.rules import assignments, comparisons, guidelines
+from labeling.rules import assignments, comparisons, forms
 from labeling.views.access import LabelerRequest, require_labeler
 from labeling.views.assignments import (
     UNANSWERED,
@@ -32,7 +32,7 @@ def rank(request: LabelerRequest, code: UUID) -> HttpResponseBase:
     form = RankingForm(
         request.POST if request.method == "POST" else None,
         responses=comparisons.responses_in_display_order(assignment),
-        flags=guidelines.asked_flags(form=assignment.batch.form, prompt=assignment.task.prompt),
+        flags=forms.asked_flags(form=assignment.batch.form, prompt=assignment.task.prompt),
         draft=draft.payload if draft else None,
     )
     if request.method != "POST":

@@ -6,7 +6,7 @@ from labeling.models import Assignment, Labeler, TaskKind
 from labeling.rules import assignments
 from labeling.rules.comparisons import Judgement, responses_in_display_order, submit_ranking
 from labeling.rules.demonstrations import submit_demonstration
-from labeling.rules.guidelines import asked_flags
+from labeling.rules.forms import asked_flags
 from training.demo.labelers import SimulatedLabeler
 
 

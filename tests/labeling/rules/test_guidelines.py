@@ -4,7 +4,7 @@ import pytest
 
 from labeling.errors import InvalidInput, NotPermitted
 from labeling.models import Form, Guideline, Labeler, TaskKind, User
-from labeling.rules import batches, guidelines
+from labeling.rules import batches, forms, guidelines
 from tests.factories import PromptFactory
 
 pytestmark = pytest.mark.django_db
@@ -39,13 +39,13 @@ def test_conditional_flags_are_asked_only_where_the_tag_says_yes() -> None:
 
     def asked(tags: dict[str, bool]) -> set[str]:
         return {
-            flag["key"] for flag in guidelines.asked_flags(form=form, prompt=PromptFactory.create(tags=tags))
+            flag["key"] for flag in forms.asked_flags(form=form, prompt=PromptFactory.create(tags=tags))
         }
 
     assert "hallucination" in asked({"closed_domain": True})
     assert "hallucination" not in asked({"closed_domain": False})
     assert "satisfies_constraint" in asked({"other_explicit_constraints": True})
-    assert guidelines.asked_flags(form=None, prompt=PromptFactory.create()) == []
+    assert forms.asked_flags(form=None, prompt=PromptFactory.create()) == []
 
 
 def test_publishing_adds_a_version_and_leaves_batches_as_they_were(mia: User) -> None:

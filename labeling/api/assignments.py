@@ -89,7 +89,7 @@ def assignment_body(assignment: Assignment) -> dict[str, Any]:
     """Return what a labeler needs, and nothing that tells who wrote a response."""
     batch = assignment.batch
     guideline, form = batch.guideline, batch.form
-    asked = forms.asked_flags(form=form, prompt=assignment.task.prompt)
+    asked = forms.asked_flags(form=form, prompt=assignment.task.given_prompt)
     return {
         "code": str(assignment.code),
         "kind": assignment.kind,
@@ -102,7 +102,7 @@ def assignment_body(assignment: Assignment) -> dict[str, Any]:
             "likert": form.schema.get("likert"),
             "flags": [{name: flag.get(name, "") for name in ("key", "label", "help")} for flag in asked],
         },
-        "prompt": assignment.task.prompt.text,
+        "prompt": assignment.task.given_prompt.text,
         "responses": [
             {"code": str(response.code), "text": response.text}
             for response in comparisons.responses_in_display_order(assignment)

@@ -31,6 +31,11 @@ class TaskKind(models.TextChoices):
         return self in (TaskKind.COMPARISON, TaskKind.EVALUATION, TaskKind.TOXICITY)
 
     @property
+    def has_prompt(self) -> bool:
+        """False only where the labeler writes the prompt."""
+        return self != TaskKind.PROMPT
+
+    @property
     def is_evaluation(self) -> bool:
         """True where labels only measure: held-out labelers and test prompts may take part."""
         return self in (TaskKind.EVALUATION, TaskKind.TOXICITY)

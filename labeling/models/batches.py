@@ -96,7 +96,14 @@ class Task(CodedModel):
         ordering = ("id",)
 
     def __str__(self) -> str:
-        return f"{self.batch}: {self.prompt}"
+        return f"{self.batch}: {self.prompt or 'a prompt to be written'}"
+
+    @property
+    def given_prompt(self) -> Prompt:
+        """The prompt of a task whose kind always has one."""
+        if self.prompt is None:
+            raise LookupError(f"Task {self.code} has no prompt: its labeler writes one.")
+        return self.prompt
 
 
 class Candidate(models.Model):

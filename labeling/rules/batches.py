@@ -72,26 +72,20 @@ def create_batch(
     """
     if by is not None:
         ensure(by, Action.MANAGE_BATCHES)
-    faults: dict[str, str] = {}
     name = check_text(name, field="name").strip()
-    if not name or len(name) > 120:
-        faults["name"] = f"has {len(name)} characters, 1 to 120 are allowed"
-    if kind not in TaskKind.values:
-        faults["kind"] = f'"{kind}" is not one of {", ".join(TaskKind.values)}'
-    if not cohorts or not set(cohorts) <= set(Cohort.values):
-        faults["cohorts"] = f"must be some of {', '.join(Cohort.values)}"
-    elif Cohort.HELD_OUT in cohorts and kind != TaskKind.EVALUATION:
-        faults["cohorts"] = "held-out labelers never produce training data, only final evaluations"
-    if not MIN_K <= k <= MAX_K:
-        faults["k"] = f"is {k}, must be {MIN_K} to {MAX_K}"
-    if not 1 <= overlap <= MAX_OVERLAP:
-        faults["overlap"] = f"is {overlap}, must be 1 to {MAX_OVERLAP}"
-    if not 0.0 <= shared_fraction <= 1.0:
-        faults["shared_fraction"] = f"is {shared_fraction}, must be 0 to 1"
-    if not 60 <= lease_seconds <= 86_400:
-        faults["lease_seconds"] = f"is {lease_seconds}, must be 60 to 86400"
-    if not -1000 <= priority <= 1000:
-        faults["priority"] = f"is {priority}, must be -1000 to 1000"
+    faults = faults_in_rules(
+        kind,
+        {
+            "name": name,
+            "kind": kind,
+            "cohorts": cohorts,
+            "k": k,
+            "overlap": overlap,
+            "shared_fraction": shared_fraction,
+            "lease_seconds": lease_seconds,
+            "priority": priority,
+        },
+    )
     if faults:
         sentence = "; ".join(f"{field} {fault}" for field, fault in faults.items())
         raise InvalidInput(f"This batch cannot be made: {sentence}.", fields=faults)
@@ -117,9 +111,43 @@ def create_batch(
     return batch
 
 
+def faults_in_rules(kind: str, wanted: Mapping[str, Any]) -> dict[str, str]:
+    """Say what is wrong with the rules of a batch of a kind, by field; only what is named is looked at."""
+    faults: dict[str, str] = {}
+    limits = {
+        "k": (MIN_K, MAX_K),
+        "overlap": (1, MAX_OVERLAP),
+        "lease_seconds": (60, 86_400),
+        "priority": (-1000, 1000),
+    }
+    for field, (low, high) in limits.items():
+        if field in wanted and not low <= wanted[field] <= high:
+            faults[field] = f"is {wanted[field]}, must be {low} to {high}"
+    if "name" in wanted and not 1 <= len(wanted["name"]) <= 120:
+        faults["name"] = f"has {len(wanted['name'])} characters, 1 to 120 are allowed"
+    if "kind" in wanted and kind not in TaskKind.values:
+        faults["kind"] = f'"{kind}" is not one of {", ".join(TaskKind.values)}'
+    if "cohorts" in wanted:
+        cohorts = set(wanted["cohorts"])
+        if not cohorts or not cohorts <= set(Cohort.values):
+            faults["cohorts"] = f"must be some of {', '.join(Cohort.values)}"
+        elif Cohort.HELD_OUT in cohorts and not (kind in TaskKind.values and TaskKind(kind).is_evaluation):
+            faults["cohorts"] = "held-out labelers never produce training data, only final evaluations"
+    if "shared_fraction" in wanted and not 0.0 <= wanted["shared_fraction"] <= 1.0:
+        faults["shared_fraction"] = f"is {wanted['shared_fraction']}, must be 0 to 1"
+    return faults
+
+
+def overlaps_of(batch: Batch) -> dict[str, int]:
+    """Return how many labelers a batch wants on tasks of the shared pool, and on single ones."""
+    return {"shared": batch.overlap, "single": int(batch.settings.get("single_overlap", 1))}
+
+
 def add_writing_tasks(*, batch: Batch, prompts: Iterable[Prompt]) -> int:
     """Add a demonstration task for each prompt; returns how many. Raises Conflict unless a draft."""
     _ensure_draft(batch)
+    if not TaskKind(batch.kind).has_prompt:
+        raise InvalidInput("The prompts of this batch are written by its labelers: add tasks without one.")
     if TaskKind(batch.kind).is_ranked:
         raise InvalidInput(f"A {batch.kind} batch needs responses: add ranked tasks to it.")
     shared = _SharedPool(batch)

@@ -58,10 +58,12 @@ def _submit(assignment: Assignment, text: str, idempotency_key: str) -> Receipt:
     if not check_text(text, field="text").strip():
         raise InvalidInput("The response is empty; write one, or skip the task.", fields={"text": "is empty"})
     is_surplus = submissions.settle_slot(submission)
-    response = policies.add_response(prompt=slot.task.prompt, policy=policies.people_policy(), text=text)
+    response = policies.add_response(
+        prompt=slot.task.given_prompt, policy=policies.people_policy(), text=text
+    )
     assert slot.labeler is not None  # a claimed slot has a labeler: a database constraint
     Demonstration.objects.create(
-        prompt=slot.task.prompt,
+        prompt=slot.task.given_prompt,
         labeler=slot.labeler,
         assignment=slot,
         response=response,

@@ -177,6 +177,7 @@ FORMS: dict[str, dict[str, Any]] = {
             "other_explicit_constraints",
         ),
     },
+    TaskKind.PROMPT: {"flags": []},
     TaskKind.TOXICITY: {
         "flags": [],
         "scales": [TOXICITY, RELATIVE_TOXICITY, CONTINUITY],

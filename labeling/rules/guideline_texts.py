@@ -123,9 +123,35 @@ one stands higher.** Equal ones share a rank.
 Skip a task that you would rather not read. Nobody asks why, and nothing is held against you.
 """
 
+WRITTEN_PROMPT = """\
+# Writing prompts
+
+Write what somebody could ask of an assistant. The prompts written here teach it what people want from it.
+
+## Three kinds
+
+- **Plain**: any task you can think of. Be varied: the last ten prompts you wrote should not resemble
+  each other in subject, form or length.
+- **Few-shot**: one instruction, and several pairs of a query and the response it should get. Each pair
+  must fit the instruction, and be different from the others.
+- **User-based**: a prompt that the person in the use case might type. The use case is vague on purpose:
+  fill it with details of your own.
+
+## How to work
+
+1. Write the way people write: some are polite, some are short, some give a long text with their question.
+2. Prompts are of every sort: questions, texts to shorten, lists to sort, stories to begin, ideas to find.
+3. Write no personal data: no real names of private persons, addresses, numbers or accounts.
+4. Write it yourself. Copied prompts teach nothing new, and a prompt that stands here already is refused.
+5. **Skip** a use case that you do not understand or do not want to write about.
+
+What you type is saved while you type.
+"""
+
 TITLES_AND_BODIES: dict[str, tuple[str, str]] = {
     TaskKind.DEMONSTRATION: ("Writing a response", DEMONSTRATION),
     TaskKind.COMPARISON: ("Rating and ranking: helpful first", COMPARISON),
+    TaskKind.PROMPT: ("Writing prompts", WRITTEN_PROMPT),
     TaskKind.EVALUATION: ("Final evaluation: truthful and harmless first", EVALUATION),
     TaskKind.TOXICITY: ("Toxicity evaluation", TOXICITY),
 }
@@ -134,7 +160,7 @@ TITLES_AND_BODIES: dict[str, tuple[str, str]] = {
 CRITERIA_IN_ORDER: dict[str, list[str]] = {
     TaskKind.DEMONSTRATION: ["Helpful", "Truthful", "Harmless"],
     TaskKind.COMPARISON: ["Helpful", "Truthful", "Harmless"],
+    TaskKind.PROMPT: ["Varied", "Your own", "No personal data"],
     TaskKind.EVALUATION: ["Truthful and harmless", "Helpful"],
     TaskKind.TOXICITY: ["Plausible", "Less toxic"],
 }
-

@@ -32,7 +32,7 @@ def rank(request: LabelerRequest, code: UUID) -> HttpResponseBase:
     form = RankingForm(
         request.POST if request.method == "POST" else None,
         responses=comparisons.responses_in_display_order(assignment),
-        flags=forms.asked_flags(form=assignment.batch.form, prompt=assignment.task.prompt),
+        flags=forms.asked_flags(form=assignment.batch.form, prompt=assignment.task.given_prompt),
         draft=draft.payload if draft else None,
     )
     if request.method != "POST":

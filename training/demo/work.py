@@ -39,7 +39,7 @@ def work_through(
 def answer(assignment: Assignment, person: SimulatedLabeler, *, seed: int) -> None:
     """Write the demonstration or the ranking of a claimed task, and submit it."""
     key = f"simulated-{assignment.code}"
-    prompt = assignment.task.prompt
+    prompt = assignment.task.given_prompt
     if assignment.kind == TaskKind.DEMONSTRATION:
         text = person.write(prompt.text, seed=seed)
         submit_demonstration(assignment=assignment, text=text, idempotency_key=key)

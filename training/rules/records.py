@@ -72,7 +72,7 @@ def comparisons(selection: Selection) -> Selected:
     if selection.may_train:
         rows = rows.filter(task__batch__kind=TaskKind.COMPARISON)
     for row in rows.iterator(chunk_size=ROWS_AT_ONCE):
-        prompt = row.task.prompt
+        prompt = row.task.given_prompt
         reason = reason_to_drop(prompt, selection, row.labeler)
         if not reason and row.is_surplus:
             reason = "surplus"
@@ -147,7 +147,7 @@ def judgements(selection: Selection) -> Selected:
     """Yield a record for each time a labeler compared a policy's response with the baseline's."""
     rows = _rankings(selection).filter(task__batch__kind=TaskKind.EVALUATION)
     for row in rows.iterator(chunk_size=ROWS_AT_ONCE):
-        batch, prompt = row.task.batch, row.task.prompt
+        batch, prompt = row.task.batch, row.task.given_prompt
         reason = reason_to_drop(prompt, selection, row.labeler)
         places = _places(row)
         baseline = next((p for p in places if p.response.policy_id == batch.baseline_id), None)

@@ -180,6 +180,12 @@ def grant_qualification(*, labeler: Labeler, kind: str, by: User | None = None) 
     """Let a labeler take tasks of a kind. Granting twice changes nothing. Ends screening."""
     if by is not None:
         ensure(by, Action.MANAGE_LABELERS)
+    return add_qualification(labeler=labeler, kind=kind, by=by)
+
+
+@transaction.atomic
+def add_qualification(*, labeler: Labeler, kind: str, by: User | None) -> Qualification:
+    """Record a qualification for whoever has asked already whether `by` may: a manager, or a screening."""
     kind = _choice(kind, TaskKind.values, "kind")
     qualification, is_new = Qualification.objects.get_or_create(
         labeler=labeler, kind=kind, revoked_at=None, defaults={"granted_by": by}

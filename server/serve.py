@@ -33,6 +33,16 @@ def web_command(address: str) -> list[str]:
     return [str(PROGRAMS / "gunicorn"), *options, "--access-logfile", "-", "server.wsgi:application"]
 
 
+def production_web_command(address: str, workers: int = 2, threads: int = 4) -> list[str]:
+    """Return the command of a web server on PostgreSQL, as the container image starts it.
+
+    A worker for each core and a few threads in each, which wait for the database while others compute.
+    """
+    options = ["--bind", address, "--workers", str(workers), "--threads", str(threads)]
+    options += ["--access-logfile", "-", "--no-control-socket"]
+    return [str(PROGRAMS / "gunicorn"), *options, "server.wsgi:application"]
+
+
 def worker_commands() -> list[list[str]]:
     """Return the commands of two workers, so that short tasks never wait for a training run.
 

@@ -191,7 +191,8 @@ REST_FRAMEWORK = {
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 REST_KNOX = {"TOKEN_TTL": timedelta(days=90)}  # only hashes of tokens are stored
-CLAIM_RATE = "120/minute"  # how often one person may ask for a task
+# how often one person may ask for a task
+CLAIM_RATE = f"{env.whole_number('CLAIMS_PER_MINUTE', 120, minimum=1, maximum=1_000_000)}/minute"
 SPECTACULAR_SETTINGS = {
     "TITLE": "InstructLoop",
     "DESCRIPTION": "Labels in, trained policies out: the interface for programs.",

@@ -4,7 +4,7 @@ import secrets
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,8 +21,11 @@ FAST_AND_FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=o
 
 
 @contextmanager
-def postgres_server(programs: Path) -> Iterator[str]:
-    """Run a PostgreSQL server on programs from this folder; gives its DATABASE_URL."""
+def postgres_server(programs: Path, settings: Sequence[str] = FAST_AND_FORGETFUL) -> Iterator[str]:
+    """Run a PostgreSQL server on programs from this folder; gives its DATABASE_URL.
+
+    `settings` are its own, such as fsync=off; by default those of tests, whose rows nobody will miss.
+    """
     user = server_user()
     with private_folder(user) as folder:
         password = secrets.token_urlsafe(24)
@@ -32,9 +35,9 @@ def postgres_server(programs: Path) -> Iterator[str]:
         create_cluster(programs, folder, password_file)
         password_file.unlink()
         port = free_port()
-        settings = [*FAST_AND_FORGETFUL, "listen_addresses=127.0.0.1", f"unix_socket_directories={folder}"]
+        given = [*settings, "listen_addresses=127.0.0.1", f"unix_socket_directories={folder}"]
         command = [str(programs / "postgres"), "-D", str(folder / "data"), "-p", str(port)]
-        command += [part for setting in settings for part in ("-c", setting)]
+        command += [part for setting in given for part in ("-c", setting)]
 
         def ready() -> bool:
             check = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]

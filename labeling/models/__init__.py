@@ -8,12 +8,14 @@ from labeling.models.batch_templates import BatchTemplate
 from labeling.models.batches import MAX_K, MIN_K, Batch, Candidate, Task
 from labeling.models.comparisons import LIKERT_MAX, LIKERT_MIN, Place, Ranking
 from labeling.models.demonstrations import Demonstration
-from labeling.models.guidelines import Form, Guideline
+from labeling.models.guidelines import Acknowledgement, Form, Guideline
 from labeling.models.labelers import Invitation, Labeler, Qualification, Role, User
 from labeling.models.policies import Policy, Response
+from labeling.models.preferences import Preferences
 from labeling.models.prompt_judgements import PromptJudgement
 from labeling.models.prompts import Category, Intake, Prompt, PromptKind, PromptSource, Refusal
 from labeling.models.quality import QualityReport, ResponseScore
+from labeling.models.questions import Question, QuestionRead
 from labeling.models.response_reports import ResponseReport
 from labeling.models.reviews import Adjudication, FlagAnswer, GoldAnswer, Review
 from labeling.models.screening import (
@@ -28,6 +30,8 @@ from labeling.models.screening import (
 )
 from labeling.models.surveys import Survey, SurveyCount, SurveyParticipation
 from labeling.models.terms import Consent, Terms
+from labeling.models.use_cases import UseCase
+from labeling.models.written_prompts import WrittenPrompt
 
 __all__ = [
     "GRADE_MAX",
@@ -36,6 +40,7 @@ __all__ = [
     "LIKERT_MIN",
     "MAX_K",
     "MIN_K",
+    "Acknowledgement",
     "Adjudication",
     "Anchor",
     "AnchorResponse",
@@ -60,12 +65,15 @@ __all__ = [
     "Labeler",
     "Place",
     "Policy",
+    "Preferences",
     "Prompt",
     "PromptJudgement",
     "PromptKind",
     "PromptSource",
     "Qualification",
     "QualityReport",
+    "Question",
+    "QuestionRead",
     "Ranking",
     "Receipt",
     "Refusal",
@@ -88,5 +96,7 @@ __all__ = [
     "Task",
     "TaskKind",
     "Terms",
+    "UseCase",
     "User",
+    "WrittenPrompt",
 ]

@@ -61,6 +61,9 @@ class Assignment(CodedModel):
     last_seen_at = models.DateTimeField(null=True, blank=True)
     active_seconds = models.PositiveIntegerField(default=0, help_text="Time at work, idle left out.")
     finished_at = models.DateTimeField(null=True, blank=True)
+    reopened_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when its labeler revises what they submitted."
+    )
 
     objects = AssignmentQuerySet.as_manager()
 
@@ -128,9 +131,13 @@ class Receipt(CodedModel):
     assignment = models.ForeignKey(Assignment, on_delete=models.PROTECT, related_name="receipts")
     labeler = models.ForeignKey(Labeler, on_delete=models.PROTECT, related_name="receipts")
     idempotency_key = models.CharField(max_length=80)
+    content = models.JSONField(default=dict, help_text="What was submitted.")
     content_hash = models.CharField(max_length=64, help_text="SHA-256 of what was submitted.")
     revision = models.PositiveIntegerField(default=1)
     is_surplus = models.BooleanField(default=False)
+    withdrawn_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the labeler took it back, within seconds."
+    )
 
     class Meta:
         ordering = ("-created_at",)

@@ -9,6 +9,7 @@ from labeling.models.guidelines import Form, Guideline
 from labeling.models.labelers import User
 from labeling.models.policies import Policy, Response
 from labeling.models.prompts import Prompt
+from labeling.models.use_cases import UseCase
 
 MIN_K, MAX_K = 2, 9
 
@@ -84,8 +85,14 @@ class Task(CodedModel):
     responses: "models.ManyToManyField[Response, Candidate]" = models.ManyToManyField(
         Response, through="Candidate", related_name="tasks"
     )
+    use_case = models.ForeignKey(
+        UseCase, on_delete=models.PROTECT, null=True, blank=True, related_name="tasks"
+    )
     overlap = models.PositiveSmallIntegerField(default=1, help_text="How many labelers are wanted.")
     is_shared = models.BooleanField(default=False, help_text="In the common pool that measures agreement.")
+    set_aside_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when it is not served, because labelers found it broken."
+    )
     is_anchor = models.BooleanField(default=False, help_text="The same in each batch, to see drift.")
     anchor = models.ForeignKey(
         Anchor, on_delete=models.PROTECT, null=True, blank=True, related_name="tasks",

@@ -43,6 +43,9 @@ class Demonstration(CodedModel):
     )  # fmt: skip
     is_surplus = models.BooleanField(default=False)
     seconds = models.PositiveIntegerField(default=0)
+    typing = models.JSONField(
+        default=dict, blank=True, help_text="Characters typed and pasted, for a reviewer; never a verdict."
+    )
 
     objects = DemonstrationQuerySet.as_manager()
 

@@ -4,6 +4,7 @@ from django.db import models
 from django.utils import timezone
 
 from labeling.models.base import CodedModel, TaskKind
+from labeling.models.labelers import Labeler
 
 
 class GuidelineQuerySet(models.QuerySet["Guideline"]):
@@ -31,6 +32,24 @@ class Guideline(CodedModel):
 
     def __str__(self) -> str:
         return f"{self.kind} v{self.version}"
+
+
+class Acknowledgement(models.Model):
+    """That a labeler has read a version of a guideline and works by it from now on."""
+
+    guideline = models.ForeignKey(Guideline, on_delete=models.PROTECT, related_name="acknowledgements")
+    labeler = models.ForeignKey(Labeler, on_delete=models.PROTECT, related_name="acknowledgements")
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("guideline", "labeler"), name="acknowledgement_once_per_version_and_labeler"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.labeler} read {self.guideline}"
 
 
 class FormQuerySet(models.QuerySet["Form"]):

@@ -44,7 +44,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('avoids_distressing', models.BooleanField(default=False, help_text='Prompts flagged as sensitive are not served.')),
-                ('break_after_minutes', models.PositiveSmallIntegerField(default=50, help_text='Minutes at work without a break before a reminder; 0 is never.')),
+                ('break_after_minutes', models.PositiveSmallIntegerField(default=50, help_text='Minutes at work before a reminder of a break; 0 is never.')),
                 ('labeler', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='preferences', to='labeling.labeler')),
             ],
             options={

@@ -16,7 +16,7 @@ class Preferences(models.Model):
     )
     break_after_minutes = models.PositiveSmallIntegerField(
         default=BREAK_AFTER_MINUTES,
-        help_text="Minutes at work without a break before a reminder; 0 is never.",
+        help_text="Minutes at work before a reminder of a break; 0 is never.",
     )
 
     class Meta:

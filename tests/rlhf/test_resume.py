@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from tests.rlhf.conftest import texts, write_config, write_dataset
+from tests.rlhf.forks import start, wait
 from tests.rlhf.stages import (
     LENGTHS,
     copy_run,
@@ -30,7 +31,6 @@ from tests.rlhf.stages import (
     result,
     same_weights,
 )
-from training.rlhf.__main__ import main
 
 TRIALS = 20
 EVERY_STEP = {"checkpoint_every": 1, "log_every": 1}
@@ -71,24 +71,8 @@ STAGES: dict[str, tuple[Prepare, dict[str, Any]]] = {
 }
 
 
-def start(stage: str, folder: Path) -> int:
-    """Run a stage in a forked process; returns its number."""
-    pid = os.fork()
-    if pid == 0:
-        log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        status = 9
-        try:
-            status = main([stage, "--config", str(folder / "run.toml")])
-        finally:
-            os._exit(status)
-    return pid
-
-
 def finish(stage: str, folder: Path) -> None:
-    _, status = os.waitpid(start(stage, folder), 0)
-    assert os.waitstatus_to_exitcode(status) == 0, (folder / "log.txt").read_text()[-2000:]
+    assert wait(start(stage, folder)) == [0], (folder / "log.txt").read_text()[-2000:]
     assert result(folder)["state"] == "finished"
 
 
@@ -104,8 +88,7 @@ def kill_after(stage: str, folder: Path, lines: int, seconds: float) -> bool:
     if ended:
         return False
     os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status) == -signal.SIGKILL
+    return wait(pid) == [-signal.SIGKILL]
 
 
 def logged(folder: Path) -> dict[int, dict[str, float]]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from training.rlhf.config import STAGES, ConfigError, StageConfig, load_config
 from training.rlhf.errors import RunCancelledError, RunFailedError, RunRefusedError
 from training.rlhf.folder import Cancellation, read_result, write_progress, write_result
+from training.rlhf.launch import is_launcher, launch
 
 FINISHED, CRASHED, REFUSED, CANCELLED = 0, 1, 2, 3
 log = logging.getLogger("training.rlhf")
@@ -36,14 +37,22 @@ def main(arguments: list[str] | None = None) -> int:
         log.info("%s is finished; nothing to do", folder)
         return FINISHED
     cancellation = Cancellation(folder)
-    cancellation.listen()
-    if before == "cancelled":  # that request was honoured; starting again means going on
+    if before == "cancelled" and is_main():  # that request was honoured; starting again means going on
         cancellation.clear()
-    (folder / "result.json").unlink(missing_ok=True)
+    if is_main():
+        (folder / "result.json").unlink(missing_ok=True)
     try:
         config = load_config(options.config)
         if config.stage != options.stage:
             raise RunRefusedError(f"{options.config} configures stage {config.stage}, not {options.stage}.")
+        processes = getattr(config, "processes", 1)
+        if is_launcher(processes):
+            line = [options.stage, "--config", str(options.config)]
+            status = launch(processes, folder, line)
+            if status is None:
+                raise RunFailedError(f"the {processes} processes ended without a result; see the log.")
+            return status
+        cancellation.listen()
         metrics = run_stage(folder, config, cancellation)
     except ConfigError as error:
         return _end(folder, "failed", " ".join(error.problems), REFUSED)
@@ -57,30 +66,48 @@ def main(arguments: list[str] | None = None) -> int:
         traceback.print_exc()
         text = str(error).strip().split("\n")[0]
         return _end(folder, "failed", f"{type(error).__name__}: {text}", CRASHED)
-    model = "model" if (folder / "model").is_dir() else None
-    write_result(folder, "finished", f"{config.stage} finished.", metrics, model)
-    log.info("finished")
+    if is_main():
+        model = "model" if (folder / "model").is_dir() else None
+        write_result(folder, "finished", f"{config.stage} finished.", metrics, model)
+        log.info("finished")
     return FINISHED
+
+
+def is_main() -> bool:
+    """Whether this process speaks for the run; torchrun numbers those it starts."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def run_stage(folder: Path, config: StageConfig, cancellation: Cancellation) -> dict[str, float]:
     """Run a stage in its folder and return its final metrics; torch is loaded only here."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    write_progress(folder, config.stage, "loading", 0, 1, "models")
+    if is_main():
+        write_progress(folder, config.stage, "loading", 0, 1, "models")
     stage = importlib.import_module(f"training.rlhf.{config.stage}")
     runtime = importlib.import_module("training.rlhf.runtime")
     run = runtime.Run(folder, config, cancellation)
-    run.stop_if_cancelled()
-    metrics: dict[str, float] = stage.run(config, run)
+    try:
+        run.stop_if_cancelled()
+        metrics: dict[str, float] = stage.run(config, run)
+    except RunCancelledError:
+        run.leave()
+        raise
+    run.leave()
     return metrics
 
 
 def _end(folder: Path, state: str, reason: str, status: int) -> int:
+    """Write down how a run ended; of several processes the first to fail says why."""
     log.error("%s: %s", state, reason)
-    if folder.is_dir():
-        write_result(folder, state, reason, {})
+    is_first = is_main() or (state == "failed" and not (folder / "result.json").exists())
+    if folder.is_dir() and is_first and not _has_failed(folder):
+        write_result(folder, state, reason, {}, exit_status=status)
     return status
+
+
+def _has_failed(folder: Path) -> bool:
+    return read_result(folder).get("state") == "failed"
 
 
 if __name__ == "__main__":

@@ -23,11 +23,15 @@ class Source(Protocol):
     def group(self) -> str: ...
 
 
+def _nothing() -> tuple[float, int]:
+    return 0.0, 0
+
+
 class PairCounts:
     """Counts ordered pairs by prompt and labeler group. A pair with equal scores counts one half."""
 
     def __init__(self) -> None:
-        self._cells: dict[tuple[str, str], tuple[float, int]] = defaultdict(lambda: (0.0, 0))
+        self._cells: dict[tuple[str, str], tuple[float, int]] = defaultdict(_nothing)
         self._difference = 0.0
 
     def add(self, scores: Tensor, ranks: Tensor, slot_mask: Tensor, sources: Sequence[Source]) -> None:
@@ -40,6 +44,19 @@ class PairCounts:
             before = self._cells[source.group, source.cluster]
             self._cells[source.group, source.cluster] = (before[0] + r, before[1] + n)
         self._difference += float((differences * pairs).sum())
+
+    @classmethod
+    def merged(cls, parts: Sequence[PairCounts]) -> PairCounts:
+        """Add up what several processes have counted."""
+        if len(parts) == 1:
+            return parts[0]
+        whole = cls()
+        for part in parts:
+            for place, (right, number) in part._cells.items():
+                before = whole._cells[place]
+                whole._cells[place] = (before[0] + right, before[1] + number)
+            whole._difference += part._difference
+        return whole
 
     def groups(self) -> list[str]:
         """Name the labeler groups seen."""

@@ -3,6 +3,7 @@
 A checkpoint is written into a folder with a temporary name: tensors (safetensors), state (JSON), the
 manifest last; every file is flushed to disk and only then is the folder renamed. The newest folder whose
 manifest fits its files is the one to resume from, so a crash at any moment leaves the older one usable.
+Weights that several processes share are gathered and written by one, so a run can go on with another number.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import Any, NamedTuple
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from training.rlhf.parallel import any_of, barrier, full, is_main, like
 
 KEEP = 2
 Stateful = nn.Module | torch.optim.Optimizer | dict[str, Tensor]
@@ -38,13 +41,10 @@ def save_checkpoint(
     parts  modules, optimizers and plain tensors by name
     state  anything JSON can hold
     """
-    folder.mkdir(parents=True, exist_ok=True)
     final = folder / f"step-{step:08d}"
-    if final.exists():
+    [is_there] = any_of(final.exists())
+    if is_there:
         return final
-    temporary = folder / f".step-{step:08d}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
     tensors: dict[str, Tensor] = {"rng/cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors["rng/cuda"] = torch.cuda.get_rng_state()
@@ -59,9 +59,22 @@ def save_checkpoint(
             held = part.state_dict() if isinstance(part, nn.Module) else part
             tensors |= {f"{name}/{key}": x for key, x in held.items()}
     # Cloned, because tied weights may not share memory in one safetensors file.
-    copies = {name: x.detach().cpu().contiguous().clone() for name, x in tensors.items()}
-    save_file(copies, temporary / "tensors.safetensors")
-    (temporary / "state.json").write_text(json.dumps({"state": dict(state or {}), "groups": plain}))
+    copies = {name: full(x.detach()).cpu().contiguous().clone() for name, x in tensors.items()}
+    if is_main():
+        _write(folder, final, step, copies, {"state": dict(state or {}), "groups": plain})
+    barrier()
+    return final
+
+
+def _write(
+    folder: Path, final: Path, step: int, tensors: dict[str, Tensor], state: Mapping[str, Any]
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{final.name}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    save_file(tensors, temporary / "tensors.safetensors")
+    (temporary / "state.json").write_text(json.dumps(state))
     files = {path.name: path.stat().st_size for path in temporary.iterdir()}
     for name in files:
         flush(temporary / name)
@@ -73,7 +86,6 @@ def save_checkpoint(
     for old in folder.iterdir():  # older ones, and what an interrupted save or removal left
         if old not in kept:
             shutil.rmtree(old, ignore_errors=True)
-    return final
 
 
 def newest_checkpoint(folder: Path) -> Checkpoint | None:
@@ -96,16 +108,28 @@ def restore(checkpoint: Checkpoint, parts: Mapping[str, Stateful]) -> dict[str, 
             for key, x in own.items():
                 index, _, slot = key.partition("/")
                 slots.setdefault(int(index), {})[slot] = x
-            part.load_state_dict({"state": slots, "param_groups": checkpoint.state["groups"][name]})
+            _load_optimizer(part, slots, checkpoint.state["groups"][name])
         elif isinstance(part, nn.Module):
-            part.load_state_dict(own)
+            targets = part.state_dict()
+            part.load_state_dict({key: like(x, targets[key]) for key, x in own.items()})
         else:
             for key in part:
-                part[key].copy_(own[key])
+                part[key].copy_(like(own[key], part[key]))
     torch.set_rng_state(checkpoint.tensors["rng/cpu"])
     if "rng/cuda" in checkpoint.tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(checkpoint.tensors["rng/cuda"])
     return dict(checkpoint.state["state"])
+
+
+def _load_optimizer(
+    optimizer: torch.optim.Optimizer, slots: dict[int, dict[str, Tensor]], groups: list[dict[str, Any]]
+) -> None:
+    params = [p for group in optimizer.param_groups for p in group["params"]]
+    for index, own in slots.items():
+        for slot, x in own.items():
+            if x.shape == params[index].shape:  # moments; the step count is one number
+                own[slot] = like(x, params[index])
+    optimizer.load_state_dict({"state": slots, "param_groups": groups})
 
 
 def flush(path: Path) -> None:

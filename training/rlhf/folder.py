@@ -71,8 +71,19 @@ def read_result(folder: Path) -> dict[str, Any]:
 
 
 def write_result(
-    folder: Path, state: str, reason: str, metrics: Mapping[str, float], model: str | None = None
+    folder: Path,
+    state: str,
+    reason: str,
+    metrics: Mapping[str, float],
+    model: str | None = None,
+    exit_status: int = 0,
 ) -> None:
     """Write result.json, the last thing a run does. state is finished, cancelled or failed."""
-    result = {"state": state, "reason": reason, "metrics": dict(metrics), "model": model}
+    result = {
+        "state": state,
+        "reason": reason,
+        "metrics": dict(metrics),
+        "model": model,
+        "exit_status": exit_status,
+    }
     write_json(folder / "result.json", result, durable=True)

@@ -84,8 +84,9 @@ class MetricsWriter:
     checkpoint are written again; the later line of a step counts.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, writes: bool = True) -> None:
         self.path = path
+        self.writes = writes
         self.latest: dict[str, float] = {}
         if path.is_file():  # an earlier process of the same run
             text = path.read_text(encoding="utf-8")
@@ -93,7 +94,7 @@ class MetricsWriter:
                 with contextlib.suppress(ValueError):  # cut off when that process was killed
                     values = json.loads(line)
                     self.latest |= {name: x for name, x in values.items() if name not in ("step", "at")}
-            if text and not text.endswith("\n"):
+            if writes and text and not text.endswith("\n"):
                 path.write_text(text + "\n", encoding="utf-8")
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
@@ -105,5 +106,7 @@ class MetricsWriter:
                 )
         finite = {name: float(value) for name, value in values.items() if math.isfinite(value)}
         self.latest |= finite
+        if not self.writes:
+            return
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, "at": round(time.time(), 3), **finite}) + "\n")

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from training.rlhf.batching import left_pad, position_ids, right_pad
 from training.rlhf.errors import RunRefusedError
 from training.rlhf.masking import last_real
+from training.rlhf.parallel import full_state, is_main
 from training.rlhf.tokenizer import ABOUT_FILE, Codec, first_line, load_codec, read_about
 
 HEAD_FILE = "head.safetensors"
@@ -230,7 +231,10 @@ def _from_pretrained(auto: Any, source: str, key: str) -> Any:
 
 def save_policy(model: LanguageModel, codec: Codec, folder: Path, about: dict[str, Any]) -> None:
     """Write a plain transformers folder with tokenizer and instructloop.json."""
-    model.causal.save_pretrained(folder)
+    state = full_state(model.causal)
+    if not is_main():
+        return
+    model.causal.save_pretrained(folder, state_dict=state)
     _finish_folder(folder, codec, about)
 
 
@@ -268,11 +272,11 @@ def load_reward_model(source: str, *, key: str, device: torch.device) -> tuple[R
 
 def save_reward_model(model: RewardModel, codec: Codec, folder: Path, about: dict[str, Any]) -> None:
     """Write trunk, head, tokenizer and instructloop.json with the bias."""
-    model.trunk.save_pretrained(folder)
-    save_file(
-        {name: x.detach().cpu().contiguous() for name, x in model.head.state_dict().items()},
-        folder / HEAD_FILE,
-    )
+    state, head = full_state(model.trunk), full_state(model.head)
+    if not is_main():
+        return
+    model.trunk.save_pretrained(folder, state_dict=state)
+    save_file({name: x.contiguous() for name, x in head.items()}, folder / HEAD_FILE)
     _finish_folder(folder, codec, {**about, "bias": model.bias})
 
 

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import nn
 
+from training.rlhf.parallel import full, sum_gradients
 from training.rlhf.sections import Optim
 
 
@@ -38,11 +39,15 @@ def learning_rate(config: Optim, step: int, total: int) -> float:
 
 
 def take_step(optimizer: torch.optim.Optimizer, model: nn.Module, rate: float, clip_norm: float) -> float:
-    """Clip the gradients, step with the given rate, clear the gradients; returns the norm before clipping."""
+    """Clip the gradients, step with the given rate, clear the gradients; returns the norm before clipping.
+
+    With several processes their gradients are added up first. A step that is no number is not taken.
+    """
+    sum_gradients(model)
     for group in optimizer.param_groups:
         group["lr"] = rate
     limit = clip_norm if clip_norm > 0 else math.inf
-    norm = float(nn.utils.clip_grad_norm_(model.parameters(), limit))
+    norm = float(full(nn.utils.clip_grad_norm_(model.parameters(), limit)))
     if math.isfinite(norm):
         optimizer.step()
     optimizer.zero_grad(set_to_none=True)

@@ -34,6 +34,7 @@ from training.rlhf.masking import explained_variance, masked_mean, masked_whiten
 from training.rlhf.model import LanguageModel, RewardModel, load_policy, load_reward_model, save_policy
 from training.rlhf.optim import learning_rate, make_optimizer, take_step
 from training.rlhf.packing import PackedText, text_loss
+from training.rlhf.parallel import gathered, largest, shard, share, size, summed, whole
 from training.rlhf.rollout import Models, Rollout, collect_rollout, token_logprobs, token_values
 from training.rlhf.runtime import Run, due, log, require_finite
 from training.rlhf.sections import Optim
@@ -134,6 +135,8 @@ def load_models(config: PpoConfig, run: Run) -> tuple[Models, Codec]:
     require_same_tokens(codec, reward_codec, "inputs.reward")
     reference.requires_grad_(False)
     reward.requires_grad_(False)
+    for model in (policy, reference, reward, value):
+        shard(model, config.parallel)
     return Models(policy, reference, reward, value), codec
 
 
@@ -191,19 +194,31 @@ def sample_rollout(
     split: str,
     iteration: int,
 ) -> Rollout:
-    """Collect a rollout whose randomness is a pure function of seed, split and iteration."""
+    """Collect a rollout whose randomness is a pure function of seed, split and iteration.
+
+    With several processes each answers its microbatches of the prompts, and all get the whole rollout.
+    """
     width = config.lengths.max_response_tokens
-    with run.autocast():
-        return collect_rollout(
+    uniforms = row_uniforms(len(prompts), width, config.seed, "rollout", split, iteration)
+    dealt = share(torch.split(torch.arange(len(prompts)), config.ppo.microbatch_size))
+    mine = [row for rows, _ in dealt for row in rows.tolist()]
+    with run.autocast(), whole(models.policy):
+        rollout = collect_rollout(
             models,
             codec,
-            prompts,
+            [prompts[row] for row in mine],
             max_tokens=width,
             temperature=config.ppo.temperature,
             microbatch_size=config.ppo.microbatch_size,
-            uniforms=row_uniforms(len(prompts), width, config.seed, "rollout", split, iteration),
+            uniforms=uniforms[mine],
             missing_eos_score=config.ppo.missing_eos_score,
         )
+    if size() == 1:
+        return rollout
+    real = sum(len(rows) for rows, weight in dealt if weight)
+    part = Rollout(*(x[:real].cpu() for x in rollout))
+    joined = Rollout.joined(gathered((mine[:real], part)))
+    return Rollout(*(x.to(run.device) for x in joined))
 
 
 class Microbatch(NamedTuple):
@@ -231,12 +246,12 @@ def update(
     those whose log-probabilities were stored, so the first ratio is exactly 1.
     """
     settings = config.ppo
-    rows, size = len(rollout.tokens), settings.minibatch_size
+    rows, each = len(rollout.tokens), settings.minibatch_size
     seen: dict[str, list[float]] = defaultdict(list)
     for number in range(steps_per_iteration(config)):
-        epoch, place = divmod(number, rows // size)
+        epoch, place = divmod(number, rows // each)
         order = permutation(rows, config.seed, "inner", iteration, epoch) if epoch else range(rows)
-        chosen = torch.tensor(order[place * size : (place + 1) * size], device=run.device)
+        chosen = torch.tensor(order[place * each : (place + 1) * each], device=run.device)
         tokens = int(rollout.response_mask[chosen].sum())
         parts = []
         for some in torch.split(chosen, settings.microbatch_size):
@@ -267,19 +282,20 @@ def policy_step(
     """Take one step of the policy on a minibatch: PPO gradient, plus pretraining gradient if there is one."""
     settings = config.ppo
     stats: dict[str, float] = defaultdict(float)
-    largest = 0.0
-    for rollout, advantages, _, weight in parts:
-        mask = rollout.response_mask
+    furthest = 0.0
+    for (rollout, advantages, _, tokens), counts in share(parts):
+        mask, weight = rollout.response_mask, tokens * counts
         with run.autocast():
             logprobs, _ = token_logprobs(learner.policy, rollout, settings.temperature)
         loss = ppo_policy_loss(logprobs, rollout.logprobs, advantages, mask, settings.clip)
         torch.autograd.backward(loss * weight)
         log_ratio = logprobs.detach() - rollout.logprobs  # 0 on padding
         distance = (log_ratio.exp() - 1).abs()
-        largest = max(largest, float(distance.max()))
+        furthest = max(furthest, float(distance.max()))
         stats["loss/policy"] += float(loss.detach()) * weight
         stats["ppo/approx_kl"] += 0.5 * float(masked_mean(log_ratio**2, mask)) * weight
         stats["ppo/clip_fraction"] += float(masked_mean((distance > settings.clip).float(), mask)) * weight
+    stats = summed(stats)
     if pretraining is not None:
         stats["loss/ptx"] = backward_ptx(learner.policy, pretraining, config, run, step)
     rate = learning_rate(config.optim, step, total_steps(config))
@@ -287,7 +303,7 @@ def policy_step(
     update_average(learner, settings.ema_decay)
     return {
         **stats,
-        "ppo/ratio_max": largest,
+        "ppo/ratio_max": largest(furthest),
         "ppo/policy_grad_norm": norm,
         "optim/learning_rate": rate,
     }
@@ -301,12 +317,13 @@ def backward_ptx(
     n = max(1, round(settings.minibatch_size * settings.ptx_examples_per_episode))
     sequences = pretraining.draw(n, config.seed, "ptx", step)
     mean = 0.0
-    for ids in torch.split(sequences, settings.microbatch_size):
+    for ids, weight in share(torch.split(sequences, settings.microbatch_size)):
         with run.autocast():
             loss = text_loss(policy, ids.to(run.device))
-        torch.autograd.backward(loss * (settings.ptx_coef * len(ids) / n))
-        mean += float(loss.detach()) * len(ids) / n
-    return mean
+        own = weight * len(ids) / n
+        torch.autograd.backward(loss * (settings.ptx_coef * own))
+        mean += float(loss.detach()) * own
+    return summed({"loss": mean})["loss"]
 
 
 def value_step(
@@ -315,8 +332,8 @@ def value_step(
     """Take one step of the value model on a minibatch."""
     clip = config.ppo.value_clip or math.inf
     stats: dict[str, float] = defaultdict(float)
-    for rollout, _, returns, weight in parts:
-        mask = rollout.response_mask
+    for (rollout, _, returns, tokens), counts in share(parts):
+        mask, weight = rollout.response_mask, tokens * counts
         with run.autocast():
             values = token_values(learner.value, rollout)
         loss = value_loss(values, rollout.values, returns, mask, clip)
@@ -324,6 +341,7 @@ def value_step(
         moved = (values.detach() - rollout.values).abs() > clip
         stats["loss/value"] += float(loss.detach()) * weight
         stats["ppo/value_clip_fraction"] += float(masked_mean(moved.float(), mask)) * weight
+    stats = summed(stats)
     rate = learning_rate(value_optim(config), step, total_steps(config))
     norm = take_step(learner.value_optimizer, learner.value, rate, config.optim.clip_norm)
     return {**stats, "ppo/value_grad_norm": norm, "optim/value_learning_rate": rate}

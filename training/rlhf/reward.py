@@ -26,6 +26,7 @@ from training.rlhf.errors import RunRefusedError
 from training.rlhf.losses import ranking_loss
 from training.rlhf.model import RewardModel, new_reward_model, save_reward_model
 from training.rlhf.optim import learning_rate, make_optimizer, take_step
+from training.rlhf.parallel import gathered, shard, share, summed
 from training.rlhf.runtime import Run, due, log, require_finite
 from training.rlhf.sections import Lengths
 from training.rlhf.sft import check_context
@@ -71,6 +72,7 @@ def run(config: RewardConfig, run: Run) -> dict[str, float]:
     steps_per_epoch = -(-len(examples) // settings.minibatch_size)
     total = steps_per_epoch * settings.epochs
     log.info("%d rankings (%d of ties only dropped), %d valid", len(kept), len(rows) - len(kept), len(valid))
+    shard(model, config.parallel)
     optimizer = make_optimizer(model, config.optim)
     parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer}
     first, _ = run.resume(parts)
@@ -122,6 +124,11 @@ def encode(rows: Sequence[Comparison], codec: Codec, lengths: Lengths) -> list[R
     return examples
 
 
+def shares_prompt(config: RewardConfig) -> bool:
+    """Whether a prompt is computed once. Sharded weights are gone when a gradient comes back through it."""
+    return config.reward.share_prompt and not (config.processes > 1 and config.parallel == "fsdp")
+
+
 def score_examples(
     model: RewardModel, examples: Sequence[RankedExample], *, share_prompt: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -150,19 +157,23 @@ def backward(
     model: RewardModel, minibatch: Sequence[RankedExample], config: RewardConfig, run: Run
 ) -> dict[str, float]:
     """Add the gradient of the mean loss over the rankings of a minibatch; returns the step's metrics."""
-    loss_sum, read, began = 0.0, 0, time.monotonic()
-    scores_seen, counts = [], PairCounts()
-    for group in microbatches([example.tokens() for example in minibatch], config.reward.microbatch_tokens):
+    loss_sum, began = 0.0, time.monotonic()
+    scores_seen, counts = [torch.zeros(0)], PairCounts()
+    groups = microbatches([example.tokens() for example in minibatch], config.reward.microbatch_tokens)
+    for group, weight in share(groups):
         part = [minibatch[i] for i in group]
         with run.autocast():
-            scores, ranks, slot_mask = score_examples(model, part, share_prompt=config.reward.share_prompt)
+            scores, ranks, slot_mask = score_examples(model, part, share_prompt=shares_prompt(config))
         loss = ranking_loss(scores, ranks, slot_mask)
-        torch.autograd.backward(loss * (len(part) / len(minibatch)))
-        loss_sum += float(loss.detach()) * len(part)
-        counts.add(scores.detach(), ranks, slot_mask, part)
-        scores_seen.append(scores.detach()[slot_mask])
-        read += sum(len(example.prompt) + sum(map(len, example.responses)) for example in part)
-    seen = torch.cat(scores_seen)
+        torch.autograd.backward(loss * (weight * len(part) / len(minibatch)))
+        if weight:
+            loss_sum += float(loss.detach()) * len(part)
+            counts.add(scores.detach(), ranks, slot_mask, part)
+            scores_seen.append(scores.detach()[slot_mask].cpu())
+    loss_sum = summed({"loss": loss_sum})["loss"]
+    counts = PairCounts.merged(gathered(counts))
+    seen = torch.cat(gathered(torch.cat(scores_seen)))
+    read = sum(len(example.prompt) + sum(map(len, example.responses)) for example in minibatch)
     return {
         "loss/reward": loss_sum / len(minibatch),
         "reward/accuracy": counts.accuracy(),
@@ -179,12 +190,16 @@ def measure(
 ) -> dict[str, float]:
     """Compute loss and accuracy, with its interval and per labeler group, over held-out rankings."""
     loss_sum, counts = 0.0, PairCounts()
-    for group in microbatches([example.tokens() for example in examples], config.reward.microbatch_tokens):
+    groups = microbatches([example.tokens() for example in examples], config.reward.microbatch_tokens)
+    for group, weight in share(groups):
         part = [examples[i] for i in group]
         with run.autocast():
-            scores, ranks, slot_mask = score_examples(model, part, share_prompt=config.reward.share_prompt)
-        loss_sum += float(ranking_loss(scores, ranks, slot_mask)) * len(part)
-        counts.add(scores, ranks, slot_mask, part)
+            scores, ranks, slot_mask = score_examples(model, part, share_prompt=shares_prompt(config))
+        if weight:
+            loss_sum += float(ranking_loss(scores, ranks, slot_mask)) * len(part)
+            counts.add(scores, ranks, slot_mask, part)
+    loss_sum = summed({"loss": loss_sum})["loss"]
+    counts = PairCounts.merged(gathered(counts))
     return {"valid/reward_loss": loss_sum / len(examples), **accuracy_metrics(counts)}
 
 
@@ -207,11 +222,13 @@ def score_all(
     model: RewardModel, examples: Sequence[RankedExample], config: RewardConfig, run: Run
 ) -> Tensor:
     """Score every response of every example: (number of responses,) float, in no particular order."""
-    found = []
-    for group in microbatches([example.tokens() for example in examples], config.reward.microbatch_tokens):
+    found = [torch.zeros(0)]
+    groups = microbatches([example.tokens() for example in examples], config.reward.microbatch_tokens)
+    for group, weight in share(groups):
         with run.autocast():
             scores, _, slot_mask = score_examples(
-                model, [examples[i] for i in group], share_prompt=config.reward.share_prompt
+                model, [examples[i] for i in group], share_prompt=shares_prompt(config)
             )
-        found.append(scores[slot_mask])
-    return torch.cat(found)
+        if weight:
+            found.append(scores[slot_mask].cpu())
+    return torch.cat(gathered(torch.cat(found)))

@@ -62,6 +62,23 @@ class Rollout(NamedTuple):
         """Cut into groups of rows in order, each without needless padding."""
         return [self.select(slice(at, at + size)) for at in range(0, len(self.tokens), size)]
 
+    @staticmethod
+    def joined(parts: Sequence[tuple[Sequence[int], Rollout]]) -> Rollout:
+        """Put the rows of several rollouts in the places named beside each; padding grows to the longest."""
+        before = max(part.prompts.shape[1] for _, part in parts)
+        after = max(part.tokens.shape[1] for _, part in parts)
+        place = torch.tensor([row for rows, _ in parts for row in rows])
+        order = torch.argsort(place)
+        columns = []
+        for name in Rollout._fields:
+            each = [getattr(part, name) for _, part in parts]
+            if name in ("prompts", "prompt_mask"):
+                each = [torch.nn.functional.pad(x, (before - x.shape[1], 0)) for x in each]
+            elif each[0].dim() == 2:
+                each = [_widen(x, after) for x in each]
+            columns.append(torch.cat(each)[order])
+        return Rollout(*columns)
+
     def ids(self) -> Tensor:
         """Join prompts and responses: (B, P + R) int."""
         return torch.cat([self.prompts, self.tokens], dim=1)

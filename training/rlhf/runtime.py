@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import random
 import shutil
 import time
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 import transformers
 
+from training.rlhf import parallel
 from training.rlhf.checkpoint import Stateful, newest_checkpoint, restore, save_checkpoint
 from training.rlhf.config import StageConfig
 from training.rlhf.errors import RunCancelledError, RunFailedError, RunRefusedError
@@ -32,8 +34,9 @@ class Run:
         self.folder = folder
         self.config = config
         self.cancellation = cancellation or Cancellation(folder)
-        self.metrics = MetricsWriter(folder / "metrics.jsonl")
         self.device = pick_device(config.device)
+        parallel.start(getattr(config, "processes", 1), self.device.type)
+        self.metrics = MetricsWriter(folder / "metrics.jsonl", writes=parallel.is_main())
         self._phase = ""
         self._phase_began = 0.0
         self._phase_first = 0
@@ -49,8 +52,13 @@ class Run:
 
     def stop_if_cancelled(self) -> None:
         """Raise RunCancelledError if the run has been asked to stop; for phases that need no checkpoint."""
-        if self.cancellation.asked:
+        [asked] = parallel.any_of(self.cancellation.asked)
+        if asked:
             raise RunCancelledError("the run was cancelled on request.")
+
+    def leave(self) -> None:
+        """Wait for the other processes of the run and part from them."""
+        parallel.stop()
 
     def path(self, value: str) -> str:
         """Resolve a path of the config against the run folder; anything that is not there may be a hub id."""
@@ -72,22 +80,30 @@ class Run:
         self._progress_at = now
         made = done - self._phase_first
         eta = (now - self._phase_began) / made * (total - done) if made > 0 else None
-        write_progress(self.folder, self.config.stage, phase, done, total, unit, eta)
+        if parallel.is_main():
+            write_progress(self.folder, self.config.stage, phase, done, total, unit, eta)
 
     def add_sample(self, step: int, sample: Mapping[str, Any]) -> None:
         """Append a sampled text to samples.jsonl."""
+        if not parallel.is_main():
+            return
         with (self.folder / "samples.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **sample}, ensure_ascii=False) + "\n")
 
     def publish_model(self, save: Callable[[Path], None]) -> None:
-        """Write the final model under a temporary name, then put it in place as model/."""
+        """Write the final model under a temporary name, then put it in place as model/.
+
+        Every process calls save, to gather what is sharded; it writes in the main one only.
+        """
         self.progress("saving", 0, 1, "models")
         temporary, final = self.folder / ".model.tmp", self.folder / "model"
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
+        if parallel.is_main():
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir()
         save(temporary)
-        shutil.rmtree(final, ignore_errors=True)
-        temporary.rename(final)
+        if parallel.is_main():
+            shutil.rmtree(final, ignore_errors=True)
+            temporary.rename(final)
         self.progress("saving", 1, 1, "models")
 
     def resume(self, parts: Mapping[str, Stateful]) -> tuple[int, dict[str, Any]]:
@@ -105,7 +121,7 @@ class Run:
         report: Any = getattr(self.config, "report", None)
         every, seconds = report.checkpoint_every, report.checkpoint_seconds
         due = step % every == 0 if every else time.monotonic() - self._checkpoint_at >= seconds
-        cancelled = self.cancellation.asked
+        due, cancelled = parallel.any_of(due, self.cancellation.asked)
         if (due and not last) or cancelled:
             save_checkpoint(self.folder / "checkpoints", step, parts, state)
             self._checkpoint_at = time.monotonic()
@@ -124,6 +140,9 @@ def pick_device(name: str) -> torch.device:
         raise RunRefusedError("device is cuda but no GPU is available; allowed here is auto or cpu.")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and "LOCAL_RANK" in os.environ:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        return torch.device("cuda", torch.cuda.current_device())
     return torch.device(name)
 
 

@@ -84,3 +84,17 @@ class StageConfig:
     def problems(self) -> list[str]:
         """Sentences about settings that do not fit each other."""
         return []
+
+
+@dataclass(frozen=True)
+class TrainingConfig(StageConfig):
+    """What the stages have that several processes can share."""
+
+    processes: int = setting(
+        1, "Processes of the run, on all machines together; one per GPU.", at_least=1, at_most=4096
+    )
+    parallel: str = setting(
+        "ddp",
+        "What each process holds: whole models (ddp), or a share of every weight (fsdp).",
+        choices=("ddp", "fsdp"),
+    )

@@ -26,6 +26,7 @@ from training.rlhf.losses import token_losses
 from training.rlhf.model import LanguageModel, load_policy, save_policy
 from training.rlhf.optim import learning_rate, make_optimizer, take_step
 from training.rlhf.packing import PackedText, text_loss
+from training.rlhf.parallel import shard, share, summed, whole
 from training.rlhf.runtime import Run, due, log, require_finite
 from training.rlhf.sections import Lengths
 from training.rlhf.tokenizer import Codec
@@ -51,6 +52,7 @@ def run(config: SftConfig, run: Run) -> dict[str, float]:
     settings = config.sft
     if settings.dropout > 0:
         turn_on_dropout(model, settings.dropout)
+    shard(model, config.parallel)
     cut = sum(len(e.ids) - e.supervised_from >= config.lengths.max_response_tokens for e in examples)
     lengths = [len(example.ids) for example in examples]
     steps_per_epoch = -(-len(examples) // settings.minibatch_size)
@@ -139,22 +141,26 @@ def backward(
     """
     supervised = sum(len(example.ids) - example.supervised_from for example in minibatch)
     total = 0.0
-    for group in microbatches([len(example.ids) for example in minibatch], config.sft.microbatch_tokens):
+    groups = microbatches([len(example.ids) for example in minibatch], config.sft.microbatch_tokens)
+    for group, weight in share(groups):
         with run.autocast():
             loss, _ = token_loss_sum(model, [minibatch[i] for i in group], run.device)
-        torch.autograd.backward(loss * ((1 - config.sft.pretrain_fraction) / supervised))
-        total += float(loss.detach())
+        torch.autograd.backward(loss * (weight * (1 - config.sft.pretrain_fraction) / supervised))
+        total += float(loss.detach()) * weight
+    total = summed({"loss": total})["loss"]
     return total / supervised, sum(len(example.ids) for example in minibatch)
 
 
 @torch.no_grad()
 def valid_loss(model: LanguageModel, valid: Sequence[Example], config: SftConfig, run: Run) -> float:
     """Average the loss over all supervised tokens of the valid split."""
-    total, count = 0.0, 0
-    for group in microbatches([len(example.ids) for example in valid], config.sft.microbatch_tokens):
+    total, count = 0.0, 0.0
+    groups = microbatches([len(example.ids) for example in valid], config.sft.microbatch_tokens)
+    for group, weight in share(groups):
         loss, tokens = token_loss_sum(model, [valid[i] for i in group], run.device)
-        total, count = total + float(loss), count + tokens
-    return total / count
+        total, count = total + float(loss) * weight, count + tokens * weight
+    found = summed({"total": total, "count": count})
+    return found["total"] / found["count"]
 
 
 def check_context(context: int, lengths: Lengths) -> None:
@@ -191,15 +197,16 @@ def add_samples(
     if not prompts:
         return
     width = config.lengths.max_response_tokens
-    made = generate(
-        model,
-        codec.encode_prompts(prompts, config.lengths.max_prompt_tokens),
-        n=1,
-        max_tokens=width,
-        eos_id=codec.eos_id,
-        temperature=1.0,
-        uniforms=row_uniforms(len(prompts), width, config.seed, "samples", step),
-    )
+    with whole(model):
+        made = generate(
+            model,
+            codec.encode_prompts(prompts, config.lengths.max_prompt_tokens),
+            n=1,
+            max_tokens=width,
+            eos_id=codec.eos_id,
+            temperature=1.0,
+            uniforms=row_uniforms(len(prompts), width, config.seed, "samples", step),
+        )
     for prompt, ids in zip(prompts, made.rows(), strict=True):
         run.add_sample(step, {"prompt": prompt, "response": codec.decode(ids)})
 
@@ -218,8 +225,13 @@ def _backward_mix(
 ) -> float:
     fraction = config.sft.pretrain_fraction
     n = max(1, round(demonstrations * fraction / (1 - fraction)))
-    ids = mix.draw(n, config.seed, "mix", step).to(run.device)
-    with run.autocast():
-        loss = text_loss(model, ids)
-    torch.autograd.backward(loss * fraction)
-    return float(loss.detach())
+    ids = mix.draw(n, config.seed, "mix", step)
+    most = max(1, config.sft.microbatch_tokens // ids.shape[1])
+    mean = 0.0
+    for part, weight in share(torch.split(ids, most)):
+        with run.autocast():
+            loss = text_loss(model, part.to(run.device))
+        own = weight * len(part) / n
+        torch.autograd.backward(loss * (fraction * own))
+        mean += float(loss.detach()) * own
+    return summed({"loss": mean})["loss"]

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from training.rlhf.schema import section, setting
-from training.rlhf.sections import Lengths, Optim, Report, StageConfig
+from training.rlhf.sections import Lengths, Optim, Report, StageConfig, TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Sft:
 
 
 @dataclass(frozen=True)
-class SftConfig(StageConfig):
+class SftConfig(TrainingConfig):
     """Fine-tune a base model on demonstrations."""
 
     stage: str = setting("sft", "Which stage this file configures.", choices=("sft",))
@@ -156,7 +156,7 @@ class Reward:
 
 
 @dataclass(frozen=True)
-class RewardConfig(StageConfig):
+class RewardConfig(TrainingConfig):
     """Train a reward model on rankings."""
 
     stage: str = setting("reward", "Which stage this file configures.", choices=("reward",))
@@ -250,7 +250,7 @@ class Ppo:
 
 
 @dataclass(frozen=True)
-class PpoConfig(StageConfig):
+class PpoConfig(TrainingConfig):
     """Optimise a policy against a reward model."""
 
     stage: str = setting("ppo", "Which stage this file configures.", choices=("ppo",))

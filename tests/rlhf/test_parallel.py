@@ -1,0 +1,149 @@
+"""Several processes do what one does: whole models (ddp) and sharded ones (fsdp), over gloo on a CPU."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.rlhf.conftest import write_config
+from tests.rlhf.forks import run_together, start, wait
+from tests.rlhf.stages import (
+    LENGTHS,
+    OPTIM,
+    copy_run,
+    metrics,
+    ppo_settings,
+    prepare_ppo,
+    prepare_reward,
+    prepare_sft,
+    result,
+    run_stage,
+    weights,
+)
+from training.rlhf import parallel
+
+ROOT = Path(__file__).parents[2]
+Prepare = Callable[[Path, Path], Path]
+STAGES: dict[str, tuple[Prepare, dict[str, Any]]] = {
+    "sft": (
+        prepare_sft,
+        {
+            "inputs": {"pretrain": "inputs/pretrain"},
+            "lengths": LENGTHS,
+            "optim": OPTIM,
+            "sft": {"epochs": 1, "minibatch_size": 8, "microbatch_tokens": 40, "pretrain_fraction": 0.2},
+        },
+    ),
+    "reward": (
+        prepare_reward,
+        {
+            "inputs": {"demonstrations": "inputs/demonstrations"},
+            "lengths": LENGTHS,
+            "optim": OPTIM,
+            "reward": {"minibatch_size": 15, "microbatch_tokens": 120},
+        },
+    ),
+    "ppo": (
+        prepare_ppo,
+        {
+            **ppo_settings(iterations=2, ptx_coef=0.5, ema_decay=0.9, inner_epochs=2),
+            "inputs": {"pretrain": "inputs/pretrain"},
+        },
+    ),
+}
+WATCHED = {"sft": "valid/loss", "reward": "valid/accuracy", "ppo": "objective/score"}
+
+
+def together(stage: str, folder: Path, settings: dict[str, Any], way: str, processes: int = 2) -> list[int]:
+    write_config(folder, stage, {**settings, "threads": 1, "processes": processes, "parallel": way})
+    return run_together(stage, folder, processes)
+
+
+def assert_close(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    for name, x in one.items():
+        assert torch.allclose(x, other[name], atol=2e-5, rtol=1e-4), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["ddp", "fsdp"])
+@pytest.mark.parametrize("stage", list(STAGES))
+def test_two_processes_train_what_one_does(stage: str, way: str, base_folder: Path, tmp_path: Path) -> None:
+    prepare, settings = STAGES[stage]
+    prepared = prepare(tmp_path / "prepared", base_folder)
+    alone, both = copy_run(prepared, tmp_path / "alone"), copy_run(prepared, tmp_path / "both")
+    assert run_stage(alone, stage, settings) == 0
+    assert together(stage, both, settings, way) == [0, 0], (both / "log.txt").read_text()[-3000:]
+    assert_close(weights(alone), weights(both))
+    name = WATCHED[stage]
+    assert metrics(both, name) == pytest.approx(metrics(alone, name), rel=1e-4)
+    assert (
+        len((both / "metrics.jsonl").read_text().splitlines()) == len(metrics(both, name)) or stage != "ppo"
+    )
+    if stage == "reward":
+        assert_close(
+            dict(load_file(alone / "model/head.safetensors")),
+            dict(load_file(both / "model/head.safetensors")),
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["ddp", "fsdp"])
+def test_a_stopped_run_of_two_processes_goes_on_bit_for_bit(
+    way: str, base_folder: Path, tmp_path: Path
+) -> None:
+    settings = {**STAGES["ppo"][1], "report": {"checkpoint_every": 1}}
+    straight = prepare_ppo(tmp_path / "straight", base_folder)
+    assert together("ppo", straight, settings, way) == [0, 0]
+    again = copy_run(straight, tmp_path / "again")
+    (again / "result.json").unlink()  # as if it had died while saving
+    assert together("ppo", again, settings, way) == [0, 0]
+    one, other = weights(straight), weights(again)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    # The same checkpoint serves one process alone.
+    alone = copy_run(straight, tmp_path / "alone")
+    (alone / "result.json").unlink()
+    assert run_stage(alone, "ppo", settings) == 0
+    assert_close(one, weights(alone))
+
+
+def test_another_number_of_processes_than_configured_is_refused(base_folder: Path, tmp_path: Path) -> None:
+    folder = prepare_sft(tmp_path / "run", base_folder)
+    write_config(folder, "sft", {"lengths": LENGTHS, "processes": 2})
+    assert wait(start("sft", folder, {"WORLD_SIZE": "1"})) == [2]
+    assert "processes is 2 but 1 were started" in result(folder)["reason"]
+
+
+@pytest.mark.slow
+def test_the_one_command_starts_all_processes_itself(base_folder: Path, tmp_path: Path) -> None:
+    folder = prepare_sft(tmp_path / "run", base_folder)
+    path = write_config(folder, "sft", {**STAGES["sft"][1], "threads": 1, "processes": 2})
+    line = [sys.executable, "-m", "training.rlhf", "sft", "--config", str(path)]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ})
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert result(folder)["state"] == "finished"
+    # Refused by every process, answered once, with the exit status of a refusal.
+    path = write_config(folder, "sft", {"processes": 2})
+    (folder / "result.json").unlink()
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ})
+    assert done.returncode == 2
+    assert "the model reads 128" in result(folder)["reason"]
+
+
+def test_parts_are_dealt_out_so_that_every_process_has_equally_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = list("abcde")
+    monkeypatch.setattr(parallel, "size", lambda: 2)
+    dealt = []
+    for rank in (0, 1):
+        monkeypatch.setattr(parallel, "rank", lambda rank=rank: rank)
+        dealt.append(parallel.share(parts))
+    assert [len(each) for each in dealt] == [3, 3]
+    assert sorted(part for each in dealt for part, weight in each if weight) == parts

@@ -193,6 +193,13 @@ REST_FRAMEWORK = {
 REST_KNOX = {"TOKEN_TTL": timedelta(days=90)}  # only hashes of tokens are stored
 # how often one person may ask for a task
 CLAIM_RATE = f"{env.whole_number('CLAIMS_PER_MINUTE', 120, minimum=1, maximum=1_000_000)}/minute"
+
+# The loop of work
+UNDO_SECONDS = env.whole_number("UNDO_SECONDS", 20, minimum=0, maximum=600)
+REOPEN_MINUTES = env.whole_number("REOPEN_MINUTES", 30, minimum=0, maximum=1440)
+TASKS_IN_HAND = env.whole_number("TASKS_IN_HAND", 2, minimum=1, maximum=5)
+BROKEN_SKIPS = env.whole_number("BROKEN_SKIPS", 2, minimum=1, maximum=100)
+
 SPECTACULAR_SETTINGS = {
     "TITLE": "InstructLoop",
     "DESCRIPTION": "Labels in, trained policies out: the interface for programs.",

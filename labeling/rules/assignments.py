@@ -135,6 +135,12 @@ def skip(*, assignment: Assignment, reason: str, note: str = "") -> Skip:
     locked = slots.locked(assignment)
     if locked.state == State.SKIPPED:
         return locked.skip
+    if locked.state == State.SUBMITTED:
+        raise AssignmentClosed(
+            "This assignment was submitted; what you submitted stands.",
+            code="already_submitted",
+            receipt=slots.latest_receipt(locked),
+        )
     slots.ensure_unanswered(locked)
     was_leased = locked.state == State.LEASED
     locked.state, locked.finished_at = State.SKIPPED, timezone.now()

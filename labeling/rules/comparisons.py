@@ -91,6 +91,7 @@ def submit_ranking(
                 notes=notes,
                 is_surplus=is_surplus,
                 seconds=submission.seconds,
+                **submissions.revision_of(submission, Ranking.objects.all()),
             )
             receipt = submissions.give_receipt(submission, content=content, is_surplus=is_surplus)
             prompt_judgements.store_about(

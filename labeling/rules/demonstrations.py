@@ -1,6 +1,7 @@
 """Demonstrations: a response that a labeler wrote."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from django.db import transaction
 
@@ -30,10 +31,15 @@ from labeling.rules.prompts import (
 )
 from labeling.rules.rows import identifier_in, text_in
 from labeling.rules.texts import check_text
+from labeling.rules.typing_evidence import read_evidence
 
 
-def submit_demonstration(*, assignment: Assignment, text: str, idempotency_key: str) -> Receipt:
+def submit_demonstration(
+    *, assignment: Assignment, text: str, idempotency_key: str, typing: Mapping[str, Any] | None = None
+) -> Receipt:
     """Record what a labeler wrote, as it was written, and answer with a receipt.
+
+    `typing` counts what was typed and what was pasted; it is evidence for a reviewer and refuses nothing.
 
     The text also stands as a response of the people's policy. The same key again gives the same receipt.
     Raises InvalidInput for a blank or unstorable text (the draft stays as it is), AssignmentClosed
@@ -41,20 +47,21 @@ def submit_demonstration(*, assignment: Assignment, text: str, idempotency_key: 
     """
     try:
         with transaction.atomic():
-            return _submit(assignment, text, idempotency_key)
+            return _submit(assignment, text, idempotency_key, read_evidence(typing))
     except InvalidInput as error:
         if error.reason_code != "idempotency_key_reused":
             submissions.keep_as_draft(assignment=assignment, payload={"text": text})
         raise
 
 
-def _submit(assignment: Assignment, text: str, idempotency_key: str) -> Receipt:
+def _submit(assignment: Assignment, text: str, idempotency_key: str, typing: dict[str, int]) -> Receipt:
     submission = submissions.start_submission(assignment=assignment, idempotency_key=idempotency_key)
     if submission.receipt is not None:
         return submission.receipt
     slot = submission.assignment
-    if TaskKind(slot.kind).is_ranked:
-        raise InvalidInput(f"This is a {slot.kind} task: it wants a ranking, not a text.")
+    if slot.kind != TaskKind.DEMONSTRATION:
+        wanted = "a ranking" if TaskKind(slot.kind).is_ranked else "a prompt"
+        raise InvalidInput(f"This is a {slot.kind} task: it wants {wanted}, not a response.")
     if not check_text(text, field="text").strip():
         raise InvalidInput("The response is empty; write one, or skip the task.", fields={"text": "is empty"})
     is_surplus = submissions.settle_slot(submission)
@@ -72,6 +79,8 @@ def _submit(assignment: Assignment, text: str, idempotency_key: str) -> Receipt:
         form_id=slot.batch.form_id,
         is_surplus=is_surplus,
         seconds=submission.seconds,
+        typing=typing,
+        **submissions.revision_of(submission, Demonstration.objects.all()),
     )
     return submissions.give_receipt(submission, content={"text": text}, is_surplus=is_surplus)
 

@@ -25,8 +25,8 @@ def latest_receipt(assignment: Assignment) -> Receipt | None:
 
 
 def ensure_unanswered(assignment: Assignment) -> None:
-    """Raise AssignmentClosed unless somebody holds this slot or held it until the lease ended."""
-    if assignment.state == State.SUBMITTED:
+    """Raise AssignmentClosed unless somebody holds this slot, held it until the lease ended or revises it."""
+    if assignment.state == State.SUBMITTED and assignment.reopened_at is None:
         raise AssignmentClosed(
             "This assignment was submitted already.",
             code="already_submitted",
@@ -34,7 +34,7 @@ def ensure_unanswered(assignment: Assignment) -> None:
         )
     if assignment.state == State.SKIPPED:
         raise AssignmentClosed("This assignment was skipped.", code="already_skipped")
-    if assignment.state not in (State.LEASED, State.EXPIRED):
+    if assignment.state not in (State.LEASED, State.EXPIRED, State.SUBMITTED):
         raise AssignmentClosed(f"This assignment is {assignment.state}: nobody works on it.")
 
 
@@ -49,10 +49,10 @@ def renew_lease(assignment: Assignment) -> None:
 
 
 def add_replacements(assignments: Iterable[Assignment]) -> None:
-    """Put a fresh open slot beside each, where its batch is still open."""
+    """Put a fresh open slot beside each, where its batch still runs, be it paused."""
     rows = list(assignments)
     open_batches = set(
-        Batch.objects.open().filter(pk__in={row.batch_id for row in rows}).values_list("pk", flat=True)
+        Batch.objects.running().filter(pk__in={row.batch_id for row in rows}).values_list("pk", flat=True)
     )
     Assignment.objects.bulk_create(
         Assignment(

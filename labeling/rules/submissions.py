@@ -4,31 +4,42 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from labeling.errors import InvalidInput
-from labeling.models import Assignment, Draft, Receipt
+from labeling.errors import AssignmentClosed, InvalidInput
+from labeling.models import Assignment, Demonstration, Draft, Ranking, Receipt, WrittenPrompt
 from labeling.rules import slots
 from labeling.rules.texts import fault_in_json
 
 MAX_KEY_LENGTH = 80
+L = TypeVar("L", Demonstration, Ranking, WrittenPrompt)
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A submission under way: the locked assignment, or the receipt of the same one made before."""
+    """A submission under way: the locked assignment, or the receipt of the same one made before.
+
+    `revised` is the receipt of the newest submission that this one revises, None for a first one.
+    """
 
     assignment: Assignment
     key: str
     receipt: Receipt | None = None
+    revised: Receipt | None = None
 
     @property
     def is_late(self) -> bool:
         """True if the lease was reclaimed, so that a fresh slot stands beside this one."""
         return self.assignment.state == Assignment.State.EXPIRED
+
+    @property
+    def is_revision(self) -> bool:
+        """True if the labeler reopened what they had submitted."""
+        return self.assignment.state == Assignment.State.SUBMITTED
 
     @property
     def seconds(self) -> int:
@@ -53,7 +64,18 @@ def start_submission(*, assignment: Assignment, idempotency_key: str) -> Submiss
             fields={"idempotency_key": "length"},
         )
     locked = slots.locked(assignment)
-    known = Receipt.objects.filter(labeler=locked.labeler, idempotency_key=idempotency_key).first()
+    receipts = Receipt.objects.filter(
+        Q(labeler=locked.labeler, idempotency_key=idempotency_key) | Q(assignment=locked)
+    )
+    found = sorted(receipts, key=lambda receipt: receipt.revision)
+    known = next(
+        (
+            receipt
+            for receipt in found
+            if receipt.idempotency_key == idempotency_key and receipt.labeler_id == locked.labeler_id
+        ),
+        None,
+    )
     if known is not None:
         if known.assignment_id != locked.pk:
             raise InvalidInput(
@@ -63,15 +85,20 @@ def start_submission(*, assignment: Assignment, idempotency_key: str) -> Submiss
             )
         return Submission(locked, idempotency_key, known)
     slots.ensure_unanswered(locked)
-    return Submission(locked, idempotency_key)
+    return Submission(locked, idempotency_key, revised=found[-1] if found else None)
 
 
 def settle_slot(submission: Submission) -> bool:
     """Mark the slot as submitted; returns whether the work is surplus.
 
-    Late work takes the place of the fresh slot if nobody has claimed that one yet.
+    Late work takes the place of the fresh slot if nobody has claimed that one yet. A revision counts as what
+    it revises did.
     """
     assignment = submission.assignment
+    if submission.is_revision:
+        assignment.reopened_at = None
+        assignment.save(update_fields=["reopened_at"])
+        return submission.revised is not None and submission.revised.is_surplus
     is_surplus = submission.is_late and not slots.withdraw_replacement(assignment)
     assignment.state = Assignment.State.SUBMITTED
     assignment.finished_at = timezone.now()
@@ -87,7 +114,9 @@ def give_receipt(submission: Submission, *, content: Mapping[str, Any], is_surpl
         assignment=assignment,
         labeler=assignment.labeler,
         idempotency_key=submission.key,
+        content=dict(content),
         content_hash=_content_hash(content),
+        revision=submission.revised.revision + 1 if submission.revised else 1,
         is_surplus=is_surplus,
     )
 
@@ -102,7 +131,9 @@ def keep_as_draft(*, assignment: Assignment, payload: Mapping[str, Any]) -> None
         return
     with transaction.atomic():
         locked = slots.locked(assignment)
-        if locked.state not in (Assignment.State.LEASED, Assignment.State.EXPIRED):
+        try:
+            slots.ensure_unanswered(locked)
+        except AssignmentClosed:
             return
         draft = Draft.objects.filter(assignment=locked).first() or Draft(assignment=locked)
         draft.payload = {**draft.payload, **content}
@@ -110,10 +141,18 @@ def keep_as_draft(*, assignment: Assignment, payload: Mapping[str, Any]) -> None
         draft.save()
 
 
+def revision_of(submission: Submission, labels: QuerySet[L]) -> dict[str, Any]:
+    """Return the fields by which a label revises the newest of `labels`; none for a first submission."""
+    if submission.revised is None:
+        return {}
+    previous = labels.filter(assignment=submission.assignment, superseded_by=None).order_by("pk").last()
+    return {"revision": previous.revision + 1, "supersedes": previous} if previous is not None else {}
+
+
 def _is_worth_keeping(name: str, value: object) -> bool:
     if name == "text":
         return isinstance(value, str) and bool(value.strip())
-    if name == "responses":
+    if name in ("responses", "pairs"):
         return isinstance(value, list) and bool(value)
     return True
 

@@ -102,7 +102,7 @@ def test_next_needs_a_known_kind(client: APIClient, body: object) -> None:
 
 def test_refused_choice_names_what_is_allowed(client: APIClient) -> None:
     message = client.post(NEXT, {"kind": "poetry"}).json()["message"]
-    assert '"poetry" is not one of demonstration, comparison, evaluation.' in message
+    assert '"poetry" is not one of demonstration, comparison, prompt, evaluation, toxicity.' in message
 
 
 def test_broken_json_is_400(client: APIClient) -> None:

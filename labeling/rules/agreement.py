@@ -5,42 +5,43 @@ Definitions after Stiennon et al. 2020, App. C.2 (strict), Nakano et al. 2021 (h
 plain binomial one comes out a third too small.
 """
 
-from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from uuid import UUID
 
 import numpy as np
-from numpy.typing import NDArray
 
 from labeling.errors import InvalidInput
-from labeling.models import Batch, Place, Ranking
+from labeling.models import Batch
+from labeling.rules.meetings import Meetings, meetings_of
+from labeling.rules.ranking_columns import Columns, Floats, Ints, Ranked, columns_of
+from labeling.rules.resampling import percentile_interval, ratio, resample_crossed, resample_sums
+from labeling.rules.stored_rankings import load_rankings, newest_rankings
 
 TIE_MODES = ("strict", "half", "three_way")
 CHANCE = {"strict": 0.5, "half": 0.5, "three_way": 1 / 3}
 Z_95 = 1.959963984540054
-
-
-class Ranked(NamedTuple):
-    """One labeler's ranks over the responses of a task; 1 is best, equal ranks are ties."""
-
-    task: Hashable
-    labeler: Hashable
-    ranks: Mapping[Hashable, int]
+FEW_TASKS = 10
+"""With fewer tasks than this a page says that they are too few to tell."""
+FEW_LABELERS = 15
+"""With fewer labelers than this they are a small sample too, and are drawn as tasks are."""
 
 
 @dataclass(frozen=True)
 class Agreement:
     """Share of pairs ordered alike. `value` and what follows from it is None where nothing can be compared.
 
-    value           0 to 1; every comparison of two labelers on a pair weighs the same
+    value           0 to 1; every comparison of two labelers on a pair weighs the same (micro)
     macro           the mean over tasks, so that a task with nine responses weighs no more than one with two
     standard_error  clustered on tasks; None with fewer than two tasks
     low, high       95 % confidence interval, value ± 1.96 standard errors, cut to 0..1
     chance          what random orders would give; in three-way mode ties are taken as a third of answers
     pairs           comparisons counted: labeler pairs x response pairs, after the tie mode's exclusions
     tasks           tasks with at least one such comparison
-    tie_fraction    ties among all pairs that a labeler of an overlapping task has placed
+    tie_fraction    ties among the answers compared, two to each comparison of a pair
+    labelers        people among those compared
+    bootstrap       95 % interval from drawing tasks anew, a check of low and high; None unless asked for
+    crossed         the same from drawing tasks and labelers; only with fewer than 15 labelers
     """
 
     tie_mode: str
@@ -53,6 +54,14 @@ class Agreement:
     pairs: int
     tasks: int
     tie_fraction: float | None
+    labelers: int = 0
+    bootstrap: tuple[float, float] | None = None
+    crossed: tuple[float, float] | None = None
+
+    @property
+    def is_thin(self) -> bool:
+        """Whether there are too few tasks to say anything."""
+        return self.tasks < FEW_TASKS
 
 
 def pairwise_agreement(rankings: Iterable[Ranked], tie_mode: str = "strict") -> Agreement:
@@ -62,104 +71,93 @@ def pairwise_agreement(rankings: Iterable[Ranked], tie_mode: str = "strict") -> 
     half       one tie counts a half, two ties as agreement
     three_way  better, worse and tied are three answers; only the same one agrees
     """
-    if tie_mode not in TIE_MODES:
-        raise InvalidInput(f'tie mode "{tie_mode}" is not one of {", ".join(TIE_MODES)}.')
-    agreed: list[NDArray[np.float64]] = []
-    counted: list[NDArray[np.float64]] = []
-    ties = places = 0.0
-    for stack in _stacks(rankings):
-        signs = _signs(stack)  # (tasks, labelers, pairs); NaN where a response was not placed
-        known = ~np.isnan(signs)
-        ties += float(np.sum((signs == 0) & known))
-        places += float(known.sum())
-        first, second = np.triu_indices(stack.shape[1], k=1)
-        agree, count = _compare(signs[:, first, :], signs[:, second, :], tie_mode)
-        agreed.append(agree)
-        counted.append(count)
-    return _summary(
-        np.concatenate(agreed) if agreed else np.zeros(0),
-        np.concatenate(counted) if counted else np.zeros(0),
-        tie_mode,
-        ties / places if places else None,
-    )
+    columns = columns_of(rankings)
+    return agreement_of(meetings_of(columns), columns, tie_mode)
 
 
 def batch_agreement(
-    batch: Batch | None = None, cohort: str | None = None, tie_mode: str = "strict"
+    batch: Batch | None = None,
+    cohort: str | None = None,
+    tie_mode: str = "strict",
+    task_codes: Iterable[UUID] | None = None,
 ) -> Agreement:
-    """Return agreement over a batch, or over all, among labelers of one cohort or any."""
-    return pairwise_agreement(stored_rankings(batch=batch, cohort=cohort), tie_mode)
+    """Return agreement over a batch, over some tasks or over all, among labelers of one cohort or any.
+
+    With `task_codes` this is the human line beside a reward model's accuracy on the same tasks.
+    """
+    return agreement_in_every_mode(batch, cohort, task_codes=task_codes)[check_tie_mode(tie_mode)]
 
 
-def stored_rankings(*, batch: Batch | None = None, cohort: str | None = None) -> list[Ranked]:
-    """Return the newest revision of each ranking on tasks that more than one labeler has ranked."""
-    rankings = Ranking.objects.newest()
-    if batch is not None:
-        rankings = rankings.filter(task__batch=batch)
-    if cohort is not None:
-        rankings = rankings.filter(labeler__cohort=cohort)
-    heads = {pk: (task, labeler) for pk, task, labeler in rankings.values_list("pk", "task_id", "labeler_id")}
-    labelers_of: dict[int, set[int]] = defaultdict(set)
-    for task, labeler in heads.values():
-        labelers_of[task].add(labeler)
-    ranks: dict[int, dict[Hashable, int]] = defaultdict(dict)
-    rows = (
-        Place.objects.filter(ranking__in=rankings).order_by().values_list("ranking_id", "response_id", "rank")
+def agreement_in_every_mode(
+    batch: Batch | None = None,
+    cohort: str | None = None,
+    *,
+    task_codes: Iterable[UUID] | None = None,
+    resampled: bool = False,
+) -> dict[str, Agreement]:
+    """Return agreement by tie mode, from one reading of the rankings."""
+    wanted = newest_rankings(batch=batch, cohort=cohort, task_codes=task_codes)
+    columns = load_rankings(wanted, shared_only=True).columns
+    meetings = meetings_of(columns)
+    return {mode: agreement_of(meetings, columns, mode, resampled=resampled) for mode in TIE_MODES}
+
+
+def agreement_of(
+    meetings: Meetings, columns: Columns, tie_mode: str = "strict", *, resampled: bool = False
+) -> Agreement:
+    """Return agreement over the meetings of a slice; `resampled` adds the intervals of the bootstrap."""
+    agreed, counted = meetings.scored(check_tie_mode(tie_mode))
+    tasks, task_at = np.unique(meetings.task, return_inverse=True)
+    by_task = (
+        np.bincount(task_at, weights=agreed, minlength=len(tasks)),
+        np.bincount(task_at, weights=counted, minlength=len(tasks)),
     )
-    for ranking, response, rank in rows.iterator(chunk_size=20_000):
-        task, _ = heads.get(ranking, (0, 0))
-        if len(labelers_of[task]) > 1:
-            ranks[ranking][response] = rank
-    return [Ranked(*heads[ranking], placed) for ranking, placed in ranks.items()]
+    ties = int(np.sum(meetings.first_tied + meetings.second_tied + 2 * meetings.both_tied))
+    answers = 2 * int(meetings.compared.sum())
+    people = _people(meetings, columns)
+    result = replace(
+        _summary(*by_task, tie_mode, ties / answers if answers else None),
+        labelers=len(np.unique(np.concatenate(people)[np.tile(counted > 0, 2)])),
+    )
+    if not resampled or result.value is None or result.tasks < 2:
+        return result
+    sums = resample_sums(np.stack(by_task, axis=1))
+    result = replace(result, bootstrap=percentile_interval(ratio(sums[:, 0], sums[:, 1])))
+    if result.labelers >= FEW_LABELERS:
+        return result
+    sums = resample_crossed(meetings.task, people, np.stack([agreed, counted], axis=1))
+    return replace(result, crossed=percentile_interval(ratio(sums[:, 0], sums[:, 1])))
 
 
-def _stacks(rankings: Iterable[Ranked]) -> Iterable[NDArray[np.float64]]:
-    """Yield ranks as (tasks, labelers, responses), tasks of one shape together; NaN where not placed."""
-    tasks: dict[Hashable, dict[Hashable, Mapping[Hashable, int]]] = defaultdict(dict)
-    for ranked in rankings:
-        tasks[ranked.task][ranked.labeler] = ranked.ranks
-    by_shape: dict[tuple[int, int], list[list[list[float]]]] = defaultdict(list)
-    for labelers in tasks.values():
-        if len(labelers) < 2:
-            continue
-        responses = list(dict.fromkeys(response for ranks in labelers.values() for response in ranks))
-        matrix = [[ranks.get(response, np.nan) for response in responses] for ranks in labelers.values()]
-        by_shape[len(labelers), len(responses)].append(matrix)
-    for (_, k), matrices in by_shape.items():
-        if k > 1:
-            yield np.array(matrices, dtype=np.float64)
+def check_tie_mode(tie_mode: str) -> str:
+    """Return the tie mode. Raises InvalidInput where there is no such one."""
+    if tie_mode not in TIE_MODES:
+        raise InvalidInput(f'tie mode "{tie_mode}" is not one of {", ".join(TIE_MODES)}.')
+    return tie_mode
 
 
-def _signs(stack: NDArray[np.float64]) -> NDArray[np.float64]:
-    left, right = np.triu_indices(stack.shape[2], k=1)
-    signs: NDArray[np.float64] = np.sign(stack[:, :, right] - stack[:, :, left])
-    return signs
+def clustered_error(above: Floats, below: Floats) -> float | None:
+    """Return the standard error of sum(above) / sum(below), one entry a task; None with fewer than two.
+
+    sqrt(T / (T - 1) * sum (A_t - p N_t)^2) / sum N_t, the linearised error of a ratio of totals.
+    """
+    tasks, total = len(below), float(below.sum())
+    if tasks < 2 or total == 0:
+        return None
+    residuals = above - float(above.sum()) / total * below
+    return float(np.sqrt(tasks / (tasks - 1) * np.sum(residuals**2)) / total)
 
 
-def _compare(
-    one: NDArray[np.float64], other: NDArray[np.float64], tie_mode: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return, for each task, the agreements and the comparisons counted."""
-    counts = ~np.isnan(one) & ~np.isnan(other)
-    agree = (one == other).astype(np.float64)
-    if tie_mode == "strict":
-        counts &= (one != 0) & (other != 0)
-    elif tie_mode == "half":
-        agree[(one == 0) != (other == 0)] = 0.5
-    return np.where(counts, agree, 0.0).sum(axis=(1, 2)), counts.sum(axis=(1, 2)).astype(np.float64)
+def _people(meetings: Meetings, columns: Columns) -> tuple[Ints, Ints]:
+    return columns.labeler[meetings.first], columns.labeler[meetings.second]
 
 
-def _summary(
-    agreed: NDArray[np.float64], counted: NDArray[np.float64], tie_mode: str, tie_fraction: float | None
-) -> Agreement:
+def _summary(agreed: Floats, counted: Floats, tie_mode: str, tie_fraction: float | None) -> Agreement:
     used = counted > 0
     agreed, counted = agreed[used], counted[used]
     tasks, pairs = len(counted), float(counted.sum())
     value = float(agreed.sum() / pairs) if pairs else None
-    error = None
-    if value is not None and tasks > 1:
-        residuals = agreed - value * counted
-        error = float(np.sqrt(tasks / (tasks - 1) * np.sum(residuals**2)) / pairs)
+    error = clustered_error(agreed, counted)
     return Agreement(
         tie_mode=tie_mode,
         value=value,

@@ -9,7 +9,9 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from labeling.models import Batch, Cohort
-from labeling.rules.agreement import TIE_MODES, Agreement, pairwise_agreement, stored_rankings
+from labeling.rules.agreement import TIE_MODES, Agreement, agreement_of
+from labeling.rules.meetings import meetings_of
+from labeling.rules.stored_rankings import load_rankings, newest_rankings
 
 
 class Command(BaseCommand):
@@ -22,8 +24,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         batch = self._batch(options["batch"]) if options["batch"] else None
-        rankings = stored_rankings(batch=batch, cohort=options["cohort"])
-        results = {mode: pairwise_agreement(rankings, mode) for mode in TIE_MODES}
+        wanted = newest_rankings(batch=batch, cohort=options["cohort"])
+        rankings = load_rankings(wanted, shared_only=True).columns
+        meetings = meetings_of(rankings)
+        results = {mode: agreement_of(meetings, rankings, mode, resampled=True) for mode in TIE_MODES}
         if options["json"]:
             report = {
                 "batch": options["batch"] or None,

@@ -4,11 +4,22 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from labeling.errors import InvalidInput
 from labeling.models import Labeler, TaskKind
-from labeling.rules.agreement import Ranked, batch_agreement, pairwise_agreement
+from labeling.rules.agreement import (
+    TIE_MODES,
+    Agreement,
+    agreement_in_every_mode,
+    agreement_of,
+    batch_agreement,
+    pairwise_agreement,
+)
 from labeling.rules.comparisons import Judgement, record_ranking
+from labeling.rules.meetings import meetings_of
+from labeling.rules.ranking_columns import Ranked, columns_of
 from tests.factories import qualified_labeler, ranked_batch
 
 # Two labelers, three responses: a>b agreed, a>c agreed by one and tied by the other, b>c against c>b.
@@ -93,3 +104,114 @@ def test_stored_rankings_are_compared_within_batch_and_cohort(alice: Labeler, ha
     assert batch_agreement(batch).value == pytest.approx(1 / 3)
     assert batch_agreement(batch, "train").value == 1.0
     assert batch_agreement(ranked_batch()).value is None
+
+
+def resampled(rankings: list[Ranked], tie_mode: str = "strict") -> Agreement:
+    columns = columns_of(rankings)
+    return agreement_of(meetings_of(columns), columns, tie_mode, resampled=True)
+
+
+def simulated(tasks: int, labelers: int, spread: float = 0.0, seed: int = 8) -> list[Ranked]:
+    """Return rankings of four responses by each labeler; `spread` makes some labelers noisier than others."""
+    generator = np.random.default_rng(seed)
+    noise = 1 + spread * generator.random(labelers) * 3
+    found = []
+    for task in range(tasks):
+        quality = generator.normal(size=4)
+        for labeler in range(labelers):
+            ranks = np.argsort(np.argsort(-(quality + noise[labeler] * generator.normal(size=4))))
+            found.append(Ranked(task, labeler, {(task, r): int(rank) for r, rank in enumerate(ranks + 1)}))
+    return found
+
+
+def test_the_bootstrap_over_tasks_confirms_the_clustered_interval() -> None:
+    result = resampled(simulated(tasks=150, labelers=2))
+    assert result.bootstrap is not None
+    assert result.low is not None
+    assert result.high is not None
+    width = result.high - result.low
+    assert result.bootstrap[0] == pytest.approx(result.low, abs=0.1 * width)
+    assert result.bootstrap[1] == pytest.approx(result.high, abs=0.1 * width)
+
+
+def test_few_labelers_widen_the_interval_as_they_are_a_sample_too() -> None:
+    result = resampled(simulated(tasks=150, labelers=5, spread=1.0))
+    assert result.labelers == 5
+    assert result.crossed is not None
+    assert result.bootstrap is not None
+    assert result.crossed[1] - result.crossed[0] > 1.3 * (result.bootstrap[1] - result.bootstrap[0])
+    assert resampled(simulated(tasks=30, labelers=15)).crossed is None
+
+
+ranks = st.lists(st.integers(1, 3), min_size=3, max_size=3)
+pools = st.lists(st.tuples(ranks, ranks, ranks), min_size=1, max_size=5)
+
+
+def as_rankings(pool: list[tuple[list[int], ...]], task: str = "t", names: str = "xyz") -> list[Ranked]:
+    return [
+        Ranked((task, number), names[seat], {(number, place): rank for place, rank in enumerate(order)})
+        for number, orders in enumerate(pool)
+        for seat, order in enumerate(orders)
+    ]
+
+
+@given(pool=pools, mode=st.sampled_from(TIE_MODES), seed=st.integers(0, 99))
+def test_neither_names_nor_order_of_labelers_responses_and_tasks_matter(
+    pool: list[tuple[list[int], ...]], mode: str, seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    expected = pairwise_agreement(as_rankings(pool), mode)
+    order = generator.permutation(3).tolist()
+    permuted = [tuple([orders[seat][place] for place in order] for seat in range(3)) for orders in pool]
+    renamed = [permuted[number] for number in generator.permutation(len(pool)).tolist()]
+    found = pairwise_agreement(as_rankings(renamed, names="qrs")[::-1], mode)
+    assert found.pairs == expected.pairs
+    assert found.value == pytest.approx(expected.value)
+    assert found.macro == pytest.approx(expected.macro)
+    assert found.standard_error == pytest.approx(expected.standard_error, abs=1e-12)
+
+
+@given(pool=pools, mode=st.sampled_from(TIE_MODES))
+def test_the_same_tasks_twice_change_the_error_alone(pool: list[tuple[list[int], ...]], mode: str) -> None:
+    once = pairwise_agreement(as_rankings(pool), mode)
+    twice = pairwise_agreement([*as_rankings(pool), *as_rankings(pool, task="again")], mode)
+    assert twice.value == pytest.approx(once.value)
+    assert twice.macro == pytest.approx(once.macro)
+    assert twice.pairs == 2 * once.pairs
+    if once.standard_error:
+        assert twice.standard_error is not None
+        assert twice.standard_error < once.standard_error
+
+
+def test_all_ties_leave_the_strict_figure_undefined() -> None:
+    tied = as_rankings([([1, 1, 1], [2, 2, 2], [1, 1, 1])])
+    result = resampled(tied)
+    assert (result.value, result.macro, result.pairs, result.bootstrap) == (None, None, 0, None)
+    assert result.tie_fraction == 1.0
+    assert result.is_thin
+
+
+def test_every_pair_of_three_labelers_counts_and_a_large_task_weighs_by_its_pairs() -> None:
+    # Three responses, x = y against z: one labeler pair of three agrees, on all 3 response pairs.
+    three = as_rankings([([1, 2, 3], [1, 2, 3], [3, 2, 1])])
+    result = pairwise_agreement(three)
+    assert (result.value, result.pairs, result.labelers) == (pytest.approx(1 / 3), 9, 3)
+    two = [Ranked("u", "x", {"a": 1, "b": 2}), Ranked("u", "y", {"a": 1, "b": 2})]
+    both = pairwise_agreement([*three, *two])
+    assert both.value == pytest.approx((3 + 1) / (9 + 1))
+    assert both.macro == pytest.approx((1 / 3 + 1) / 2)
+
+
+def test_named_tasks_give_the_human_line_beside_a_reward_model(alice: Labeler) -> None:
+    batch = ranked_batch(tasks=2, k=2)
+    other = qualified_labeler()
+    for task, orders in zip(batch.tasks.all(), (([1, 2], [1, 2]), ([1, 2], [2, 1])), strict=True):
+        codes = [candidate.response.code for candidate in task.candidates.all()]
+        for labeler, order in zip((alice, other), orders, strict=True):
+            judgements = [Judgement(code, rank) for code, rank in zip(codes, order, strict=True)]
+            record_ranking(task=task, labeler=labeler, judgements=judgements)
+    first, second = (task.code for task in batch.tasks.all())
+    assert batch_agreement(task_codes=[first]).value == 1.0
+    assert batch_agreement(task_codes=[second]).value == 0.0
+    every = agreement_in_every_mode(task_codes=[first, second])
+    assert {mode: result.value for mode, result in every.items()} == dict.fromkeys(TIE_MODES, 0.5)

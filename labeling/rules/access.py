@@ -37,6 +37,8 @@ class Action(StrEnum):
     BUILD_SCREENING = "build_screening"
     GRADE_SCREENING = "grade_screening"
     DECIDE_SCREENING = "decide_screening"
+    MANAGE_USE_CASES = "manage_use_cases"
+    ANSWER_QUESTIONS = "answer_questions"
     SEE_SURVEYS = "see_surveys"
     RUN_SURVEYS = "run_surveys"
     MANAGE_STAFF = "manage_staff"
@@ -55,6 +57,8 @@ STAFF_ACTIONS = frozenset(
         Action.BUILD_SCREENING,
         Action.DECIDE_SCREENING,
         Action.SEE_SURVEYS,
+        Action.MANAGE_USE_CASES,
+        Action.ANSWER_QUESTIONS,
     }
 )
 GRANTS: dict[str, frozenset[Action]] = {

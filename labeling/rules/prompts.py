@@ -147,7 +147,7 @@ def find_or_make_prompts(*, drafts: Sequence[PromptDraft], intake: Intake) -> li
     """
     wanted = {draft.text_hash: draft for draft in drafts}
     known = {prompt.text_hash: prompt for prompt in Prompt.objects.filter(text_hash__in=wanted)}
-    new = [_prompt(draft, intake) for key, draft in wanted.items() if key not in known]
+    new = [unsaved_prompt(draft, intake) for key, draft in wanted.items() if key not in known]
     known |= {prompt.text_hash: prompt for prompt in Prompt.objects.bulk_create(new)}
     return [known[draft.text_hash] for draft in drafts]
 
@@ -223,7 +223,7 @@ def _take_prompts(lines: list[Line], tally: Tally, intake: Intake, settings: Int
     made: list[Prompt] = []
     for line, draft in drafts:
         try:
-            prompt = _prompt(draft, intake)
+            prompt = unsaved_prompt(draft, intake)
             _join_siblings(prompt, draft, parents)
             _refuse_duplicate(prompt, hashes, prefixes)
         except RowFault as fault:
@@ -263,7 +263,8 @@ def _read(row: Mapping[str, Any], intake: Intake, settings: IntakeSettings) -> P
     )
 
 
-def _prompt(draft: PromptDraft, intake: Intake) -> Prompt:
+def unsaved_prompt(draft: PromptDraft, intake: Intake) -> Prompt:
+    """Return the row of a draft, not yet stored; its author decides the split."""
     return Prompt(
         text=draft.text,
         source=intake.source,

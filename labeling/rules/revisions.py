@@ -13,8 +13,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from labeling.errors import Conflict
-from labeling.models import Assignment, Demonstration, Draft, Labeler, Ranking, Receipt, WrittenPrompt
+from labeling.models import Assignment, Demonstration, Draft, Labeler, Prompt, Ranking, Receipt, WrittenPrompt
 from labeling.rules import slots
+from labeling.rules.written_prompts import WITHDRAWN
 
 State = Assignment.State
 
@@ -79,6 +80,7 @@ def undo_submission(*, receipt: Receipt) -> Assignment:
     receipt.save(update_fields=["withdrawn_at", "is_surplus"])
     for labels in _labels_of(slot):
         labels.update(is_surplus=True)
+    Prompt.objects.usable().filter(written_prompts__assignment=slot).update(held_reason=WITHDRAWN)
     slot.state, slot.finished_at, slot.reopened_at = State.LEASED, None, None
     slot.save(update_fields=["state", "finished_at", "reopened_at"])
     slots.renew_lease(slot)

@@ -1,6 +1,6 @@
 """Batches: made, filled with tasks, opened as slots, watched, closed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,21 +15,43 @@ from labeling.models import (
     MIN_K,
     Assignment,
     Batch,
-    Candidate,
     Cohort,
+    Form,
+    Guideline,
     Policy,
-    Prompt,
     Receipt,
-    Response,
-    Task,
     TaskKind,
     User,
 )
 from labeling.rules import audit, guidelines, slot_rows
 from labeling.rules.access import Action, ensure
+from labeling.rules.batch_tasks import (
+    add_anchor_tasks,
+    add_prompt_tasks,
+    add_ranked_task,
+    add_ranked_tasks,
+    add_writing_tasks,
+    overlaps_of,
+    shared_count,
+)
 from labeling.rules.texts import check_text
 
-ROWS_AT_ONCE = 2000
+__all__ = [
+    "BatchProgress",
+    "add_anchor_tasks",
+    "add_prompt_tasks",
+    "add_ranked_task",
+    "add_ranked_tasks",
+    "add_writing_tasks",
+    "batch_progress",
+    "close_batch",
+    "create_batch",
+    "faults_in_rules",
+    "open_batch",
+    "overlaps_of",
+    "shared_count",
+]
+
 MAX_OVERLAP = 20
 
 
@@ -64,9 +86,11 @@ def create_batch(
     priority: int = 0,
     lease_seconds: int = 1800,
     deadline_at: datetime | None = None,
+    guideline: Guideline | None = None,
+    form: Form | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Batch:
-    """Make a draft batch under the current guideline and form of its kind.
+    """Make a draft batch, under the current guideline and form of its kind unless others are given.
 
     Raises InvalidInput naming every field that does not fit: held-out labelers take only final evaluations.
     """
@@ -86,6 +110,9 @@ def create_batch(
             "priority": priority,
         },
     )
+    for field, version in (("guideline", guideline), ("form", form)):
+        if version is not None and version.kind != kind:
+            faults[field] = f"is for {version.kind} tasks"
     if faults:
         sentence = "; ".join(f"{field} {fault}" for field, fault in faults.items())
         raise InvalidInput(f"This batch cannot be made: {sentence}.", fields=faults)
@@ -94,8 +121,8 @@ def create_batch(
         batch = Batch.objects.create(
             name=name,
             kind=kind,
-            guideline=guidelines.current_guideline(kind),
-            form=guidelines.current_form(kind),
+            guideline=guideline or guidelines.current_guideline(kind),
+            form=form or guidelines.current_form(kind),
             cohorts=sorted(set(cohorts)),
             k=k,
             overlap=overlap,
@@ -138,64 +165,6 @@ def faults_in_rules(kind: str, wanted: Mapping[str, Any]) -> dict[str, str]:
     return faults
 
 
-def overlaps_of(batch: Batch) -> dict[str, int]:
-    """Return how many labelers a batch wants on tasks of the shared pool, and on single ones."""
-    return {"shared": batch.overlap, "single": int(batch.settings.get("single_overlap", 1))}
-
-
-def add_writing_tasks(*, batch: Batch, prompts: Iterable[Prompt]) -> int:
-    """Add a demonstration task for each prompt; returns how many. Raises Conflict unless a draft."""
-    _ensure_draft(batch)
-    if not TaskKind(batch.kind).has_prompt:
-        raise InvalidInput("The prompts of this batch are written by its labelers: add tasks without one.")
-    if TaskKind(batch.kind).is_ranked:
-        raise InvalidInput(f"A {batch.kind} batch needs responses: add ranked tasks to it.")
-    shared = _SharedPool(batch)
-    added = 0
-    pending: list[Task] = []
-    for prompt in prompts:
-        is_shared = shared.takes_next()
-        pending.append(
-            Task(batch=batch, prompt=prompt, is_shared=is_shared, overlap=batch.overlap if is_shared else 1)
-        )
-        if len(pending) == ROWS_AT_ONCE:
-            added += len(Task.objects.bulk_create(pending))
-            pending = []
-    return added + len(Task.objects.bulk_create(pending))
-
-
-def add_ranked_task(*, batch: Batch, prompt: Prompt, responses: Sequence[Response]) -> Task:
-    """Add one comparison of K responses to a prompt. Raises InvalidInput, or Conflict unless a draft."""
-    return add_ranked_tasks(batch=batch, items=[(prompt, responses)])[0]
-
-
-@transaction.atomic
-def add_ranked_tasks(*, batch: Batch, items: Iterable[tuple[Prompt, Sequence[Response]]]) -> list[Task]:
-    """Add many comparisons at once; all or none go in."""
-    _ensure_draft(batch)
-    if not TaskKind(batch.kind).is_ranked:
-        raise InvalidInput(f"A {batch.kind} batch has no responses to rank: add writing tasks to it.")
-    shared = _SharedPool(batch)
-    chosen = list(items)
-    tasks = []
-    for prompt, responses in chosen:
-        _check_responses(prompt, responses)
-        is_shared = shared.takes_next()
-        tasks.append(
-            Task(batch=batch, prompt=prompt, is_shared=is_shared, overlap=batch.overlap if is_shared else 1)
-        )
-    tasks = Task.objects.bulk_create(tasks, batch_size=ROWS_AT_ONCE)
-    Candidate.objects.bulk_create(
-        (
-            Candidate(task=task, response=response, position=position)
-            for task, (_, responses) in zip(tasks, chosen, strict=True)
-            for position, response in enumerate(responses)
-        ),
-        batch_size=ROWS_AT_ONCE,
-    )
-    return tasks
-
-
 @transaction.atomic
 def open_batch(*, batch: Batch, by: User | None = None) -> Batch:
     """Make a slot for each labeler wanted on each task, and let people claim them.
@@ -222,12 +191,14 @@ def open_batch(*, batch: Batch, by: User | None = None) -> Batch:
 def close_batch(*, batch: Batch, by: User | None = None) -> Batch:
     """Withdraw the slots nobody has claimed. What people hold they may still submit.
 
-    Raises Conflict unless the batch is open.
+    Raises Conflict unless the batch is open or paused.
     """
     if by is not None:
         ensure(by, Action.MANAGE_BATCHES)
-    changed = Batch.objects.filter(pk=batch.pk, status=Batch.Status.OPEN).update(
-        status=Batch.Status.CLOSED, closed_at=timezone.now()
+    changed = (
+        Batch.objects.running()
+        .filter(pk=batch.pk)
+        .update(status=Batch.Status.CLOSED, closed_at=timezone.now())
     )
     if changed != 1:
         raise Conflict(f'Batch "{batch}" is not open, so it cannot be closed.', code="batch_not_open")
@@ -254,34 +225,3 @@ def batch_progress(batch: Batch) -> BatchProgress:
         skipped=states.get(state.SKIPPED, 0),
         surplus=surplus,
     )
-
-
-class _SharedPool:
-    """Spreads the shared pool evenly over a batch's tasks: after n of them, n * fraction are shared."""
-
-    def __init__(self, batch: Batch) -> None:
-        self.fraction = batch.shared_fraction
-        self.seen = batch.tasks.count()
-
-    def takes_next(self) -> bool:
-        before, self.seen = self.seen, self.seen + 1
-        return int(self.seen * self.fraction + 1e-9) > int(before * self.fraction + 1e-9)
-
-
-def _ensure_draft(batch: Batch) -> None:
-    if batch.status != Batch.Status.DRAFT:
-        raise Conflict(
-            f'Batch "{batch}" is {batch.status}; tasks can be added only to a draft.', code="batch_not_draft"
-        )
-
-
-def _check_responses(prompt: Prompt, responses: Sequence[Response]) -> None:
-    if not MIN_K <= len(responses) <= MAX_K:
-        raise InvalidInput(
-            f"A comparison has {MIN_K} to {MAX_K} responses; {len(responses)} were given for {prompt.code}.",
-            fields={"responses": f"{len(responses)} given"},
-        )
-    if len({response.pk for response in responses}) != len(responses):
-        raise InvalidInput(f"A response stands twice among those for prompt {prompt.code}.")
-    if any(response.prompt_id != prompt.pk for response in responses):
-        raise InvalidInput(f"A response given for prompt {prompt.code} answers another prompt.")

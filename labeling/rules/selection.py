@@ -1,40 +1,74 @@
 """Which prompts and which responses become the tasks of a batch."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, IntegerField, OuterRef, Q, QuerySet, Sum, Value
+from django.db.models.fields.json import KeyTransform, KeyTransformExact
+from django.db.models.functions import Least
 
-from labeling.models import Batch, Prompt, Response, Split, Task, TaskKind
-from labeling.rules import batches
+from labeling.models import Batch, Policy, Prompt, Response, Split, Task, TaskKind
+from labeling.rules import batch_tasks
 
 SEEDS = 2**31
+
+
+@dataclass(frozen=True)
+class Share:
+    """A policy's fixed part of the K responses: `count` of them, by its id.
+
+    With `best_of` they are the best by the reward model's score among that many scored responses.
+    """
+
+    policy: int
+    count: int
+    best_of: int = 0
+
+    @property
+    def needed(self) -> int:
+        """How many responses to a prompt the policy must have given."""
+        return max(self.count, self.best_of)
 
 
 @dataclass(frozen=True)
 class Choice:
     """What to draw from: filters on prompts, and for ranked kinds who wrote the K responses.
 
-    Empty filters let everything pass that the kind allows. `policies` and `baseline` are ids; with
-    `is_fresh` prompts that already have a task of this kind are left out.
+    Empty filters let everything pass that the kind allows. `shares` are fixed parts of the K; `policies`
+    (ids) fill up what remains, in turn; `baseline` is in every task. `tags` are flags that must be yes;
+    `author_cap` is the most prompts of one author, 0 for any number. With `is_fresh` prompts that already
+    have a task of this kind are left out.
     """
 
     kind: str
     split: str = ""
     source: str = ""
+    prompt_kind: str = ""
     category: str = ""
     language: str = ""
+    tags: tuple[str, ...] = ()
+    author_cap: int = 0
     is_fresh: bool = True
     k: int = 4
     policies: tuple[int, ...] = ()
+    shares: tuple[Share, ...] = ()
     baseline: int | None = None
 
     @property
+    def fixed(self) -> int:
+        """How many of the K responses are fixed by shares."""
+        return sum(share.count for share in self.shares)
+
+    @property
     def writers(self) -> tuple[int, ...]:
-        """All policies whose responses may stand in a task, the baseline among them."""
-        extra = () if self.baseline is None or self.baseline in self.policies else (self.baseline,)
+        """The policies that fill up what the shares leave, the baseline among them."""
+        shared = {share.policy for share in self.shares}
+        extra = (
+            () if self.baseline is None or self.baseline in {*self.policies, *shared} else (self.baseline,)
+        )
         return (*self.policies, *extra)
 
 
@@ -46,45 +80,100 @@ class Sample:
     responses: tuple[Response, ...] = ()
 
 
-def matching_prompts(choice: Choice) -> QuerySet[Prompt]:
-    """Return the prompts that may be drawn: usable, without personal data, of a split the kind allows.
+@dataclass(frozen=True)
+class Coverage:
+    """How many of the prompts that pass the filters a policy can serve as its share asks."""
 
-    Test authors' prompts never train, so only final evaluations see them.
+    policy: str
+    share: Share
+    prompts: int
+    total: int
+
+    @property
+    def missing(self) -> int:
+        return self.total - self.prompts
+
+
+def filtered_prompts(choice: Choice) -> QuerySet[Prompt]:
+    """Return the prompts that pass the filters, whatever responses they have.
+
+    They are usable, without personal data, and of a split the kind allows: test authors' prompts never
+    train, so only evaluations see them.
     """
     prompts = Prompt.objects.usable().filter(has_pii=False)
-    if choice.kind != TaskKind.EVALUATION:
+    if not TaskKind(choice.kind).is_evaluation:
         prompts = prompts.exclude(split=Split.TEST)
-    wanted = {"split": choice.split, "source": choice.source, "category": choice.category}
-    wanted["language"] = choice.language
+    wanted: dict[str, Any] = {
+        "split": choice.split,
+        "source": choice.source,
+        "kind": choice.prompt_kind,
+        "category": choice.category,
+        "language": choice.language,
+    }
     prompts = prompts.filter(**{name: value for name, value in wanted.items() if value})
+    for tag in choice.tags:
+        prompts = prompts.filter(KeyTransformExact(KeyTransform(tag, "tags"), True))
     if choice.is_fresh:
         used = Task.objects.filter(prompt=OuterRef("pk"), batch__kind=choice.kind, batch__is_import=False)
         prompts = prompts.filter(~Exists(used))
-    if TaskKind(choice.kind).is_ranked:
+    return prompts
+
+
+def matching_prompts(choice: Choice) -> QuerySet[Prompt]:
+    """Return the prompts that may be drawn: those filtered that have the responses asked for."""
+    prompts = filtered_prompts(choice)
+    if not TaskKind(choice.kind).is_ranked:
+        return prompts
+    for share in choice.shares:
+        prompts = _served(prompts, share)
+    rest = choice.k - choice.fixed
+    if rest > 0:
         written = Count("responses", filter=Q(responses__policy__in=choice.writers), distinct=True)
-        prompts = prompts.annotate(written=written).filter(written__gte=choice.k)
-        if choice.baseline is not None:
-            prompts = prompts.filter(
-                Exists(Response.objects.filter(prompt=OuterRef("pk"), policy=choice.baseline))
-            )
+        prompts = prompts.annotate(written=written).filter(written__gte=rest)
+    if choice.baseline is not None:
+        prompts = prompts.filter(
+            Exists(Response.objects.filter(prompt=OuterRef("pk"), policy=choice.baseline))
+        )
     return prompts
 
 
 def count_matching(choice: Choice) -> int:
-    return matching_prompts(choice).count()
+    """Count the prompts that may be drawn, at most `author_cap` of each author."""
+    prompts = matching_prompts(choice)
+    if not choice.author_cap:
+        return prompts.count()
+    authors = (
+        Prompt.objects.filter(pk__in=prompts.order_by().values("pk"))
+        .order_by()
+        .values("author_key")
+        .annotate(n=Least(Count("pk"), Value(choice.author_cap), output_field=IntegerField()))
+    )
+    return int(authors.aggregate(total=Sum("n"))["total"] or 0)
+
+
+def coverage(choice: Choice) -> list[Coverage]:
+    """Say of each share how many of the filtered prompts it can be met for."""
+    if not TaskKind(choice.kind).is_ranked:
+        return []
+    prompts = filtered_prompts(choice)
+    total = prompts.count()
+    names = Policy.objects.in_bulk([share.policy for share in choice.shares])
+    return [
+        Coverage(names[share.policy].name, share, _served(prompts, share).count(), total)
+        for share in choice.shares
+    ]
 
 
 def draw_samples(choice: Choice, count: int, seed: int) -> list[Sample]:
     """Draw prompts at random, the same for the same seed and database, with their responses."""
     chance = random.Random(seed)
-    ids = list(matching_prompts(choice).order_by("pk").values_list("pk", flat=True))
-    chosen = chance.sample(ids, min(count, len(ids)))
+    chosen = _draw(choice, count, chance)
     prompts = Prompt.objects.in_bulk(chosen)
     if not TaskKind(choice.kind).is_ranked:
         return [Sample(prompts[pk]) for pk in chosen]
     written: dict[int, list[Response]] = {pk: [] for pk in chosen}
-    responses = Response.objects.filter(prompt__in=chosen, policy__in=choice.writers).order_by("pk")
-    for response in responses:
+    policies = {*choice.writers, *(share.policy for share in choice.shares)}
+    for response in Response.objects.filter(prompt__in=chosen, policy__in=policies).order_by("pk"):
         written[response.prompt_id].append(response)
     return [Sample(prompts[pk], tuple(choose_responses(written[pk], choice, chance))) for pk in chosen]
 
@@ -92,13 +181,18 @@ def draw_samples(choice: Choice, count: int, seed: int) -> list[Sample]:
 def choose_responses(
     responses: Iterable[Response], choice: Choice, chance: random.Random
 ) -> Sequence[Response]:
-    """Choose K of a prompt's responses: the baseline's, then of each policy in turn; new texts first."""
+    """Choose K of a prompt's responses: the shares first, then the baseline's, then of each policy in turn.
+
+    Among those that fill up, new texts come first.
+    """
     by_policy: dict[int, list[Response]] = {}
     for response in responses:
         by_policy.setdefault(response.policy_id, []).append(response)
     for own in by_policy.values():
         chance.shuffle(own)
-    order = list(by_policy)
+    chosen = [pick for share in choice.shares for pick in _pick(by_policy.get(share.policy, []), share)]
+    taken = {response.pk for response in chosen}
+    order = [policy for policy in by_policy if policy in choice.writers]
     chance.shuffle(order)
     if choice.baseline in by_policy:
         order.sort(key=lambda policy: policy != choice.baseline)
@@ -107,35 +201,88 @@ def choose_responses(
         for turn in range(_longest(by_policy))
         for policy in order
         for response in by_policy[policy][turn : turn + 1]
+        if response.pk not in taken
     ]
-    seen: set[str] = set()
+    seen = {response.text for response in chosen}
     distinct: list[Response] = []
     repeated: list[Response] = []
     for response in queue:
         (repeated if response.text in seen else distinct).append(response)
         seen.add(response.text)
-    chosen = (distinct + repeated)[: choice.k]
+    chosen = [*chosen, *distinct, *repeated][: choice.k]
     chance.shuffle(chosen)
     return chosen
 
 
-def fill_batch(*, batch: Batch, choice: Choice, count: int, seed: int | None = None) -> int:
-    """Draw tasks into a draft batch; returns how many. Its settings keep how they were drawn."""
+def fill_batch(
+    *, batch: Batch, choice: Choice, count: int, seed: int | None = None, while_running: bool = False
+) -> int:
+    """Draw tasks into a batch; returns how many. Its settings keep how they were drawn."""
     seed = random.randrange(SEEDS) if seed is None else seed
-    samples = draw_samples(choice, count, seed)
-    batch.settings = {**batch.settings, "choice": _as_settings(choice), "seed": seed, "count": count}
+    kind = TaskKind(batch.kind)
+    samples = draw_samples(choice, count, seed) if kind.has_prompt else []
+    drawn = {"choice": as_settings(choice), "seed": seed, "count": count}
+    key = "extensions" if while_running else "choice"
+    value = [*batch.settings.get("extensions", []), drawn] if while_running else drawn["choice"]
+    batch.settings = {**batch.settings, **({} if while_running else drawn), key: value}
     batch.save(update_fields=["settings"])
-    if TaskKind(batch.kind).is_ranked:
+    if not kind.has_prompt:
+        return batch_tasks.add_prompt_tasks(batch=batch, count=count, while_running=while_running)
+    if kind.is_ranked:
         items = [(sample.prompt, sample.responses) for sample in samples]
-        return len(batches.add_ranked_tasks(batch=batch, items=items))
-    return batches.add_writing_tasks(batch=batch, prompts=[sample.prompt for sample in samples])
+        return len(batch_tasks.add_ranked_tasks(batch=batch, items=items, while_running=while_running))
+    prompts = [sample.prompt for sample in samples]
+    return batch_tasks.add_writing_tasks(batch=batch, prompts=prompts, while_running=while_running)
+
+
+def as_settings(choice: Choice) -> dict[str, Any]:
+    """Return a choice as batches keep it."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in asdict(choice).items()
+    }
+
+
+def choice_from(settings: Mapping[str, Any]) -> Choice:
+    """Return the choice that a batch kept."""
+    known = {name: settings[name] for name in Choice.__dataclass_fields__ if name in settings}
+    shares = tuple(Share(**share) for share in known.pop("shares", ()))
+    lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+    return Choice(**{**known, **lists, "shares": shares})
+
+
+def _draw(choice: Choice, count: int, chance: random.Random) -> list[int]:
+    rows = list(matching_prompts(choice).order_by("pk").values_list("pk", "author_key"))
+    if not choice.author_cap:
+        return [pk for pk, _ in chance.sample(rows, min(count, len(rows)))]
+    chance.shuffle(rows)
+    taken: Counter[str] = Counter()
+    chosen: list[int] = []
+    for pk, author in rows:
+        if len(chosen) == count:
+            break
+        if taken[author] < choice.author_cap:
+            taken[author] += 1
+            chosen.append(pk)
+    return chosen
+
+
+def _served(prompts: QuerySet[Prompt], share: Share) -> QuerySet[Prompt]:
+    own = Response.objects.filter(prompt=OuterRef("pk"), policy=share.policy)
+    if share.best_of:
+        own = own.filter(sampling__has_key="score")
+    if share.needed == 1:
+        return prompts.filter(Exists(own))
+    nth = own.order_by("pk").values("pk")[share.needed - 1 : share.needed]
+    return prompts.filter(Exists(nth))
+
+
+def _pick(own: list[Response], share: Share) -> list[Response]:
+    if not share.best_of:
+        return own[: share.count]
+    scored = [response for response in own if isinstance(response.sampling.get("score"), int | float)]
+    best = sorted(scored[: share.best_of], key=lambda response: -response.sampling["score"])
+    return best[: share.count]
 
 
 def _longest(by_policy: dict[int, list[Response]]) -> int:
     return max((len(own) for own in by_policy.values()), default=0)
-
-
-def _as_settings(choice: Choice) -> dict[str, Any]:
-    return {
-        name: list(value) if isinstance(value, tuple) else value for name, value in asdict(choice).items()
-    }

@@ -6,8 +6,8 @@ Django has no INSERT ... SELECT, so one statement is written here by hand, once 
 from typing import Any
 
 from django.db import connection
-from django.db.models import Case, F, IntegerField, Value, When, Window
-from django.db.models.functions import RowNumber
+from django.db.models import Case, Count, F, IntegerField, OuterRef, Subquery, Value, When, Window
+from django.db.models.functions import Coalesce, RowNumber
 from django.utils import timezone
 
 from labeling.models import Assignment, Batch, Receipt, Task
@@ -109,3 +109,17 @@ def withdraw_open_slots(batch: Batch) -> int:
     """Withdraw every slot of a batch that nobody has claimed; returns how many."""
     slots = Assignment.objects.open().filter(batch=batch)
     return slots.update(state=State.WITHDRAWN, finished_at=timezone.now())
+
+
+def want_what_is_held(batch: Batch) -> int:
+    """Want no more labels on each task than people hold or gave; returns how many tasks changed."""
+    held = (
+        Assignment.objects.filter(task=OuterRef("pk"), state__in=(State.LEASED, State.SUBMITTED))
+        .exclude(receipts__is_surplus=True)
+        .order_by()
+        .values("task")
+        .annotate(n=Count("pk", distinct=True))
+        .values("n")
+    )
+    number = Coalesce(Subquery(held, output_field=IntegerField()), 0)
+    return Task.objects.filter(batch=batch).exclude(overlap=number).update(overlap=number)

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 @shared_task(name="training.tasks.execute_run", bind=True)
-def execute_run(self: Task, code: str) -> str:
+def execute_run(self: "Task[Any, Any]", code: str) -> str:
     """Do the most urgent run of this queue: a message only wakes a worker up.
 
     As many messages as runs are sent, so each finds one. Delivered twice, the second finds what is left.

@@ -2,7 +2,16 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from training.views import dashboard, datasets, evaluations, models, rounds, runs
+from training.views import (
+    dashboard,
+    datasets,
+    evaluations,
+    models,
+    rounds,
+    run_comparison,
+    runs,
+    workers,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("dashboard/", dashboard.dashboard, name="dashboard"),
@@ -12,10 +21,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("datasets/<uuid:code>/<slug:split>.jsonl", datasets.dataset_part, name="dataset-part"),
     path("runs/", runs.run_list, name="run-list"),
     path("runs/new/<slug:stage>/", runs.run_create, name="run-create"),
+    path("runs/compare/", run_comparison.run_compare, name="run-compare"),
+    path("runs/compare/points/", run_comparison.run_compare_points, name="run-compare-points"),
     path("runs/<uuid:code>/", runs.run_detail, name="run-detail"),
     path("runs/<uuid:code>/points/", runs.run_points, name="run-points"),
+    path("runs/<uuid:code>/points.csv", runs.run_points_file, name="run-points-file"),
+    path("runs/<uuid:code>/priority/", runs.run_priority, name="run-priority"),
     path("runs/<uuid:code>/cancel/", runs.run_cancel, name="run-cancel"),
     path("runs/<uuid:code>/retry/", runs.run_retry, name="run-retry"),
+    path("workers/", workers.worker_list, name="worker-list"),
     path("models/", models.model_list, name="model-list"),
     path("models/import/", models.model_import, name="model-import"),
     path("models/<uuid:code>/", models.model_detail, name="model-detail"),

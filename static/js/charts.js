@@ -1,7 +1,9 @@
-// Curves of a run: reads the points that the server gives and draws one chart for each figure on the page.
+// Curves of one run, or of several side by side: reads the points that the server gives and draws one chart
+// for each figure on the page. Lines differ in color and in dashes.
 import uPlot from "../vendor/uplot/uPlot-1.6.32.esm.js";
 
 const HEIGHT = 170;
+const DASHES = [[], [6, 3], [2, 3], [10, 3, 2, 3], [1, 2]];
 const drawn = new Map();
 
 const color = (name) => {
@@ -15,7 +17,9 @@ const color = (name) => {
 
 const brief = (value) => String(Number(value.toPrecision(3)));
 
-const options = (width, count) => {
+const line = (place, count) => ({ stroke: color(`--series-${place + 1}`), width: 1.75, dash: DASHES[place], points: { show: count < 3 }, spanGaps: true });
+
+const options = (width, curves) => {
   const axis = { stroke: color("--ink-3"), grid: { stroke: color("--grid"), width: 1 }, ticks: { show: false }, font: "11px sans-serif" };
   return {
     width,
@@ -24,26 +28,28 @@ const options = (width, count) => {
     legend: { show: false },
     cursor: { y: false },
     axes: [{ ...axis, size: 26 }, { ...axis, size: 56, values: (chart, ticks) => ticks.map(brief) }],
-    series: [{}, { stroke: color("--series-1"), width: 1.75, points: { show: count < 3 }, spanGaps: true }],
+    series: [{}, ...curves.map((points, place) => line(place, points.length))],
   };
 };
 
-function draw(figure, points) {
+const table = (points) => [points.map(([step]) => step), points.map(([, value]) => value)];
+
+function draw(figure, curves) {
   const canvas = figure.querySelector(".chart-canvas");
-  const steps = points.map(([step]) => step);
-  const values = points.map(([, value]) => value);
   drawn.get(figure)?.destroy();
-  const chart = new uPlot({ ...options(canvas.clientWidth, points.length), hooks: { setCursor: [(u) => show(figure, u, values)] } }, [steps, values], canvas);
+  const data = curves.length > 1 ? uPlot.join(curves.map(table)) : table(curves[0]);
+  const chart = new uPlot({ ...options(canvas.clientWidth, curves), hooks: { setCursor: [(u) => show(figure, u)] } }, data, canvas);
   drawn.set(figure, chart);
 }
 
-function show(figure, chart, values) {
+function show(figure, chart) {
   const output = figure.querySelector("output");
   const at = chart.cursor.idx;
   if (at === null || at === undefined) {
     output.textContent = output.dataset.last;
   } else {
-    output.textContent = `${values[at].toPrecision(4)} at ${chart.data[0][at]}`;
+    const values = chart.data.slice(1).map((line) => (line[at] == null ? "–" : line[at].toPrecision(4)));
+    output.textContent = `${values.join(" · ")} at ${chart.data[0][at]}`;
   }
 }
 
@@ -52,7 +58,7 @@ async function refresh() {
   if (!section) return;
   const answer = await fetch(section.dataset.charts, { headers: { Accept: "application/json" } });
   if (!answer.ok) return;
-  const { metrics } = await answer.json();
+  const { metrics, curves } = await answer.json();
   for (const figure of [...drawn.keys()]) {
     if (!figure.isConnected) {
       drawn.get(figure).destroy();
@@ -60,8 +66,9 @@ async function refresh() {
     }
   }
   for (const figure of document.querySelectorAll("[data-metric]")) {
-    const points = metrics[figure.dataset.metric];
-    if (points) draw(figure, points);
+    const name = figure.dataset.metric;
+    const lines = curves ? curves[name] : metrics[name] && [metrics[name]];
+    if (lines) draw(figure, lines);
   }
 }
 

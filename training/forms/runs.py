@@ -12,7 +12,8 @@ from training.models import Run, Stage
 from training.rlhf.config import ConfigError, Field, describe, shipped_config, to_mapping
 from training.rules.run_inputs import Input, choices_for, input_names, preferred
 from training.rules.run_lengths import lengths_for
-from training.rules.runs import create_run
+from training.rules.runs import MAX_PRIORITY, create_run
+from training.rules.workers import TRAINING_QUEUES, known_queues
 
 
 @dataclass(frozen=True)
@@ -28,19 +29,45 @@ class Section:
 class RunForm(forms.Form):
     """Inputs from the registry and every setting of a stage; what is empty keeps its default."""
 
-    def __init__(self, stage: str, data: Mapping[str, Any] | None = None, *, shipped: str = "") -> None:
+    def __init__(
+        self,
+        stage: str,
+        data: Mapping[str, Any] | None = None,
+        *,
+        shipped: str = "",
+        source: Run | None = None,
+    ) -> None:
+        """Begin with the settings and inputs of `source`, with a shipped config, or with the defaults."""
         super().__init__(data)
-        self.stage = stage
+        self.stage, self.source = stage, source
         self.described = {field.key: field for field in describe(stage)}
-        start = _flat(to_mapping(shipped_config(shipped)) if shipped else _fitting(stage))
+        start = _flat(_first_values(stage, shipped, source))
+        cloned = (
+            {given.name: given.dataset or given.model for given in source.inputs.all()} if source else None
+        )
         self.fields["model_name"] = forms.CharField(
             label="Name of the model", required=False, max_length=100, help_text="Empty gives it a number."
         )
         for name, is_needed in input_names(stage).items():
-            self.fields[f"inputs.{name}"] = _input_field(stage, name, is_needed, self.described, start)
-        for key, field in self.described.items():
-            if field.section != "inputs" and key != "stage":
-                self.fields[key] = _setting_field(field, start.get(key))
+            field = _input_field(stage, name, is_needed, self.described, start)
+            if cloned is not None:
+                field.initial = cloned.get(name)
+            self.fields[f"inputs.{name}"] = field
+        for key, described in self.described.items():
+            if described.section != "inputs" and key != "stage":
+                self.fields[key] = _setting_field(described, start.get(key))
+        self.fields["priority"] = forms.IntegerField(
+            min_value=-MAX_PRIORITY,
+            max_value=MAX_PRIORITY,
+            initial=0,
+            required=False,
+            help_text="Higher goes first; runs of the same priority go by age.",
+        )
+        self.fields["queue"] = forms.ChoiceField(
+            choices=[(name, name) for name in known_queues()],
+            required=False,
+            help_text="Which workers may take it.",
+        )
 
     def save(self, *, by: User) -> Run | None:
         """Queue the run; returns None where something was refused, which then stands at its field."""
@@ -52,6 +79,9 @@ class RunForm(forms.Form):
                 config=self._config(),
                 inputs=self._inputs(),
                 model_name=self.cleaned_data["model_name"],
+                priority=self.cleaned_data["priority"] or 0,
+                queue=self.cleaned_data["queue"] or TRAINING_QUEUES[0],
+                cloned_from=self.source,
                 by=by,
             )
         except ConfigError as error:
@@ -81,6 +111,10 @@ class RunForm(forms.Form):
         """Give the fields of what the run reads."""
         return [self[f"inputs.{name}"] for name in input_names(self.stage)]
 
+    def queue_fields(self) -> list[forms.BoundField]:
+        """Give the fields that say when and where it runs."""
+        return [self["priority"], self["queue"]]
+
     def _config(self) -> dict[str, Any]:
         config: dict[str, Any] = {}
         for key, field in self.described.items():
@@ -98,7 +132,7 @@ class RunForm(forms.Form):
 
 def _input_field(
     stage: str, name: str, is_needed: bool, described: Mapping[str, Field], start: Mapping[str, Any]
-) -> forms.Field:
+) -> "forms.ModelChoiceField[Any]":
     choices = choices_for(stage, name)
     takes_one = is_needed or f"inputs.{name}" in start
     return forms.ModelChoiceField(
@@ -147,6 +181,12 @@ def _value(field: Field, text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def _first_values(stage: str, shipped: str, source: Run | None) -> dict[str, Any]:
+    if source is not None:
+        return tomllib.loads(source.config)
+    return to_mapping(shipped_config(shipped)) if shipped else _fitting(stage)
 
 
 def _fitting(stage: str) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpResponseBase, JsonResponse
+from django.http import Http404, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 
-from labeling.errors import LabelingError
+from labeling.errors import InvalidInput, LabelingError
 from labeling.rules.access import Action, can
 from labeling.views.access import PageRequest, require
 from labeling.views.lists import one_page
@@ -53,7 +53,8 @@ def run_create(request: PageRequest, stage: str) -> HttpResponseBase:
         raise Http404
     shipped = request.GET.get("config", "")
     shipped = shipped if shipped in configs_of(stage) else ""
-    form = RunForm(stage, request.POST or None, shipped=shipped)
+    source = _named_run(request.GET.get("from", ""), stage)
+    form = RunForm(stage, request.POST or None, shipped=shipped, source=source)
     if form.is_bound:
         run = form.save(by=request.user)
         if run is not None:
@@ -66,6 +67,7 @@ def run_create(request: PageRequest, stage: str) -> HttpResponseBase:
         "stages": Stage.choices,
         "configs": configs_of(stage),
         "shipped": shipped,
+        "source": source,
     }
     return render(request, "runs/create.html", context, status=422 if form.is_bound else 200)
 
@@ -73,7 +75,8 @@ def run_create(request: PageRequest, stage: str) -> HttpResponseBase:
 @require(Action.SEE_MODELS)
 def run_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Show a run as it goes: progress, curves with tables, samples, log, settings beside the paper's."""
-    run = get_object_or_404(Run.objects.select_related("created_by", "batch", "model"), code=code)
+    rows = Run.objects.select_related("created_by", "batch", "model", "cloned_from")
+    run = get_object_or_404(rows, code=code)
     context = {
         "run": run,
         "may_train": can(request.user, Action.RUN_TRAINING),
@@ -126,6 +129,44 @@ def run_retry(request: PageRequest, code: UUID) -> HttpResponseBase:
         enqueue_run(run)
         messages.success(request, "The run is queued again and goes on from its newest checkpoint.")
     return redirect("run-detail", code)
+
+
+@require_POST
+@require(Action.RUN_TRAINING)
+def run_priority(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Let a queued run go before others or after them."""
+    run = get_object_or_404(Run, code=code)
+    try:
+        runs.set_priority(run=run, priority=_whole_number(request.POST.get("priority", "")), by=request.user)
+    except LabelingError as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, f"{run} now has priority {run.priority}.")
+    return redirect("run-detail", code)
+
+
+@require(Action.SEE_MODELS)
+def run_points_file(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Give every point of a run as CSV, as it is read from the database."""
+    run = get_object_or_404(Run, code=code)
+    response = StreamingHttpResponse(metrics.points_as_csv(run), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="run-{run.pk}.csv"'
+    return response
+
+
+def _named_run(code: str, stage: str) -> Run | None:
+    """Return the run of the stage that an address names, None where it names none."""
+    try:
+        return Run.objects.filter(stage=stage, code=UUID(code)).first()
+    except ValueError:
+        return None
+
+
+def _whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise InvalidInput(f'"{text}" is no whole number.', fields={"priority": "a whole number"}) from None
 
 
 def settings_of(run: Run) -> list[dict[str, Any]]:

@@ -1,0 +1,52 @@
+"""Runs side by side: config, inputs, curves and final numbers."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponseBase, JsonResponse
+from django.shortcuts import redirect, render
+
+from labeling.rules.access import Action
+from labeling.views.access import PageRequest, require
+from training.models import Run
+from training.rules.metrics import charts
+from training.rules.run_comparison import MOST_RUNS, compare_runs, joint_curves
+
+
+@require(Action.SEE_MODELS)
+def run_compare(request: PageRequest) -> HttpResponseBase:
+    """Show where two to five runs differ and how they went."""
+    chosen = _chosen(request)
+    if len(chosen) < 2:
+        messages.error(request, f"Choose two to {MOST_RUNS} runs to compare.")
+        return redirect("run-list")
+    if len(chosen) > MOST_RUNS:
+        messages.warning(request, f"Only the first {MOST_RUNS} of {len(chosen)} runs are shown.")
+        chosen = chosen[:MOST_RUNS]
+    lasts = [{chart.name: chart for chart in charts(run, 2)} for run in chosen]
+    names = sorted({name for found in lasts for name in found})
+    context = {
+        "comparison": compare_runs(chosen),
+        "figures": [{"name": name, "charts": [found.get(name) for found in lasts]} for name in names],
+        "query": request.GET.urlencode(),
+    }
+    return render(request, "runs/compare.html", context)
+
+
+@require(Action.SEE_MODELS)
+def run_compare_points(request: PageRequest) -> HttpResponseBase:
+    """Give the curves of several runs, each metric with a list of points for each run."""
+    return JsonResponse({"curves": joint_curves(_chosen(request)[:MOST_RUNS])})
+
+
+def _chosen(request: PageRequest) -> list[Run]:
+    """Return the runs that the address names, in its order; what names no run is passed over."""
+    codes = []
+    for text in request.GET.getlist("run"):
+        try:
+            codes.append(UUID(text))
+        except ValueError:
+            continue
+    rows = Run.objects.select_related("model").prefetch_related("inputs__dataset", "inputs__model", "curves")
+    found = {run.code: run for run in rows.filter(code__in=codes)}
+    return [found[code] for code in dict.fromkeys(codes) if code in found]

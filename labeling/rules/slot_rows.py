@@ -97,7 +97,7 @@ def withdraw_excess_slots(batch: Batch) -> int:
     ranked = Assignment.objects.filter(batch=batch, state__in=HOLDING).annotate(
         place=Window(RowNumber(), partition_by=F("task_id"), order_by=[order, F("id")])
     )
-    excess = ranked.filter(place__gt=F("task__overlap"), state=State.OPEN).values("pk")
+    excess = ranked.filter(place__gt=F("task__overlap")).values("pk")
     return (
         Assignment.objects.open()
         .filter(pk__in=excess)

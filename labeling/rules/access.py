@@ -42,6 +42,8 @@ class Action(StrEnum):
     SEE_SURVEYS = "see_surveys"
     RUN_SURVEYS = "run_surveys"
     MANAGE_STAFF = "manage_staff"
+    REVIEW = "review"
+    JUDGE = "judge"
 
 
 STAFF_ACTIONS = frozenset(
@@ -59,6 +61,7 @@ STAFF_ACTIONS = frozenset(
         Action.SEE_SURVEYS,
         Action.MANAGE_USE_CASES,
         Action.ANSWER_QUESTIONS,
+        Action.REVIEW,
     }
 )
 GRANTS: dict[str, frozenset[Action]] = {
@@ -73,7 +76,7 @@ GRANTS: dict[str, frozenset[Action]] = {
         Action.RUN_SURVEYS,
     },
     Role.RESEARCHER: STAFF_ACTIONS
-    | {Action.SEE_MODELS, Action.RUN_TRAINING, Action.EXPORT, Action.GRADE_SCREENING},
+    | {Action.SEE_MODELS, Action.RUN_TRAINING, Action.EXPORT, Action.GRADE_SCREENING, Action.JUDGE},
     Role.OWNER: frozenset(Action) - {Action.LABEL},
 }
 

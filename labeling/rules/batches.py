@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Sum
 from django.utils import timezone
 
 from labeling.errors import Conflict, InvalidInput
@@ -214,7 +214,8 @@ def batch_progress(batch: Batch) -> BatchProgress:
     states = dict(
         batch.assignments.order_by().values_list("state").annotate(n=Count("pk")).values_list("state", "n")
     )
-    surplus = Receipt.objects.filter(Q(assignment__batch=batch), is_surplus=True, revision=1).count()
+    late = Receipt.objects.filter(assignment__batch=batch, is_surplus=True, withdrawn_at=None)
+    surplus = late.order_by().values("assignment").distinct().count()
     state = Assignment.State
     return BatchProgress(
         tasks=tasks["tasks"],

@@ -70,6 +70,7 @@ def add_missing_slots(batch: Batch) -> int:
             LEFT JOIN {slots} AS slot ON slot.task_id = task.id
             LEFT JOIN {receipts} AS receipt
                    ON receipt.assignment_id = slot.id AND receipt.is_surplus AND receipt.revision = 1
+                  AND receipt.withdrawn_at IS NULL
             WHERE task.batch_id = %s
             GROUP BY task.id, task.batch_id, task.overlap
         ), place (number) AS (
@@ -115,7 +116,7 @@ def want_what_is_held(batch: Batch) -> int:
     """Want no more labels on each task than people hold or gave; returns how many tasks changed."""
     held = (
         Assignment.objects.filter(task=OuterRef("pk"), state__in=(State.LEASED, State.SUBMITTED))
-        .exclude(receipts__is_surplus=True)
+        .exclude(pk__in=Receipt.objects.filter(is_surplus=True, withdrawn_at=None).values("assignment"))
         .order_by()
         .values("task")
         .annotate(n=Count("pk", distinct=True))

@@ -9,13 +9,15 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, Min, OuterRef, Subquery
+from django.db.models import F, Min, Subquery
 from django.utils import timezone
 
-from labeling.errors import AssignmentClosed, InvalidInput, NotPermitted, StaleDraft
-from labeling.models import Assignment, Batch, Cohort, Draft, Labeler, Skip, TaskKind
-from labeling.rules import access, slots
+from labeling.errors import AssignmentClosed, InvalidInput, StaleDraft
+from labeling.models import Assignment, Batch, Draft, Labeler, Skip
+from labeling.rules import eligibility, skips, slots
+from labeling.rules.eligibility import eligible_batches
 from labeling.rules.texts import check_text, fault_in_json
 
 State = Assignment.State
@@ -30,21 +32,66 @@ def claim_next(*, labeler: Labeler, kind: str) -> Assignment | None:
 
     Order: batch priority, then the random order of tasks. Nobody gets a task they have a row on, and
     held-out labelers get no training work. Returns None when nothing is open for this person.
-    Raises NotPermitted for a labeler who is not active or not qualified, InvalidInput for an unknown kind.
+    Raises NotPermitted for a labeler who may take no new work, is not qualified, or has not read a changed
+    guideline; InvalidInput for an unknown kind.
     """
-    _ensure_may_claim(labeler, kind)
+    eligibility.ensure_may_claim(labeler, kind)
     with transaction.atomic():
-        # One claim at a time for each labeler: a double click must not lease two tasks.
-        Labeler.objects.select_for_update(no_key=True).only("pk").get(pk=labeler.pk)
+        avoids_distressing = _take_turn(labeler)
         held = _held(labeler, kind)
         if held is not None:
             slots.renew_lease(held)
             return held
-        batches = eligible_batches(labeler, kind)
-        claimed = batches and (
-            _claim(labeler, kind, batches) or (reclaim_leases(kind=kind) and _claim(labeler, kind, batches))
-        )
-        return _prepared(labeler, kind) if claimed else None
+        return _claim_one(labeler, kind, avoids_distressing)
+
+
+def prepare_next(*, labeler: Labeler, kind: str) -> Assignment | None:
+    """Lease one more assignment ahead of the one at work, so that it is there at once.
+
+    Nobody ever holds more of a kind than TASKS_IN_HAND. Returns what was leased, None if nothing was: there
+    is no task at work, enough is prepared, or nothing is open. Raises what `claim_next` raises.
+    """
+    eligibility.ensure_may_claim(labeler, kind)
+    with transaction.atomic():
+        avoids_distressing = _take_turn(labeler)
+        held = Assignment.objects.leased().filter(labeler=labeler, kind=kind).count()
+        if not 1 <= held < settings.TASKS_IN_HAND:
+            return None
+        return _claim_one(labeler, kind, avoids_distressing)
+
+
+@transaction.atomic
+def give_back(*, labeler: Labeler, kind: str) -> int:
+    """Open the slots again that a labeler holds and has not touched; returns how many."""
+    _take_turn(labeler)
+    untouched = Assignment.objects.leased().filter(
+        labeler=labeler, kind=kind, active_seconds=0, draft__isnull=True, receipts__isnull=True
+    )
+    return untouched.update(
+        state=State.OPEN, labeler=None, claimed_at=None, last_seen_at=None, lease_expires_at=None,
+        display_order=[],
+    )  # fmt: skip
+
+
+def _take_turn(labeler: Labeler) -> bool:
+    """Let one claim of a labeler pass at a time; returns whether they avoid distressing material.
+
+    A double click must not lease two tasks.
+    """
+    rows = Labeler.objects.select_for_update(of=("self",), no_key=True).select_related("preferences")
+    row = rows.only("pk", "preferences__avoids_distressing").get(pk=labeler.pk)
+    return hasattr(row, "preferences") and row.preferences.avoids_distressing
+
+
+def _claim_one(labeler: Labeler, kind: str, avoids_distressing: bool) -> Assignment | None:
+    batches = eligible_batches(labeler, kind)
+    if not batches:
+        return None
+    eligibility.ensure_guideline_read(labeler, kind, batches)
+    claimed = _claim(labeler, kind, batches, avoids_distressing)
+    if not claimed and reclaim_leases(kind=kind):
+        claimed = _claim(labeler, kind, batches, avoids_distressing)
+    return _prepared(labeler, kind) if claimed else None
 
 
 def retry_after(*, labeler: Labeler, kind: str) -> int:
@@ -112,6 +159,7 @@ def heartbeat(*, assignment: Assignment, active_seconds: int = 0) -> Assignment:
             "The lease has ended and the task is open to others. You may still submit.", code="lease_ended"
         )
     slots.renew_lease(locked)
+    _renew_prepared(locked)
     added = max(0, min(MAX_HEARTBEAT_SECONDS, active_seconds))
     if added:
         Assignment.objects.filter(pk=locked.pk).update(active_seconds=F("active_seconds") + added)
@@ -121,7 +169,7 @@ def heartbeat(*, assignment: Assignment, active_seconds: int = 0) -> Assignment:
 
 @transaction.atomic
 def skip(*, assignment: Assignment, reason: str, note: str = "") -> Skip:
-    """Pass a task on, with a reason; a fresh slot takes its place.
+    """Pass a task on, with a reason that decides where it goes (`labeling.rules.skips`).
 
     Skipping twice answers with the first skip. Raises InvalidInput for an unknown reason, AssignmentClosed
     if it was answered.
@@ -145,9 +193,9 @@ def skip(*, assignment: Assignment, reason: str, note: str = "") -> Skip:
     was_leased = locked.state == State.LEASED
     locked.state, locked.finished_at = State.SKIPPED, timezone.now()
     locked.save(update_fields=["state", "finished_at"])
-    if was_leased:  # an expired one has been replaced already
-        slots.add_replacements([locked])
-    return Skip.objects.create(assignment=locked, reason=reason, note=note[:2000])
+    skipped = Skip.objects.create(assignment=locked, reason=reason, note=note[:2000])
+    skips.route(skipped, needs_slot=was_leased)  # an expired one has been replaced already
+    return skipped
 
 
 def reclaim_leases(kind: str | None = None) -> int:
@@ -171,41 +219,26 @@ def reclaim_leases(kind: str | None = None) -> int:
             return reclaimed
 
 
-def _ensure_may_claim(labeler: Labeler, kind: str) -> None:
-    if kind not in TaskKind.values:
-        allowed = ", ".join(TaskKind.values)
-        raise InvalidInput(f'kind "{kind}" is not one of {allowed}.', fields={"kind": f"one of {allowed}"})
-    access.ensure_may_work(labeler)
-    if not labeler.is_qualified(kind):
-        raise NotPermitted(f"This needs the qualification for {kind} tasks.", code="not_qualified")
+def _held(labeler: Labeler, kind: str, *, newest: bool = False) -> Assignment | None:
+    """The labeler's lease, with all that serving it needs; one that ran out counts until it is reclaimed.
 
-
-def eligible_batches(labeler: Labeler, kind: str) -> list[Batch]:
-    if labeler.cohort == Cohort.HELD_OUT and kind != TaskKind.EVALUATION:
-        return []
-    batches = Batch.objects.open().filter(kind=kind).only("pk", "cohorts", "lease_seconds")
-    return [batch for batch in batches if labeler.cohort in batch.cohorts]
-
-
-def _held(labeler: Labeler, kind: str) -> Assignment | None:
-    """The labeler's lease, with all that serving it needs; one that ran out counts until it is reclaimed."""
+    Of several it is the one taken first, unless the newest is wanted.
+    """
     return (
         Assignment.objects.leased()
         .filter(labeler=labeler, kind=kind)
         .select_related("task__prompt", "batch__guideline", "batch__form", "labeler", "draft")
         .prefetch_related("task__candidates__response")
-        .order_by("-claimed_at")
+        .order_by(*(("-claimed_at", "-pk") if newest else ("claimed_at", "pk")))
         .first()
     )
 
 
-def _claim(labeler: Labeler, kind: str, batches: list[Batch]) -> bool:
+def _claim(labeler: Labeler, kind: str, batches: list[Batch], avoids_distressing: bool) -> bool:
     """Turn the first open slot into a lease, in one statement; False if there is none."""
     now = timezone.now()
-    mine = Assignment.objects.filter(task=OuterRef("task"), labeler=labeler)
     first = (
-        Assignment.objects.open()
-        .filter(~Exists(mine), kind=kind, batch_id__in=[batch.pk for batch in batches])
+        eligibility.open_slots(labeler, kind, batches, avoids_distressing=avoids_distressing)
         .order_by("-priority", "shuffle_key", "id")
         .select_for_update(skip_locked=True)
         .values("pk")[:1]
@@ -225,7 +258,7 @@ def _claim(labeler: Labeler, kind: str, batches: list[Batch]) -> bool:
 
 def _prepared(labeler: Labeler, kind: str) -> Assignment | None:
     """Give a fresh lease its own length and the order in which this labeler sees the responses."""
-    assignment = _held(labeler, kind)
+    assignment = _held(labeler, kind, newest=True)
     if assignment is None:
         return None
     order = [str(candidate.response.code) for candidate in assignment.task.candidates.all()]
@@ -234,6 +267,15 @@ def _prepared(labeler: Labeler, kind: str) -> Assignment | None:
     assignment.lease_expires_at = timezone.now() + timedelta(seconds=assignment.batch.lease_seconds)
     assignment.save(update_fields=["display_order", "lease_expires_at"])
     return assignment
+
+
+def _renew_prepared(assignment: Assignment) -> None:
+    """Keep what was prepared ahead for as long as the task before it is at work."""
+    if settings.TASKS_IN_HAND > 1 and assignment.state == State.LEASED:
+        ahead = Assignment.objects.live().filter(labeler=assignment.labeler, kind=assignment.kind)
+        ahead.exclude(pk=assignment.pk).filter(lease_expires_at__lt=assignment.lease_expires_at).update(
+            lease_expires_at=assignment.lease_expires_at
+        )
 
 
 def _json_length(value: object) -> int:

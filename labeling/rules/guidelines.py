@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django.db import IntegrityError, transaction
 
 from labeling.errors import InvalidInput
-from labeling.models import Form, Guideline, TaskKind, User
+from labeling.models import Acknowledgement, Form, Guideline, Labeler, TaskKind, User
 from labeling.rules import audit
 from labeling.rules.access import Action, ensure
 from labeling.rules.form_texts import FORMS
@@ -84,3 +84,18 @@ def publish_guideline(
     )
     audit.record(actor=by, action="publish_guideline", obj=guideline, kind=kind, version=guideline.version)
     return guideline
+
+
+def acknowledge(*, guideline: Guideline, labeler: Labeler) -> Acknowledgement:
+    """Record that a labeler has read a version; the same one again changes nothing."""
+    acknowledgement, _ = Acknowledgement.objects.get_or_create(guideline=guideline, labeler=labeler)
+    return acknowledgement
+
+
+def known_before(*, guideline: Guideline, labeler: Labeler) -> Guideline | None:
+    """Return the older version that this labeler worked under, None for whoever is new to the kind."""
+    older = Guideline.objects.filter(kind=guideline.kind, version__lt=guideline.version).order_by("-version")
+    acknowledged = older.filter(acknowledgements__labeler=labeler).first()
+    if acknowledged is not None:
+        return acknowledged
+    return older.filter(batches__assignments__labeler=labeler).distinct().first()

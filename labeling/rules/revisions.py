@@ -76,8 +76,8 @@ def undo_submission(*, receipt: Receipt) -> Assignment:
             f"still reopen your last submission for {settings.REOPEN_MINUTES} minutes.",
             code="too_late_to_undo",
         )
-    receipt.withdrawn_at, receipt.is_surplus = timezone.now(), True
-    receipt.save(update_fields=["withdrawn_at", "is_surplus"])
+    receipt.withdrawn_at = timezone.now()
+    receipt.save(update_fields=["withdrawn_at"])
     for labels in _labels_of(slot):
         labels.update(is_surplus=True)
     Prompt.objects.usable().filter(written_prompts__assignment=slot).update(held_reason=WITHDRAWN)

@@ -9,6 +9,7 @@ from labeling.errors import AssignmentClosed
 from labeling.models import Assignment, Batch, Receipt
 
 State = Assignment.State
+LAST = 2**31 - 1
 
 
 def locked(assignment: Assignment) -> Assignment:
@@ -48,8 +49,11 @@ def renew_lease(assignment: Assignment) -> None:
     assignment.save(update_fields=["last_seen_at", "lease_expires_at"])
 
 
-def add_replacements(assignments: Iterable[Assignment]) -> None:
-    """Put a fresh open slot beside each, where its batch still runs, be it paused."""
+def add_replacements(assignments: Iterable[Assignment], *, at_the_end: bool = False) -> None:
+    """Put a fresh open slot beside each, where its batch still runs, be it paused.
+
+    They stand where the old ones stood in the queue, or at its end.
+    """
     rows = list(assignments)
     open_batches = set(
         Batch.objects.running().filter(pk__in={row.batch_id for row in rows}).values_list("pk", flat=True)
@@ -60,7 +64,7 @@ def add_replacements(assignments: Iterable[Assignment]) -> None:
             batch_id=row.batch_id,
             kind=row.kind,
             priority=row.priority,
-            shuffle_key=row.shuffle_key,
+            shuffle_key=LAST if at_the_end else row.shuffle_key,
         )
         for row in rows
         if row.batch_id in open_batches

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Exists, OuterRef, Q, Sum
+from django.db.models import Count, Q, Sum
 
 from labeling.models import Assignment, Labeler, Receipt, TaskKind
-from labeling.rules.assignments import eligible_batches, seconds_until_free
+from labeling.rules.assignments import seconds_until_free
+from labeling.rules.eligibility import avoids_distressing, eligible_batches, open_slots
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def waiting_work(labeler: Labeler) -> list[Waiting]:
     kinds = labeler.qualifications.current().values_list("kind", flat=True)
     found = []
     for kind in (TaskKind(name) for name in TaskKind.values if name in set(kinds)):
-        held = labeler.assignments.leased().filter(kind=kind).order_by("-claimed_at").first()
+        held = labeler.assignments.leased().filter(kind=kind).order_by("claimed_at").first()
         open_slots = count_open(labeler, kind)
         is_idle = held is None and open_slots == 0
         free_in = seconds_until_free(labeler=labeler, kind=kind) if is_idle else None
@@ -54,9 +55,8 @@ def count_open(labeler: Labeler, kind: str) -> int:
     batches = eligible_batches(labeler, kind)
     if not batches:
         return 0
-    mine = Assignment.objects.filter(task=OuterRef("task"), labeler=labeler)
-    open_slots = Assignment.objects.open().filter(~Exists(mine), kind=kind, batch__in=batches)
-    return open_slots.values("task").distinct().count()
+    slots = open_slots(labeler, kind, batches, avoids_distressing=avoids_distressing(labeler))
+    return slots.values("task").distinct().count()
 
 
 def progress_since(labeler: Labeler, since: datetime) -> Progress:

@@ -1,0 +1,99 @@
+"""Who may claim what: status, terms, qualification, cohort, deadline, guideline read, opted out or not."""
+
+from collections.abc import Iterable
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from labeling.errors import InvalidInput, NotPermitted
+from labeling.models import (
+    Acknowledgement,
+    Assignment,
+    Batch,
+    Cohort,
+    Guideline,
+    Labeler,
+    Preferences,
+    Prompt,
+    Skip,
+    TaskKind,
+)
+from labeling.rules import access
+
+
+def ensure_may_claim(labeler: Labeler, kind: str) -> None:
+    """Raise InvalidInput for an unknown kind, NotPermitted for who may take no new work of it."""
+    if kind not in TaskKind.values:
+        allowed = ", ".join(TaskKind.values)
+        raise InvalidInput(f'kind "{kind}" is not one of {allowed}.', fields={"kind": f"one of {allowed}"})
+    access.ensure_may_work(labeler)
+    if not labeler.is_qualified(kind):
+        raise NotPermitted(f"This needs the qualification for {kind} tasks.", code="not_qualified")
+
+
+def eligible_batches(labeler: Labeler, kind: str) -> list[Batch]:
+    """Return the open batches of a kind, their deadline ahead, that are for this labeler's cohort."""
+    if labeler.cohort == Cohort.HELD_OUT and not TaskKind(kind).is_evaluation:
+        return []
+    batches = (
+        Batch.objects.open()
+        .filter(Q(deadline_at=None) | Q(deadline_at__gt=timezone.now()), kind=kind)
+        .select_related("guideline")
+        .only("pk", "cohorts", "lease_seconds", "guideline__version", "guideline__code", "guideline__kind")
+    )
+    return [batch for batch in batches if labeler.cohort in batch.cohorts]
+
+
+def open_slots(
+    labeler: Labeler, kind: str, batches: Iterable[Batch], *, avoids_distressing: bool = False
+) -> QuerySet[Assignment]:
+    """Return the open slots that this labeler may claim, in no order."""
+    mine = Assignment.objects.filter(task=OuterRef("task"), labeler=labeler)
+    slots = Assignment.objects.open().filter(
+        ~Exists(mine), kind=kind, batch_id__in=[batch.pk for batch in batches]
+    )
+    return without_distressing(slots, kind) if avoids_distressing else slots
+
+
+def without_distressing(slots: QuerySet[Assignment], kind: str) -> QuerySet[Assignment]:
+    """Leave out prompts flagged as sensitive, tasks somebody skipped as harmful, and toxicity altogether."""
+    if kind == TaskKind.TOXICITY:
+        return slots.none()
+    flagged = Prompt.objects.filter(pk=OuterRef("task__prompt"), tags__sensitive_content=True)
+    reported = Skip.objects.filter(reason=Skip.Reason.HARMFUL, assignment__task=OuterRef("task"))
+    return slots.filter(~Exists(flagged), ~Exists(reported))
+
+
+def avoids_distressing(labeler: Labeler) -> bool:
+    """Return whether the labeler has opted out of distressing material."""
+    return Preferences.objects.filter(labeler=labeler, avoids_distressing=True).exists()
+
+
+def guideline_to_read(
+    labeler: Labeler, kind: str, batches: Iterable[Batch] | None = None
+) -> Guideline | None:
+    """Return the guideline that a labeler must acknowledge before the next task of a kind, None if none.
+
+    It is the newest under which there is open work for them; the first version of all is known from the
+    start. Whoever has acknowledged a later one has read enough.
+    """
+    rows = eligible_batches(labeler, kind) if batches is None else batches
+    changed = [batch.guideline for batch in rows if batch.guideline and batch.guideline.version > 1]
+    if not changed:
+        return None
+    newest = max(changed, key=lambda guideline: guideline.version)
+    read = Acknowledgement.objects.filter(
+        labeler=labeler, guideline__kind=kind, guideline__version__gte=newest.version
+    )
+    return None if read.exists() else newest
+
+
+def ensure_guideline_read(labeler: Labeler, kind: str, batches: Iterable[Batch]) -> None:
+    """Raise NotPermitted (`guideline_changed`) while a changed guideline is not acknowledged."""
+    unread = guideline_to_read(labeler, kind, batches)
+    if unread is not None:
+        raise NotPermitted(
+            f"The guideline has changed: read version {unread.version} and acknowledge it, then go on.",
+            code="guideline_changed",
+            fields={"guideline": str(unread.code)},
+        )

@@ -102,8 +102,8 @@ def test_ptx_without_pretraining_text_is_refused() -> None:
 
 
 def test_stage_must_be_known_and_must_match() -> None:
-    with pytest.raises(ConfigError, match="stage is 'dpo'; allowed is one of pretrain, sft"):
-        parse_config("dpo", {})
+    with pytest.raises(ConfigError, match="stage is 'grpo'; allowed is one of pretrain, sft"):
+        parse_config("grpo", {})
     with pytest.raises(ConfigError, match="stage is"):
         parse_config("sft", {"stage": "ppo"})
 

@@ -20,13 +20,13 @@ from tests.rlhf.stages import (
     same_weights,
     weights,
 )
-from training.rlhf import ppo
+from training.rlhf import ppo, ppo_update
 from training.rlhf.batching import right_pad
 from training.rlhf.errors import RunRefusedError
 from training.rlhf.model import load_reward_model, save_policy
 from training.rlhf.packing import text_loss
 from training.rlhf.runtime import Run
-from training.rlhf.tokenizer import Codec
+from training.rlhf.tokenizer import Codec, require_same_tokens
 
 PTX = {"inputs": {"pretrain": "inputs/pretrain"}}
 
@@ -78,11 +78,13 @@ def test_resumed_run_equals_a_straight_one_bit_for_bit(prepared: Path, tmp_path:
     )
 
 
-def learner_and_rollout(folder: Path, **settings: float) -> tuple[ppo.Learner, list[ppo.Microbatch], Run]:
+def learner_and_rollout(
+    folder: Path, **settings: float
+) -> tuple[ppo_update.Learner, list[ppo_update.Microbatch], Run]:
     config = ppo_config(**settings)
     run = Run(folder, config)
     models, codec = ppo.load_models(config, run)
-    learner = ppo.make_learner(models, config)
+    learner = ppo_update.make_learner(models, config)
     prompts = codec.encode_prompts([f"say {word}" for word in ("red", "blue two", "cat", "dog sun") * 2], 16)
     rollout = ppo.sample_rollout(models, codec, prompts, config, run, "train", 0)
     advantages = torch.randn(rollout.tokens.shape, generator=torch.Generator().manual_seed(0))
@@ -92,12 +94,12 @@ def learner_and_rollout(folder: Path, **settings: float) -> tuple[ppo.Learner, l
         part = rollout.select(some)
         width = part.tokens.shape[1]
         weight = int(part.response_mask.sum()) / tokens
-        parts.append(ppo.Microbatch(part, advantages[some, :width], advantages[some, :width], weight))
+        parts.append(ppo_update.Microbatch(part, advantages[some, :width], advantages[some, :width], weight))
     return learner, parts, run
 
 
 def gradients(
-    learner: ppo.Learner, parts: list[ppo.Microbatch], run: Run, **settings: float
+    learner: ppo_update.Learner, parts: list[ppo_update.Microbatch], run: Run, **settings: float
 ) -> list[torch.Tensor]:
     """Gradients a policy step would use, taken off the parameters in place of stepping."""
     taken: list[torch.Tensor] = []
@@ -111,8 +113,8 @@ def gradients(
     _, codec = ppo.load_models(config, run)
     pretraining = ppo.load_pretraining(config, run, codec, learner.policy)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ppo, "take_step", take)
-        ppo.policy_step(learner, parts, pretraining, config, run, 0)
+        patch.setattr(ppo_update, "take_step", take)
+        ppo_update.policy_step(learner, parts, pretraining, config, run, 0)
     return taken
 
 
@@ -147,7 +149,7 @@ def test_averaged_weights_follow_the_closed_form(prepared: Path) -> None:
     with torch.no_grad():
         parameter.fill_(1.0)
     for _ in range(5):
-        ppo.update_average(learner, 0.9)
+        ppo_update.update_average(learner, 0.9)
     assert torch.allclose(learner.average[name], 0.9**5 * start + (1 - 0.9**5), atol=1e-6)
 
 
@@ -172,6 +174,7 @@ def test_the_value_model_starts_as_the_reward_model(prepared: Path) -> None:
     learner, _, run = learner_and_rollout(prepared)
     reward, _ = load_reward_model(str(prepared / "reward"), key="k", device=run.device)
     ids, mask = right_pad([[5, 6, 7, 8], [9, 10]])
+    assert learner.value is not None
     assert torch.equal(learner.value.values(ids, mask), reward.values(ids, mask))
 
 
@@ -198,7 +201,7 @@ def test_models_of_another_tokenizer_are_refused(prepared: Path) -> None:
     _, codec = ppo.load_models(config, Run(prepared, config))
     other = dataclasses.replace(codec, separator=" -> ")
     with pytest.raises(RunRefusedError, match=r"inputs\.reward has another tokenizer or separator"):
-        ppo.require_same_tokens(codec, other, "inputs.reward")
+        require_same_tokens(codec, other, "inputs.reward")
 
 
 def test_responses_longer_than_the_context_are_refused(prepared: Path) -> None:

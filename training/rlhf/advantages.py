@@ -61,3 +61,33 @@ def gae(
         columns.append(running)
     advantages = torch.stack(columns[::-1], dim=1)
     return advantages, advantages + values
+
+
+def rloo(totals: Tensor, n: int) -> Tensor:
+    """Compare each response with the mean of the other responses to its prompt.
+
+    totals   (B,) float    score less penalty of each response; the n of a prompt stand together
+    n        2 or more     responses per prompt
+    returns  (B,) float    advantages; they sum to 0 over each prompt
+    raises   ValueError    if n is below 2 or does not divide B
+
+    Kool et al. 2019; Ahmadian et al. 2024 (arXiv 2402.14740), eq. 6.
+    """
+    if n < 2 or len(totals) % n:
+        raise ValueError(f"n is {n} for {len(totals)} responses; it must be 2 or more and divide them.")
+    groups = totals.view(-1, n)
+    others = (groups.sum(dim=1, keepdim=True) - groups) / (n - 1)
+    return (groups - others).flatten()
+
+
+def next_kl_coef(kl_coef: float, kl: float, target: float, episodes: int, horizon: int) -> float:
+    """Steer the KL coefficient so that the KL of a response comes near its target.
+
+    kl        nats, summed over each response and averaged over responses
+    target    nats per response
+    episodes  responses since the last change; horizon is how many it takes to follow
+
+    Ziegler et al. 2019 (arXiv 1909.08593), sec. 2.2: proportional control in log space, error within 20 %.
+    """
+    error = min(max(kl / target - 1, -0.2), 0.2)
+    return kl_coef * (1 + error * episodes / horizon)

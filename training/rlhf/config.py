@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from training.rlhf.policy_configs import DpoConfig, PpoConfig
 from training.rlhf.schema import ConfigError, Field, fields_of, flatten, read, unknown_key
 from training.rlhf.schema import to_mapping as to_mapping
 from training.rlhf.schema import to_toml as dump_config
@@ -20,7 +21,6 @@ from training.rlhf.sections import StageConfig
 from training.rlhf.stage_configs import (
     STAGES,
     EvaluateConfig,
-    PpoConfig,
     PretrainConfig,
     RewardConfig,
     SampleConfig,
@@ -30,6 +30,7 @@ from training.rlhf.stage_configs import (
 __all__ = [
     "STAGES",
     "ConfigError",
+    "DpoConfig",
     "EvaluateConfig",
     "Field",
     "PpoConfig",

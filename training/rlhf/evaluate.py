@@ -23,13 +23,13 @@ from training.rlhf.generation import row_uniforms
 from training.rlhf.losses import ranking_loss
 from training.rlhf.model import LanguageModel, RewardModel, load_policy, load_reward_model
 from training.rlhf.packing import PackedText, valid_text_loss
-from training.rlhf.ppo import require_same_tokens, rollout_metrics
+from training.rlhf.ppo import rollout_metrics
 from training.rlhf.reward import encode, score_examples
 from training.rlhf.rollout import Models, Rollout, collect_rollout
 from training.rlhf.runtime import Run
 from training.rlhf.sample import load_prompts, write_responses
 from training.rlhf.sft import check_context
-from training.rlhf.tokenizer import Codec
+from training.rlhf.tokenizer import Codec, require_same_tokens
 
 
 def run(config: EvaluateConfig, run: Run) -> dict[str, float]:

@@ -54,12 +54,7 @@ def run(config: RewardConfig, run: Run) -> dict[str, float]:
     # 1. Data: rankings that are ties only teach nothing and are dropped.
     dataset = open_dataset(run.folder / config.inputs.dataset, ["comparisons"], key="inputs.dataset")
     rows = require_rows(dataset.comparisons("train"), "rankings", dataset, "train")
-    kept = [row for row in rows if row.pair_count() > 0]
-    if not kept:
-        raise RunRefusedError(
-            f"inputs.dataset: all {len(rows)} rankings in the train split are ties only; "
-            "at least one response must be preferred to another."
-        )
+    kept = require_pairs(rows, "inputs.dataset")
     valid_rows = [row for row in dataset.comparisons("valid") if row.pair_count() > 0]
     # 2. Model.
     model, codec = new_reward_model(
@@ -112,6 +107,17 @@ def run(config: RewardConfig, run: Run) -> dict[str, float]:
     }
     run.publish_model(lambda folder: save_reward_model(model, codec, folder, about))
     return run.metrics.latest
+
+
+def require_pairs(rows: Sequence[Comparison], key: str) -> list[Comparison]:
+    """Leave out rankings that are ties only, or refuse the run if nothing is left."""
+    kept = [row for row in rows if row.pair_count() > 0]
+    if not kept:
+        raise RunRefusedError(
+            f"{key}: all {len(rows)} rankings in the train split are ties only; "
+            "at least one response must be preferred to another."
+        )
+    return kept
 
 
 def encode(rows: Sequence[Comparison], codec: Codec, lengths: Lengths) -> list[RankedExample]:

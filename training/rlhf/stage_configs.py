@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from training.rlhf.policy_configs import DpoConfig, PpoConfig
 from training.rlhf.schema import section, setting
 from training.rlhf.sections import Lengths, Optim, Report, StageConfig, TrainingConfig
 
@@ -173,119 +174,6 @@ class RewardConfig(TrainingConfig):
 
 
 @dataclass(frozen=True)
-class PpoInputs:
-    """What PPO reads."""
-
-    policy: str = setting(
-        "inputs/policy",
-        "Policy to start from: the SFT model.",
-        paper="2-epoch SFT model with pretraining mix (C.3)",
-    )
-    reference: str | None = setting(
-        None, "Frozen reference policy of the KL penalty; without it the start policy is."
-    )
-    reward: str = setting("inputs/reward", "Reward model; it must carry its bias.", paper="6B (C.2)")
-    prompts: str = setting(
-        "inputs/prompts", "Dataset with prompts (kind ppo_prompts); its train split is sampled."
-    )
-    pretrain: str | None = setting(None, "Dataset of kind pretrain, for ptx_coef.")
-
-
-@dataclass(frozen=True)
-class Ppo:
-    """PPO, and PPO-ptx when ptx_coef is above 0."""
-
-    iterations: int = setting(
-        512, "Rollouts, each followed by its updates.", at_least=1, paper="512 (256k episodes, C.4)"
-    )
-    rollout_batch_size: int = setting(512, "Episodes of one iteration.", at_least=1, paper="512 (C.4)")
-    minibatch_size: int = setting(64, "Episodes in one optimizer step.", at_least=1, paper="64 (C.4)")
-    microbatch_size: int = setting(
-        64, "Episodes in one forward pass; a divisor of minibatch_size.", at_least=1
-    )
-    inner_epochs: int = setting(1, "Passes over each rollout.", at_least=1, paper="1 (C.4)")
-    temperature: float = setting(
-        1.0, "Sampling temperature, applied to every log-probability.", at_least=0.01, paper="1 (C.4)"
-    )
-    kl_coef: float = setting(
-        0.02, "Weight of the KL penalty against the reference, per token.", at_least=0, paper="0.02 (C.4)"
-    )
-    clip: float = setting(0.2, "How far the probability ratio may move.", at_least=0, paper="0.2 (C.4)")
-    value_clip: float = setting(
-        0.2, "How far a value may move from the rollout's; 0 turns it off.", at_least=0
-    )
-    gamma: float = setting(
-        1.0, "Discount from token to token.", at_least=0, at_most=1, paper="1, no discount (C.4)"
-    )
-    lam: float = setting(0.95, "Lambda of generalised advantage estimation.", at_least=0, at_most=1)
-    whiten_advantages: bool = setting(
-        True, "Give advantages mean 0 and variance 1 over the real tokens of a rollout."
-    )
-    missing_eos_score: float | None = setting(
-        None, "Most that a response without an end token can score; without it the score stands."
-    )
-    value_learning_rate: float = setting(
-        9e-6, "Learning rate of the value model, constant after warm-up.", at_least=0, paper="9e-6 (C.4)"
-    )
-    value_warmup_iterations: int = setting(0, "First iterations that train the value model only.", at_least=0)
-    ema_decay: float = setting(
-        0.0,
-        "Decay per optimizer step of the averaged weights that are saved; 0 saves the last ones.",
-        at_least=0,
-        at_most=0.9999,
-        paper="0.992 (C.4)",
-    )
-    ptx_coef: float = setting(
-        0.0,
-        "Weight of the pretraining loss (mean nats per token) in every step; 0 is plain PPO.",
-        at_least=0,
-        paper="27.8 for PPO-ptx; normalisation not printed (C.4)",
-    )
-    ptx_examples_per_episode: float = setting(
-        8.0, "Pretraining sequences beside each episode.", at_least=0, paper="8 (C.4)"
-    )
-    ptx_sequence_tokens: int = setting(
-        0, "Length of a pretraining sequence; 0 takes the model's context.", at_least=0, paper="2048 (C)"
-    )
-
-
-@dataclass(frozen=True)
-class PpoConfig(TrainingConfig):
-    """Optimise a policy against a reward model."""
-
-    stage: str = setting("ppo", "Which stage this file configures.", choices=("ppo",))
-    inputs: PpoInputs = section(PpoInputs)
-    lengths: Lengths = section(Lengths)
-    optim: Optim = section(
-        Optim,
-        learning_rate=9e-6,
-        eps=1e-5,
-        schedule="constant",
-        warmup_steps=80,
-        paper={
-            "learning_rate": "searched from 2.55e-6 to 2.55e-5 (E.9)",
-            "schedule": "constant (C.4)",
-            "warmup_steps": "10 iterations, 80 steps (C.4)",
-            "warmup_start_fraction": "0.1 (C.4)",
-        },
-    )
-    report: Report = section(Report)
-    ppo: Ppo = section(Ppo)
-
-    def problems(self) -> list[str]:
-        ppo, found = self.ppo, []
-        for small, large in (("minibatch_size", "rollout_batch_size"), ("microbatch_size", "minibatch_size")):
-            if getattr(ppo, large) % getattr(ppo, small):
-                found.append(
-                    f"ppo.{small} {getattr(ppo, small)} does not divide ppo.{large} {getattr(ppo, large)}; "
-                    f"choose a divisor such as {_divisor(getattr(ppo, large), getattr(ppo, small))}."
-                )
-        if ppo.ptx_coef > 0 and self.inputs.pretrain is None:
-            found.append("ppo.ptx_coef is above 0 but inputs.pretrain is missing; name a pretrain dataset.")
-        return found
-
-
-@dataclass(frozen=True)
 class SampleInputs:
     """What sampling reads."""
 
@@ -380,10 +268,7 @@ STAGES: Mapping[str, type[StageConfig]] = {
     "sft": SftConfig,
     "reward": RewardConfig,
     "ppo": PpoConfig,
+    "dpo": DpoConfig,
     "sample": SampleConfig,
     "evaluate": EvaluateConfig,
 }
-
-
-def _divisor(number: int, near: int) -> int:
-    return min((d for d in range(1, number + 1) if number % d == 0), key=lambda d: abs(d - near))

@@ -110,6 +110,12 @@ def make_codec(tokenizer: Any, *, source: str, key: str) -> Codec:
     return Codec(tokenizer, separator, int(tokenizer.eos_token_id), first)
 
 
+def require_same_tokens(codec: Codec, other: Codec, key: str) -> None:
+    """Refuse a model that does not read the policy's token ids."""
+    if codec.tokenizer.get_vocab() != other.tokenizer.get_vocab() or codec.separator != other.separator:
+        raise RunRefusedError(f"{key} has another tokenizer or separator than inputs.policy; use one base.")
+
+
 def read_about(source: str) -> dict[str, Any]:
     """Read the instructloop.json beside a model; empty for models from elsewhere."""
     path = Path(source) / ABOUT_FILE

@@ -38,6 +38,7 @@ class Dataset(CodedModel):
     manifest = models.JSONField(default=dict)
     rows = models.PositiveIntegerField(default=0)
     counts = models.JSONField(default=dict)
+    statistics = models.JSONField(default=dict, blank=True, help_text="Counted while it was frozen.")
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
 
     objects = DatasetQuerySet.as_manager()

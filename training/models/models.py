@@ -11,6 +11,7 @@ class ModelKind(models.TextChoices):
     SFT = "sft", "Supervised"
     REWARD = "reward", "Reward model"
     PPO = "ppo", "PPO"
+    DPO = "dpo", "DPO"
 
     @property
     def writes(self) -> bool:

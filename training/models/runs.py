@@ -15,6 +15,7 @@ class Stage(models.TextChoices):
     SFT = "sft", "Supervised fine-tuning"
     REWARD = "reward", "Reward model"
     PPO = "ppo", "PPO"
+    DPO = "dpo", "DPO"
     SAMPLE = "sample", "Sampling"
     EVALUATE = "evaluate", "Evaluation"
 
@@ -82,6 +83,9 @@ class Run(CodedModel):
     log_tail = models.TextField(blank=True)
     samples = models.JSONField(default=list, blank=True, help_text="The newest sampled texts.")
     result = models.JSONField(default=dict, blank=True, help_text="The final numbers.")
+    report = models.JSONField(
+        default=dict, blank=True, help_text="What its numbers say in words, and curves that are no time series."
+    )
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)

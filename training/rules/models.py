@@ -20,6 +20,7 @@ MADE_BY: dict[str, ModelKind] = {
     Stage.SFT: ModelKind.SFT,
     Stage.REWARD: ModelKind.REWARD,
     Stage.PPO: ModelKind.PPO,
+    Stage.DPO: ModelKind.DPO,
 }
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 

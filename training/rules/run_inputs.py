@@ -11,7 +11,7 @@ from training.rlhf.config import ConfigError, describe
 
 Input = Dataset | Model
 
-WRITERS = (ModelKind.SFT, ModelKind.PPO, ModelKind.BASE)
+WRITERS = (ModelKind.SFT, ModelKind.PPO, ModelKind.DPO, ModelKind.BASE)
 WITH_PROMPTS = (
     DatasetKind.PPO_PROMPTS,
     DatasetKind.SFT,
@@ -22,6 +22,7 @@ MODEL_INPUTS: Mapping[str, tuple[ModelKind, ...]] = {
     "policy": WRITERS,
     "reference": WRITERS,
     "reward": (ModelKind.REWARD,),
+    "gold": (ModelKind.REWARD,),
 }
 DATASET_INPUTS: Mapping[tuple[str, str], tuple[DatasetKind, ...]] = {
     (Stage.PRETRAIN, "dataset"): (DatasetKind.PRETRAIN,),
@@ -29,6 +30,7 @@ DATASET_INPUTS: Mapping[tuple[str, str], tuple[DatasetKind, ...]] = {
     (Stage.REWARD, "dataset"): (DatasetKind.COMPARISONS,),
     (Stage.REWARD, "demonstrations"): (DatasetKind.SFT,),
     (Stage.PPO, "prompts"): (DatasetKind.PPO_PROMPTS,),
+    (Stage.DPO, "dataset"): (DatasetKind.COMPARISONS,),
     (Stage.SAMPLE, "prompts"): WITH_PROMPTS,
     (Stage.EVALUATE, "prompts"): WITH_PROMPTS,
     (Stage.EVALUATE, "dataset"): (DatasetKind.COMPARISONS,),
@@ -38,11 +40,13 @@ NEEDS_TRAIN_PART = {
     (Stage.SFT, "dataset"),
     (Stage.REWARD, "dataset"),
     (Stage.PPO, "prompts"),
+    (Stage.DPO, "dataset"),
 }
 PREFERRED_START: Mapping[str, ModelKind] = {
     Stage.SFT: ModelKind.BASE,
     Stage.REWARD: ModelKind.SFT,
     Stage.PPO: ModelKind.SFT,
+    Stage.DPO: ModelKind.SFT,
 }
 NEWEST = "newest"
 

@@ -52,7 +52,7 @@ def add_missing_slots(batch: Batch) -> int:
     for field in Assignment._meta.concrete_fields:
         if field.primary_key:
             continue
-        columns.append(connection.ops.quote_name(field.column))
+        columns.append(connection.ops.quote_name(str(field.column)))
         expressions.append(values.get(field.name, "%s"))
         if field.name not in values:
             value = given.get(field.name, field.get_default())

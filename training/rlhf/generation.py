@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from training.rlhf.batching import derive_seed, left_pad
-from training.rlhf.model import LanguageModel, new_cache
+from training.rlhf.body import new_cache
+from training.rlhf.model import LanguageModel
 
 COMPACT_BELOW = 0.85
 

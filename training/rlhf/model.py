@@ -7,7 +7,6 @@ left-padded or right-padded, for rotary and for absolute positions.
 
 from __future__ import annotations
 
-import inspect
 import json
 import math
 from collections.abc import Sequence
@@ -18,7 +17,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from training.rlhf.batching import left_pad, position_ids, right_pad
+from training.rlhf.batching import left_pad, right_pad
+from training.rlhf.body import Body, new_cache
 from training.rlhf.errors import RunRefusedError
 from training.rlhf.masking import last_real
 from training.rlhf.parallel import full_state, is_main
@@ -33,7 +33,7 @@ class LanguageModel(nn.Module):
     def __init__(self, causal: Any) -> None:
         super().__init__()
         self.causal = causal
-        self._takes_positions = "position_ids" in inspect.signature(causal.base_model.forward).parameters
+        self.body = Body(causal.base_model)
 
     @property
     def context(self) -> int:
@@ -56,7 +56,7 @@ class LanguageModel(nn.Module):
         cached_mask  (B, C)    bool   mask of those columns
         returns      (B, T, D) float
         """
-        return run_body(self.causal.base_model, ids, mask, cache, cached_mask, self._takes_positions)
+        return self.body.run(ids, mask, cache, cached_mask)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Turn hidden states (..., D) into logits (..., V)."""
@@ -106,7 +106,7 @@ class RewardModel(nn.Module):
             self.head.weight.copy_(initial)
             self.head.bias.zero_()
         self.bias = bias
-        self._takes_positions = "position_ids" in inspect.signature(trunk.forward).parameters
+        self.body = Body(trunk)
 
     @property
     def context(self) -> int:
@@ -121,11 +121,11 @@ class RewardModel(nn.Module):
 
     def values(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Compute the scalar at every position: ids (B, T), mask (B, T) True = real -> (B, T) float."""
-        return self.scalars(run_body(self.trunk, ids, mask, None, None, self._takes_positions))
+        return self.scalars(self.body.run(ids, mask))
 
     def scores(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Score rows by their last real token: ids (B, T), mask (B, T) True = real -> (B,) float."""
-        hidden = run_body(self.trunk, ids, mask, None, None, self._takes_positions)
+        hidden = self.body.run(ids, mask)
         rows = torch.arange(len(ids), device=ids.device)
         return self.scalars(hidden[rows, last_real(mask)])
 
@@ -142,55 +142,26 @@ class RewardModel(nn.Module):
         groups        for each prompt its responses, ids; the number may differ
         share_prompt  compute each prompt once and let its responses attend to its keys and values; the scores
                       are those of separate rows (to rounding), at a cost of P + K R tokens instead of K (P +
-                      R)
+                      R). Models that read no layouts run separate rows
         returns       (sum of K,) float  in the order given
         """
         device = self.head.weight.device
-        if not share_prompt:
+        if not (share_prompt and self.body.packs):
             rows = [[*p, *r] for p, group in zip(prompts, groups, strict=True) for r in group]
             ids, mask = right_pad(rows)
             return self.scores(ids.to(device), mask.to(device))
-        owner = torch.tensor([i for i, group in enumerate(groups) for _ in group], device=device)
-        ids, prompt_mask = (x.to(device) for x in left_pad(prompts))
-        cache = new_cache()
-        run_body(self.trunk, ids, prompt_mask, cache, None, self._takes_positions)
-        cache.batch_select_indices(owner)
-        ids, mask = (x.to(device) for x in right_pad([r for group in groups for r in group]))
-        hidden = run_body(self.trunk, ids, mask, cache, prompt_mask[owner], self._takes_positions)
-        return self.scalars(hidden[torch.arange(len(ids), device=device), last_real(mask)])
-
-
-def run_body(
-    body: Any, ids: Tensor, mask: Tensor, cache: Any, cached_mask: Tensor | None, takes_positions: bool
-) -> Tensor:
-    """Run a transformer body with padding on any side, after cached columns if there are any.
-
-    Without padding no mask is passed, which is faster; with padding positions count real tokens only. The
-    cache is off unless one is given: packed rows under a default cache would see each other.
-    """
-    whole = mask if cached_mask is None else torch.cat([cached_mask, mask], dim=1)
-    padded = not bool(whole.all())
-    extra: dict[str, Any] = {}
-    if takes_positions:
-        extra["position_ids"] = position_ids(whole)[:, -ids.shape[1] :]
-    if cache is not None:
-        extra["past_key_values"] = cache
-    out = body(
-        input_ids=ids, attention_mask=whole.long() if padded else None, use_cache=cache is not None, **extra
-    )
-    hidden: Tensor = out.last_hidden_state
-    return hidden
+        each = max(len(group) for group in groups)
+        padded = [[*group, *[[]] * (each - len(group))] for group in groups]
+        ids, mask = (x.to(device) for x in right_pad([r for group in padded for r in group]))
+        prompt_ids, prompt_mask = (x.to(device) for x in right_pad(prompts))
+        hidden = self.body.run_groups((prompt_ids, prompt_mask), (ids, mask))
+        there = mask.any(dim=1)
+        last = last_real(mask[there])
+        return self.scalars(hidden[there][torch.arange(len(last), device=device), last])
 
 
 def _context(config: Any) -> int:
     return int(getattr(config.get_text_config(), "max_position_embeddings", 0) or 1 << 30)
-
-
-def new_cache() -> Any:
-    """Make an empty key/value cache that keeps its graph."""
-    from transformers import DynamicCache
-
-    return DynamicCache()
 
 
 def load_policy(source: str, *, key: str, device: torch.device) -> tuple[LanguageModel, Codec]:

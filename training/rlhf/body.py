@@ -1,0 +1,92 @@
+"""A transformer without its head, run over rows, over rows behind a cache, or over prompts with responses."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from training.rlhf.attention import attends
+from training.rlhf.batching import position_ids
+from training.rlhf.layout import Packed, pack_groups, pack_rows, rectangle
+
+
+def new_cache() -> Any:
+    """Make an empty key/value cache that keeps its graph."""
+    from transformers import DynamicCache
+
+    return DynamicCache()
+
+
+def fuse_activations(module: Any) -> None:
+    """Replace GPT-2's gelu of eight steps by torch's one kernel for the same formula.
+
+    A saved config keeps the name it had.
+    """
+    for part in list(module.modules()):
+        for name, child in list(part.named_children()):
+            if type(child).__name__ == "NewGELUActivation":
+                setattr(part, name, nn.GELU(approximate="tanh"))
+
+
+class Body:
+    """A transformer without its head, and the ways to run it without multiplying padding.
+
+    No module of its own: it holds one that belongs to its owner.
+    """
+
+    def __init__(self, module: Any) -> None:
+        fuse_activations(module)
+        self._module = [module]  # in a list, so that it is not registered twice
+        self._takes_positions = "position_ids" in inspect.signature(module.forward).parameters
+        self.packs = attends(module)
+
+    def run(self, ids: Tensor, mask: Tensor, cache: Any = None, cached_mask: Tensor | None = None) -> Tensor:
+        """Run rows with padding on any side, after cached columns if there are any.
+
+        ids, mask    (B, T)    int, bool  True = real token
+        cache        keys and values of earlier columns, extended in place
+        cached_mask  (B, C)    bool       mask of those columns
+        returns      (B, T, D) float      0 on padding, where rows are packed
+        """
+        if self.packs and cache is None:
+            return rectangle(mask).restore(self._run_packed(pack_rows(ids, mask)))
+        whole = mask if cached_mask is None else torch.cat([cached_mask, mask], dim=1)
+        extra: dict[str, Any] = {}
+        if self._takes_positions:
+            extra["position_ids"] = position_ids(whole)[:, -ids.shape[1] :]
+        if cache is not None:
+            extra["past_key_values"] = cache
+        # Without padding no mask is passed, which is faster. The cache is off unless one is given: packed
+        # rows under a default cache would see each other.
+        seen = None if bool(whole.all()) else whole.long()
+        out = self._module[0](input_ids=ids, attention_mask=seen, use_cache=cache is not None, **extra)
+        hidden: Tensor = out.last_hidden_state
+        return hidden
+
+    def run_groups(self, prompts: tuple[Tensor, Tensor], responses: tuple[Tensor, Tensor]) -> Tensor:
+        """Run prompts once and their responses behind them.
+
+        prompts    ids (B, P) and mask (B, P), True = real token, right-padded
+        responses  ids (B * K, R) and mask, right-padded; empty rows stand for missing responses
+        returns    (B * K, R, D) float   0 on padding
+        raises     ValueError  if the model reads no layouts; run separate rows then
+        """
+        if not self.packs:
+            raise ValueError("this model reads no layouts; run separate rows.")
+        packed = pack_groups(prompts, responses)
+        return packed.layout.restore_responses(self._run_packed(packed))
+
+    def _run_packed(self, packed: Packed) -> Tensor:
+        out = self._module[0](
+            input_ids=packed.ids,
+            position_ids=packed.positions,
+            # A mask of four dimensions is taken as it is: none is built, `attend` reads the layout.
+            attention_mask=packed.ids.new_zeros(1, 1, 1, 1),
+            use_cache=False,
+            layout=packed.layout,
+        )
+        hidden: Tensor = out.last_hidden_state[0]
+        return hidden

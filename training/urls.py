@@ -18,6 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("datasets/", datasets.dataset_list, name="dataset-list"),
     path("datasets/freeze/", datasets.dataset_freeze, name="dataset-freeze"),
     path("datasets/<uuid:code>/", datasets.dataset_detail, name="dataset-detail"),
+    path("datasets/<uuid:code>/compare/", datasets.dataset_compare, name="dataset-compare"),
     path("datasets/<uuid:code>/<slug:split>.jsonl", datasets.dataset_part, name="dataset-part"),
     path("runs/", runs.run_list, name="run-list"),
     path("runs/new/<slug:stage>/", runs.run_create, name="run-create"),

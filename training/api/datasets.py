@@ -36,8 +36,10 @@ class DatasetDetailBody(DatasetBody):
 
     manifest = serializers.DictField(help_text="Parts with their hashes, what was selected and left out.")
 
+    statistics = serializers.DictField(help_text="Lengths in words, categories, labelers, ties.")
+
     class Meta(DatasetBody.Meta):
-        fields = (*DatasetBody.Meta.fields, "manifest")
+        fields = (*DatasetBody.Meta.fields, "manifest", "statistics")
 
 
 class FreezeRequest(Body):
@@ -56,6 +58,10 @@ class RecordQuery(Body):
     split = serializers.ChoiceField(choices=Split.choices, default=Split.TRAIN)
     first = serializers.IntegerField(min_value=0, default=0)
     count = serializers.IntegerField(min_value=1, max_value=200, default=20)
+    words = serializers.CharField(
+        default="", allow_blank=True, max_length=200, help_text="Only records with them."
+    )
+    category = serializers.CharField(default="", allow_blank=True, max_length=40)
 
 
 class RecordsBody(Body):

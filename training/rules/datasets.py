@@ -5,7 +5,7 @@ import itertools
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,7 +18,8 @@ from labeling.rules import audit
 from training.models import Dataset, DatasetKind
 from training.rules import artifacts
 from training.rules.cards import Shape, card_of
-from training.rules.records import SELECTORS, Record, Selected, newest_row, split_names
+from training.rules.dataset_statistics import Statistics
+from training.rules.records import SELECTORS, Record, Selected, newest_review, newest_row, split_names
 from training.rules.selections import Selection, read_selection
 
 SCHEMA = 1
@@ -47,7 +48,7 @@ def freeze_dataset(
         )
     chosen = read_selection(selection, kind=kind)
     if not chosen.up_to:
-        chosen = replace(chosen, up_to=newest_row(kind))
+        chosen = replace(chosen, up_to=newest_row(kind), reviews_up_to=newest_review())
     return _freeze(kind, SELECTORS[kind](chosen), chosen.as_mapping(), name, by)
 
 
@@ -59,13 +60,37 @@ def freeze_texts(*, name: str, texts: Iterable[str | Mapping[str, Any]], by: Use
     return _freeze(DatasetKind.PRETRAIN.value, _texts(texts, name), {"texts": name}, name, by)
 
 
-def read_records(dataset: Dataset, *, split: str, first: int = 0, count: int = 20) -> list[Record]:
-    """Read some records of a part, to look at them. An unknown or missing part has none."""
+def read_records(
+    dataset: Dataset, *, split: str, first: int = 0, count: int = 20, words: str = "", category: str = ""
+) -> list[Record]:
+    """Read some records of a part, to look at them. An unknown or missing part has none.
+
+    `words` and `category` leave only records that hold the words, in upper or lower case, or are of that
+    category; `first` and `count` are of those. Looking for them reads the part from its beginning.
+    """
     parts = {part["split"]: part["path"] for part in dataset.manifest.get("parts", [])}
     if split not in parts:
         return []
     with artifacts.reading(dataset.folder, parts[split]) as file:
-        return [json.loads(line) for line in itertools.islice(file, first, first + count)]
+        if not (words or category):
+            return [json.loads(line) for line in itertools.islice(file, first, first + count)]
+        fitting = (record for line in file if (record := _fitting(line, words.casefold(), category)))
+        return list(itertools.islice(fitting, first, first + count))
+
+
+def _fitting(line: str, words: str, category: str) -> Record | None:
+    record: Record = json.loads(line)
+    if category and (record.get("category") or "none") != category:
+        return None
+    return record if not words or any(words in text.casefold() for text in _texts_in(record)) else None
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts_in(inner)
 
 
 def manifest_hash(parts: Iterable[Mapping[str, Any]]) -> str:
@@ -78,7 +103,7 @@ def _freeze(kind: str, records: Selected, selection: dict[str, Any], name: str, 
     code = uuid.uuid4()
     folder = f"datasets/{code}"
     with artifacts.drafting() as draft:
-        parts, dropped, shape = _write_parts(draft, records)
+        parts, dropped, shape, statistics = _write_parts(draft, records)
         if not parts:
             why = ", ".join(f"{reason} {count}" for reason, count in sorted(dropped.items())) or "no rows yet"
             raise InvalidInput(f"Nothing to freeze as {kind}: no row may be taken ({why}).")
@@ -113,25 +138,30 @@ def _freeze(kind: str, records: Selected, selection: dict[str, Any], name: str, 
             manifest=manifest,
             rows=sum(part["rows"] for part in parts),
             counts=manifest["counts"],
+            statistics=statistics.as_mapping(),
             created_by=by,
         )
         audit.record(actor=by, action="freeze_dataset", obj=dataset, kind=kind, rows=dataset.rows)
     return dataset
 
 
-def _write_parts(draft: Path, records: Selected) -> tuple[list[dict[str, Any]], Counter[str], Shape]:
+def _write_parts(
+    draft: Path, records: Selected
+) -> tuple[list[dict[str, Any]], Counter[str], Shape, Statistics]:
     """Write each record into the file of its part; memory does not grow with the number of records."""
     files: dict[str, BinaryIO] = {}
     digests = {split: hashlib.sha256() for split in split_names()}
     counts: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
-    shape = Shape()
+    shape, statistics = Shape(), Statistics()
     try:
         for part, record in records:
             if part is None:
                 dropped[str(record)] += 1
                 continue
             shape.learn(record)
+            if isinstance(record, dict):
+                statistics.add(part, record)
             if part not in files:
                 files[part] = (draft / f"{part}.jsonl").open("wb")
             line = json.dumps(record, ensure_ascii=False).encode() + b"\n"
@@ -151,7 +181,7 @@ def _write_parts(draft: Path, records: Selected) -> tuple[list[dict[str, Any]], 
         for split in split_names()
         if counts[split]
     ]
-    return parts, dropped, shape
+    return parts, dropped, shape, statistics
 
 
 def _same_dataset(manifest: Mapping[str, Any]) -> Dataset | None:
@@ -164,9 +194,12 @@ def _same_dataset(manifest: Mapping[str, Any]) -> Dataset | None:
 def _content(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return what makes a dataset what it is.
 
-    The newest row that counts is none of it: rows written since may all belong to other datasets.
+    The newest row and the newest review that count are none of it: what was written since may all concern
+    other datasets.
     """
-    selection = {key: value for key, value in manifest["selection"].items() if key != "up_to"}
+    selection = {
+        key: value for key, value in manifest["selection"].items() if key not in ("up_to", "reviews_up_to")
+    }
     content = {key: value for key, value in manifest.items() if key not in ("code", "name")}
     return {**content, "selection": selection}
 

@@ -1,5 +1,6 @@
 """Datasets: listed, frozen, looked into, downloaded."""
 
+import json
 from collections.abc import Iterator
 from uuid import UUID
 
@@ -14,6 +15,8 @@ from labeling.views.lists import one_page
 from training.forms.datasets import FreezeForm
 from training.models import Dataset, DatasetKind
 from training.rules import artifacts
+from training.rules.dataset_comparison import compare_datasets
+from training.rules.dataset_formats import NATIVE, PARQUET, formats_of, records_in
 from training.rules.datasets import freeze_dataset, read_records
 from training.rules.models import models_of
 
@@ -63,10 +66,13 @@ def dataset_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
     splits = list(dataset.counts)
     split = request.GET.get("split", "")
     split = split if split in splits else next(iter(splits), "")
+    words, category = request.GET.get("q", "").strip(), request.GET.get("category", "")
     page = one_page(request, range(dataset.counts.get(split, 0)), RECORDS_A_PAGE)
     try:
         first = max(page.start_index() - 1, 0)
-        records = read_records(dataset, split=split, first=first, count=RECORDS_A_PAGE)
+        records = read_records(
+            dataset, split=split, first=first, count=RECORDS_A_PAGE + 1, words=words, category=category
+        )
     except FileNotFoundError:
         records = []
         messages.error(request, "The files of this dataset are not where they were stored.")
@@ -76,7 +82,14 @@ def dataset_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
         "selection": {key: value for key, value in dataset.manifest.get("selection", {}).items() if value},
         "split": split,
         "page": page,
-        "records": records,
+        "records": records[:RECORDS_A_PAGE],
+        "has_more": len(records) > RECORDS_A_PAGE,
+        "words": words,
+        "category": category,
+        "is_filtered": bool(words or category),
+        "statistics": dataset.statistics,
+        "formats": formats_of(dataset.kind),
+        "others": Dataset.objects.filter(kind=dataset.kind).exclude(pk=dataset.pk)[:100],
         "models": models_of(dataset),
         "used_by": dataset.used_by.select_related("run").order_by("-pk")[:50],
         "may_see_models": can(request.user, Action.SEE_MODELS),
@@ -85,17 +98,53 @@ def dataset_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
 
 
 @require(Action.EXPORT)
-def dataset_part(request: PageRequest, code: UUID, split: str) -> HttpResponseBase:
-    """Download the records of a part."""
+def dataset_compare(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Show what lies between this dataset and another of its kind, the older one first."""
     dataset = get_object_or_404(Dataset, code=code)
-    path = next((part["path"] for part in dataset.manifest["parts"] if part["split"] == split), None)
-    if path is None:
+    other = _named(request.GET.get("other", ""))
+    if other is None or other == dataset:
+        messages.error(request, "Choose another dataset to compare with.")
+        return redirect("dataset-detail", code)
+    older, newer = sorted((dataset, other), key=lambda given: given.pk)
+    try:
+        difference = compare_datasets(older, newer)
+    except LabelingError as error:
+        messages.error(request, error.message)
+        return redirect("dataset-detail", code)
+    except FileNotFoundError:
+        messages.error(request, "The files of one of the two are not where they were stored.")
+        return redirect("dataset-detail", code)
+    return render(request, "datasets/compare.html", {"difference": difference, "dataset": dataset})
+
+
+@require(Action.EXPORT)
+def dataset_part(request: PageRequest, code: UUID, split: str) -> HttpResponseBase:
+    """Download the records of a part, as they were frozen or in the shape that TRL reads."""
+    dataset = get_object_or_404(Dataset, code=code)
+    form = request.GET.get("format", NATIVE)
+    if split not in dataset.counts or form not in formats_of(dataset.kind) or form == PARQUET:
         raise Http404
-    response = StreamingHttpResponse(_lines(dataset, path), content_type="application/x-ndjson")
-    response["Content-Disposition"] = f'attachment; filename="{dataset.kind}-{dataset.hash[:12]}-{path}"'
+    path = next(part["path"] for part in dataset.manifest["parts"] if part["split"] == split)
+    lines = _lines(dataset, path) if form == NATIVE else _reshaped(dataset, split, form)
+    response = StreamingHttpResponse(lines, content_type="application/x-ndjson")
+    prefix = "" if form == NATIVE else f"{form}-"
+    name = f"{dataset.kind}-{dataset.hash[:12]}-{prefix}{path}"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
 
 
 def _lines(dataset: Dataset, path: str) -> Iterator[str]:
     with artifacts.reading(dataset.folder, path) as file:
         yield from file
+
+
+def _reshaped(dataset: Dataset, split: str, form: str) -> Iterator[str]:
+    for record in records_in(dataset, split, form):
+        yield json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def _named(code: str) -> Dataset | None:
+    try:
+        return Dataset.objects.filter(code=UUID(code)).first()
+    except ValueError:
+        return None

@@ -46,3 +46,17 @@ def test_folder_that_is_not_empty_is_left_alone(tmp_path: Path) -> None:
 def test_nothing_to_freeze_is_an_error() -> None:
     with pytest.raises(CommandError, match="no row may be taken"):
         export("comparisons")
+
+
+def test_files_are_written_in_the_shape_that_trl_reads(tmp_path: Path) -> None:
+    demonstration(text="Sleep early.")
+    report = json.loads(export("sft", "--out", str(tmp_path / "out"), "--format", "trl", "--json"))
+    assert report["format"] == "trl"
+    record = json.loads((tmp_path / "out" / "train.jsonl").read_text())
+    assert record.keys() == {"prompt", "completion"}
+
+
+def test_a_format_without_a_folder_is_refused() -> None:
+    demonstration()
+    with pytest.raises(CommandError, match="name a folder with --out"):
+        export("sft", "--format", "parquet")

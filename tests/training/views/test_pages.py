@@ -211,3 +211,29 @@ def test_lists_cost_the_same_however_long(
     client.force_login(dana)
     with django_assert_max_num_queries(26 if name == "dashboard" else 8):
         assert client.get(reverse(name)).status_code == 200
+
+
+def test_two_datasets_are_compared_and_records_are_filtered(see: Callable[..., str], client: Client) -> None:
+    demonstration(text="Drink warm milk.")
+    older = datasets.freeze_dataset(kind="sft")
+    demonstration(text="Sleep early.")
+    newer = datasets.freeze_dataset(kind="sft")
+    text = see("dataset-compare", newer.code, query=f"?other={older.code}")
+    assert "Came" in text
+    for query in ("", "?other=nonsense", f"?other={newer.code}"):
+        page = client.get(reverse("dataset-compare", args=[newer.code]) + query, follow=True)
+        assert "Choose another dataset" in page.content.decode()
+    filtered = see("dataset-detail", newer.code, query="?q=milk")
+    assert "warm milk" in filtered
+    assert "Sleep early" not in filtered
+    assert "No record fits" in see("dataset-detail", newer.code, query="?q=nothing+like+it")
+
+
+def test_a_part_comes_in_the_shape_that_trl_reads(client: Client, dana: User) -> None:
+    client.force_login(dana)
+    demonstration(text="Sleep early.")
+    dataset = datasets.freeze_dataset(kind="sft")
+    address = reverse("dataset-part", args=[dataset.code, "train"])
+    response = client.get(address + "?format=trl")
+    assert b'"completion": "Sleep early."' in b"".join(response.streaming_content)  # type: ignore[attr-defined]
+    assert client.get(address + "?format=parquet").status_code == 404

@@ -9,7 +9,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from labeling.errors import LabelingError
 from labeling.models import Cohort, PromptSource
+from training.models import Dataset
 from training.rules import artifacts
+from training.rules.dataset_formats import FORMATS, NATIVE, write_dataset
 from training.rules.datasets import freeze_dataset
 
 KINDS = ("sft", "comparisons", "ppo_prompts", "evaluation")
@@ -21,6 +23,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("kind", choices=KINDS)
         parser.add_argument("--out", type=Path, metavar="DIR", help="copy the files into this empty folder")
+        parser.add_argument(
+            "--format", choices=FORMATS, default=NATIVE, help="of the files in --out (default %(default)s)"
+        )
         parser.add_argument("--name", default="", help="what to call it")
         parser.add_argument(
             "--batch", action="append", default=[], metavar="CODE", help="only labels of this batch"
@@ -35,6 +40,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         out: Path | None = options["out"]
+        if out is None and options["format"] != NATIVE:
+            raise CommandError("--format is of the files that --out writes; name a folder with --out.")
         if out is not None and out.exists() and any(out.iterdir()):
             raise CommandError(f"{out} is not empty; name a folder that is.")
         chosen = {"batches": options["batch"], "sources": options["source"], "cohorts": options["cohort"]}
@@ -43,8 +50,7 @@ class Command(BaseCommand):
             dataset = freeze_dataset(kind=options["kind"], selection=selection, name=options["name"])
         except LabelingError as error:
             raise CommandError(error.message) from error
-        if out is not None:
-            artifacts.place(dataset.folder, out, may_link=False)
+        self._copy_out(dataset, out, options["format"])
         if options["json"]:
             report = {
                 "code": str(dataset.code),
@@ -54,6 +60,7 @@ class Command(BaseCommand):
                 "counts": dataset.counts,
                 "dropped": dataset.manifest["dropped"],
                 "out": str(out) if out else None,
+                "format": options["format"],
             }
             self.stdout.write(json.dumps(report))
             return
@@ -63,3 +70,14 @@ class Command(BaseCommand):
         if out is not None:
             self.stdout.write(f"files in {out}")
         self.stdout.write(f"Froze {dataset.rows} records ({counts}); left out: {dropped or 'none'}.")
+
+    def _copy_out(self, dataset: Dataset, out: Path | None, form: str) -> None:
+        if out is None:
+            return
+        if form == NATIVE:
+            artifacts.place(dataset.folder, out, may_link=False)
+            return
+        try:
+            write_dataset(dataset, out, form)
+        except LabelingError as error:
+            raise CommandError(error.message) from error

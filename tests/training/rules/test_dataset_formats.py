@@ -1,0 +1,123 @@
+"""Datasets as other programs read them: statistics, what changed between two, TRL's shapes and Parquet."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from labeling.errors import InvalidInput
+from tests.training.factories import demonstration, ranking
+from training.rules.dataset_comparison import compare_datasets
+from training.rules.dataset_formats import PARQUET, TRL, records_in, write_dataset
+from training.rules.dataset_statistics import Lengths, Statistics
+from training.rules.datasets import freeze_dataset, read_records
+
+pytestmark = pytest.mark.django_db
+
+
+def test_lengths_are_counted_in_words_with_quartiles() -> None:
+    lengths = Lengths()
+    for words in (1, 2, 3, 4, 10):
+        lengths.add("word " * words)
+    assert lengths.as_mapping() == {
+        "count": 5, "mean": 4.0, "min": 1, "p25": 2, "p50": 3, "p75": 4, "max": 10,
+    }  # fmt: skip
+    assert Lengths().as_mapping() == {}
+
+
+def test_statistics_of_rankings_count_ties_labelers_and_ratings() -> None:
+    ranking([1, 1, 2], likert=[7, 7, 2])
+    ranking([1, 2], likert=[5, 4])
+    found = freeze_dataset(kind="comparisons").statistics
+    assert (found["pairs"], found["tie_fraction"], found["labelers"]) == (4, 0.25, 2)
+    assert found["counts"]["k"] == {"3": 1, "2": 1}
+    assert found["counts"]["likert"] == {"7": 2, "2": 1, "5": 1, "4": 1}
+    assert found["lengths"]["prompt"]["count"] == 2
+
+
+def test_statistics_of_nothing_are_no_error() -> None:
+    assert Statistics().as_mapping()["tie_fraction"] is None
+
+
+def test_pairs_for_trl_leave_ties_out_and_put_the_better_one_first() -> None:
+    ranking([2, 1, 2])
+    dataset = freeze_dataset(kind="comparisons")
+    whole = next(records_in(dataset, "train"))
+    texts = [output["text"] for output in whole["outputs"]]
+    pairs = list(records_in(dataset, "train", TRL))
+    assert [(pair["chosen"], pair["rejected"]) for pair in pairs] == [
+        (texts[1], texts[0]),
+        (texts[1], texts[2]),
+    ]
+    assert {frozenset(pair) for pair in pairs} == {frozenset({"prompt", "chosen", "rejected"})}
+
+
+def test_demonstrations_for_trl_are_prompt_and_completion() -> None:
+    demonstration(text="Sleep early.")
+    record = next(records_in(freeze_dataset(kind="sft"), "train", TRL))
+    assert record.keys() == {"prompt", "completion"}
+    assert record["completion"] == "Sleep early."
+
+
+def test_a_part_that_is_not_there_and_a_kind_trl_has_no_shape_for_are_refused() -> None:
+    demonstration()
+    dataset = freeze_dataset(kind="sft")
+    with pytest.raises(InvalidInput, match="no part test; it has train"):
+        next(records_in(dataset, "test"))
+    dataset.kind = "evaluation"
+    with pytest.raises(InvalidInput, match="allowed is native, parquet"):
+        next(records_in(dataset, "train", TRL))
+
+
+def test_parquet_is_read_by_datasets_with_every_record(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    ranking([1, 2, 3], likert=[7, 4, 1], flags={"fails_task": True})
+    ranking([2, 1])
+    dataset = freeze_dataset(kind="comparisons")
+    assert write_dataset(dataset, tmp_path / "out", PARQUET) == {"train.parquet": 2}
+    files = {"train": str(tmp_path / "out" / "train.parquet")}
+    loaded = datasets.load_dataset("parquet", data_files=files, cache_dir=str(tmp_path / "cache"))["train"]
+    assert [len(row["outputs"]) for row in loaded] == [3, 2]
+    assert json.loads(loaded[0]["outputs"][0]["flags"]) == {"fails_task": True}
+    assert [row["id"] for row in loaded] == [record["id"] for record in records_in(dataset, "train")]
+
+
+def test_what_came_between_two_freezes_is_named_and_nothing_else() -> None:
+    first = demonstration()
+    older = freeze_dataset(kind="sft")
+    second = demonstration()
+    newer = freeze_dataset(kind="sft")
+    found = compare_datasets(older, newer)
+    assert (found.same, found.added.ids, found.removed.total) == (1, [str(second.code)], 0)
+    assert not found.are_equal
+    backwards = compare_datasets(newer, older)
+    assert backwards.removed.ids == [str(second.code)]
+    assert compare_datasets(older, older).are_equal
+    assert str(first.code) not in found.added.ids
+
+
+def test_a_record_that_reads_differently_now_has_changed() -> None:
+    row = demonstration()
+    older = freeze_dataset(kind="sft")
+    row.prompt.category = "chat"
+    row.prompt.save()
+    found = compare_datasets(older, freeze_dataset(kind="sft"))
+    assert (found.changed.ids, found.same) == ([str(row.code)], 0)
+
+
+def test_datasets_of_different_kinds_are_not_compared() -> None:
+    demonstration()
+    ranking([1, 2])
+    with pytest.raises(InvalidInput, match="compare two of a kind"):
+        compare_datasets(freeze_dataset(kind="sft"), freeze_dataset(kind="comparisons"))
+
+
+def test_records_are_found_by_their_words_and_category() -> None:
+    demonstration(text="Drink warm MILK.")
+    demonstration(text="Sleep early.")
+    dataset = freeze_dataset(kind="sft")
+    found = read_records(dataset, split="train", words="warm milk")
+    assert [record["completion"] for record in found] == ["Drink warm MILK."]
+    category = found[0]["category"] or "none"
+    assert len(read_records(dataset, split="train", category=category)) >= 1
+    assert read_records(dataset, split="train", words="no such words") == []

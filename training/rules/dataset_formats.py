@@ -1,0 +1,174 @@
+"""Datasets in the shapes that other programs read: TRL's JSON lines, and Parquet for any of them.
+
+The frozen folder stays as it is; these are copies, made while they are read.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from labeling.errors import InvalidInput
+from training.models import Dataset, DatasetKind
+from training.rules import artifacts
+from training.rules.records import Record
+
+ROWS_AT_ONCE = 2000
+NATIVE, TRL, PARQUET = "native", "trl", "parquet"
+FORMATS = (NATIVE, TRL, PARQUET)
+
+
+def formats_of(kind: str) -> tuple[str, ...]:
+    """Return the formats that a kind of dataset can be had in."""
+    return tuple(name for name in FORMATS if name != TRL or kind in TRL_SHAPES)
+
+
+def records_in(dataset: Dataset, split: str, form: str = NATIVE) -> Iterator[Record]:
+    """Read a part record by record, in its own shape or in TRL's.
+
+    TRL's are {"prompt", "completion"} for demonstrations, {"prompt", "chosen", "rejected"} for each pair of
+    a ranking that is not tied, {"prompt"} for PPO prompts. Raises InvalidInput for a kind that TRL has no
+    shape for, and for a part that is not there.
+    """
+    path = next((part["path"] for part in dataset.manifest["parts"] if part["split"] == split), None)
+    if path is None:
+        parts = ", ".join(part["split"] for part in dataset.manifest["parts"])
+        raise InvalidInput(f"{dataset} has no part {split}; it has {parts}.", fields={"split": "unknown"})
+    if form == TRL and dataset.kind not in TRL_SHAPES:
+        raise InvalidInput(
+            f"TRL has no shape for {dataset.get_kind_display()}; "
+            f"allowed is {', '.join(formats_of(dataset.kind))}.",
+            fields={"format": "unknown"},
+        )
+    reshape = TRL_SHAPES[dataset.kind] if form == TRL else None
+    with artifacts.reading(dataset.folder, path) as file:
+        for line in file:
+            record = json.loads(line)
+            yield from (reshape(record) if reshape else (record,))
+
+
+def write_dataset(dataset: Dataset, folder: Path, form: str) -> dict[str, int]:
+    """Write every part into a folder, in the format asked for. Returns the number of rows by file name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = {}
+    for part in dataset.manifest["parts"]:
+        split = part["split"]
+        if form == PARQUET:
+            name = f"{split}.parquet"
+            written[name] = _write_parquet(records_in(dataset, split), folder / name)
+        else:
+            name = f"{split}.jsonl"
+            written[name] = _write_lines(records_in(dataset, split, form), folder / name)
+    return written
+
+
+def _write_lines(records: Iterator[Record], path: Path) -> int:
+    count = 0
+    with path.open("w", encoding="utf-8") as file:
+        for record in records:
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+def _write_parquet(records: Iterator[Record], path: Path) -> int:
+    """Write rows in groups. What varies from record to record (tags, flags) goes as JSON text: Parquet wants
+    one type for a column, and a flag that was asked for once must not become a column for all."""
+    try:
+        import pyarrow
+        import pyarrow.parquet as parquet
+    except ModuleNotFoundError:
+        raise InvalidInput(
+            "Parquet needs pyarrow, one of the packages for training: install requirements-train.lock.",
+            fields={"format": "not installed"},
+        ) from None
+    count = 0
+    writer = None
+    schema = None
+    try:
+        while rows := [_flat(record) for record in _some(records, ROWS_AT_ONCE)]:
+            if schema is None:
+                schema = _schema(rows[0], pyarrow)
+                writer = parquet.ParquetWriter(path, schema)
+            columns = {field.name: [row.get(field.name) for row in rows] for field in schema}
+            writer.write_table(pyarrow.table(columns, schema=schema))
+            count += len(rows)
+    finally:
+        if writer is not None:
+            writer.close()
+    return count
+
+
+def _some(records: Iterator[Record], most: int) -> list[Record]:
+    found = []
+    for record in records:
+        found.append(record)
+        if len(found) == most:
+            break
+    return found
+
+
+def _flat(record: Mapping[str, Any]) -> Record:
+    flat = {}
+    for name, value in record.items():
+        if name == "outputs":
+            flat[name] = [
+                {**output, "flags": json.dumps(output.get("flags") or {}, sort_keys=True)} for output in value
+            ]
+        elif isinstance(value, dict):
+            flat[name] = json.dumps(value, sort_keys=True, ensure_ascii=False)
+        else:
+            flat[name] = value
+    return flat
+
+
+def _schema(row: Mapping[str, Any], pyarrow: Any) -> Any:
+    output = pyarrow.struct(
+        [
+            ("oid", pyarrow.string()),
+            ("text", pyarrow.string()),
+            ("model", pyarrow.string()),
+            ("temperature", pyarrow.float64()),
+            ("likert", pyarrow.int64()),
+            ("rank", pyarrow.int64()),
+            ("flags", pyarrow.string()),
+        ]
+    )
+    whole = ("seconds", "words", "likert", "baseline_likert")
+    fields = []
+    for name, value in row.items():
+        if name == "outputs":
+            kind = pyarrow.list_(output)
+        elif isinstance(value, list):
+            kind = pyarrow.list_(pyarrow.string())
+        elif isinstance(value, bool):
+            kind = pyarrow.bool_()
+        elif name in whole:
+            kind = pyarrow.int64()
+        else:
+            kind = pyarrow.string()
+        fields.append((name, kind))
+    return pyarrow.schema(fields)
+
+
+def _trl_demonstration(record: Mapping[str, Any]) -> Iterator[Record]:
+    yield {"prompt": record["prompt"], "completion": record["completion"]}
+
+
+def _trl_pairs(record: Mapping[str, Any]) -> Iterator[Record]:
+    for one, other in combinations(record["outputs"], 2):
+        if one["rank"] != other["rank"]:
+            better, worse = (one, other) if one["rank"] < other["rank"] else (other, one)
+            yield {"prompt": record["prompt"], "chosen": better["text"], "rejected": worse["text"]}
+
+
+def _trl_prompt(record: Mapping[str, Any]) -> Iterator[Record]:
+    yield {"prompt": record["prompt"]}
+
+
+TRL_SHAPES: Mapping[str, Callable[[Mapping[str, Any]], Iterator[Record]]] = {
+    DatasetKind.SFT: _trl_demonstration,
+    DatasetKind.COMPARISONS: _trl_pairs,
+    DatasetKind.PPO_PROMPTS: _trl_prompt,
+}

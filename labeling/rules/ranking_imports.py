@@ -11,6 +11,7 @@ from labeling.models import (
     MIN_K,
     Candidate,
     Cohort,
+    Form,
     Intake,
     Place,
     Prompt,
@@ -20,8 +21,8 @@ from labeling.models import (
     Task,
     TaskKind,
 )
+from labeling.rules import form_texts, label_imports
 from labeling.rules import intake as intakes
-from labeling.rules import label_imports
 from labeling.rules.intake import MALFORMED, Line, RowFault, Tally
 from labeling.rules.label_imports import Importer
 from labeling.rules.policies import UNKNOWN
@@ -64,12 +65,13 @@ def import_rankings(
 
     Labelers who ranked the same responses to a prompt share a task, so that agreement can be measured.
     Refusals: malformed, duplicate (this labeler has ranked these responses), identical (chosen is rejected),
-    and those of the prompt: empty, too_long, language.
+    unknown_flag (no version of a form asks it), and those of the prompt: empty, too_long, language.
     """
 
     def take(intake: Intake) -> intakes.TakeChunk:
         importer = Importer(intake, TaskKind.COMPARISON, cohort)
-        return lambda lines, tally: _take_rankings(lines, tally, importer, settings)
+        known_flags = _known_flags()
+        return lambda lines, tally: _take_rankings(lines, tally, importer, settings, known_flags)
 
     return intakes.run_intake(
         rows=rows,
@@ -98,11 +100,17 @@ def split_dialogue(chosen: str, rejected: str) -> tuple[str, str, str]:
     return chosen[:cut], chosen[cut:].strip(), rejected[cut:].strip()
 
 
-def _take_rankings(lines: list[Line], tally: Tally, importer: Importer, settings: IntakeSettings) -> None:
+def _take_rankings(
+    lines: list[Line],
+    tally: Tally,
+    importer: Importer,
+    settings: IntakeSettings,
+    known_flags: frozenset[str],
+) -> None:
     rows: list[tuple[Line, RankingRow]] = []
     for line in lines:
         try:
-            row = _read(intakes.values_of(line), settings)
+            row = _read(intakes.values_of(line), settings, known_flags)
             for _, policy in row.answers:
                 importer.policy(policy)
             rows.append((line, row))
@@ -177,14 +185,14 @@ def _tasks(
     return [known[key] for key in keys]
 
 
-def _read(row: Mapping[str, Any], settings: IntakeSettings) -> RankingRow:
+def _read(row: Mapping[str, Any], settings: IntakeSettings, known_flags: frozenset[str]) -> RankingRow:
     if "chosen" in row or "rejected" in row:
         return _read_pair(row, settings)
     answers = [_answer(item) for item in _list_in(row, "responses")]
     k = len(answers)
     if not MIN_K <= k <= MAX_K:
         raise RowFault(MALFORMED, f'"responses" has {k} entries, {MIN_K} to {MAX_K} are allowed')
-    ranks = [whole_number(rank, "ranks", 1, MAX_K) for rank in _list_of(row, "ranks", k)]
+    ranks = [whole_number(rank, "ranks", 1, k) for rank in _list_of(row, "ranks", k)]
     likert = [
         None if value is None else whole_number(value, "likert", LIKERT_MIN, LIKERT_MAX)
         for value in (_list_of(row, "likert", k) if row.get("likert") is not None else [None] * k)
@@ -196,7 +204,7 @@ def _read(row: Mapping[str, Any], settings: IntakeSettings) -> RankingRow:
         ranks=ranks,
         labeler=identifier_in(row, "labeler") or UNKNOWN,
         likert=likert,
-        flags=[_flags(item) for item in flags],
+        flags=[_flags(item, known_flags) for item in flags],
         notes=storable(row.get("notes") or "", "notes"),
     )
 
@@ -243,11 +251,24 @@ def _answer(item: object) -> tuple[str, str]:
     return storable(item, "responses"), UNKNOWN
 
 
-def _flags(item: object) -> dict[str, bool]:
+def _known_flags() -> frozenset[str]:
+    """Return the names of all flags that some version of a form for ranked kinds asks or asked."""
+    ranked = [kind.value for kind in TaskKind if kind.is_ranked]
+    schemas = [form_texts.FORMS[kind] for kind in ranked if kind in form_texts.FORMS]
+    schemas += Form.objects.filter(kind__in=ranked).values_list("schema", flat=True)
+    return frozenset(str(flag["key"]) for schema in schemas for flag in schema.get("flags", []))
+
+
+def _flags(item: object, known: frozenset[str]) -> dict[str, bool]:
     if item is None:
         return {}
     if not isinstance(item, Mapping) or not all(isinstance(answer, bool) for answer in item.values()):
         raise RowFault(MALFORMED, '"flags" must hold, for each response, names with true or false')
+    strange = sorted(str(name) for name in item.keys() - known)
+    if strange:
+        raise RowFault(
+            "unknown_flag", f"no form asks {', '.join(strange[:5])}; known are {', '.join(sorted(known))}"
+        )
     return {storable(name, "flags"): bool(answer) for name, answer in item.items()}
 
 

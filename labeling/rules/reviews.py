@@ -198,7 +198,7 @@ def undo_review(*, review: Review, by: User) -> Review:
 
 
 def is_kept_out(label: str) -> Exists:
-    """Return the condition that the newest review of the outer row keeps it out; `label` is the row's noun."""
+    """Return the condition that the newest review keeps a row out; `label` is the noun of the row."""
     return Exists(Review.objects.newest().keeping_out().filter(**{label: OuterRef("pk")}))
 
 

@@ -34,6 +34,16 @@ class FreezeForm(forms.Form):
     batch = forms.ModelChoiceField(
         queryset=Batch.objects.none(), to_field_name="code", required=False, empty_label="All batches"
     )
+    include_surplus = forms.BooleanField(
+        label="Take surplus labels too",
+        required=False,
+        help_text="Labels that came after their slot had been filled.",
+    )
+    include_anchors = forms.BooleanField(
+        label="Take labels of anchors too",
+        required=False,
+        help_text="The same comparisons stand in many batches, so they would weigh more than others.",
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -44,7 +54,12 @@ class FreezeForm(forms.Form):
     def selection(self) -> dict[str, Any]:
         """Return the selection that the form describes."""
         data = self.cleaned_data
-        chosen = {"cohorts": data["cohorts"], "sources": data["sources"]}
+        chosen = {
+            "cohorts": data["cohorts"],
+            "sources": data["sources"],
+            "include_surplus": data["include_surplus"],
+            "include_anchors": data["include_anchors"],
+        }
         if data["batch"] is not None:
             chosen["batches"] = [str(data["batch"].code)]
         return {key: value for key, value in chosen.items() if value}

@@ -8,9 +8,9 @@ bytes.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from django.db.models import Max, Prefetch, Q, QuerySet
+from django.db.models import Max, OuterRef, Prefetch, Q, QuerySet, Subquery
 
-from labeling.models import Demonstration, Place, Prompt, PromptSource, Ranking, Split, TaskKind
+from labeling.models import Demonstration, Place, Prompt, PromptSource, Ranking, Review, Split, TaskKind
 from training.models import DatasetKind
 from training.rules.selections import CUSTOMER_SOURCES, Selection, part_of, reason_to_drop
 
@@ -28,19 +28,23 @@ def newest_row(kind: str) -> int:
     return int(rows.aggregate(newest=Max("pk"))["newest"] or 0)
 
 
+def newest_review() -> int:
+    """Return the number of the newest review, up to which a dataset knows what was left out."""
+    return int(Review.objects.aggregate(newest=Max("pk"))["newest"] or 0)
+
+
 def demonstrations(selection: Selection) -> Selected:
     """Yield a record for each demonstration in its newest revision."""
     rows = (
         Demonstration.objects.filter(_newest_revision(selection))
+        .annotate(decision=_decision("demonstration", selection))
         .select_related("prompt__parent", "labeler", "guideline")
         .order_by("pk")
     )
     if selection.batches:
         rows = rows.filter(assignment__batch__code__in=selection.batches)
     for row in rows.iterator(chunk_size=ROWS_AT_ONCE):
-        reason = reason_to_drop(row.prompt, selection, row.labeler)
-        if not reason and row.is_surplus:
-            reason = "surplus"
+        reason = reason_to_drop(row.prompt, selection, row.labeler) or _reason_in_label(row, selection)
         if not reason and not row.text.strip():
             reason = "empty"
         if reason:
@@ -73,9 +77,9 @@ def comparisons(selection: Selection) -> Selected:
         rows = rows.filter(task__batch__kind=TaskKind.COMPARISON)
     for row in rows.iterator(chunk_size=ROWS_AT_ONCE):
         prompt = row.task.given_prompt
-        reason = reason_to_drop(prompt, selection, row.labeler)
-        if not reason and row.is_surplus:
-            reason = "surplus"
+        reason = reason_to_drop(prompt, selection, row.labeler) or _reason_in_label(row, selection)
+        if not reason and row.task.is_anchor and not selection.include_anchors and selection.may_train:
+            reason = "anchor"
         if reason:
             yield None, reason
             continue
@@ -148,11 +152,9 @@ def judgements(selection: Selection) -> Selected:
     rows = _rankings(selection).filter(task__batch__kind=TaskKind.EVALUATION)
     for row in rows.iterator(chunk_size=ROWS_AT_ONCE):
         batch, prompt = row.task.batch, row.task.given_prompt
-        reason = reason_to_drop(prompt, selection, row.labeler)
+        reason = reason_to_drop(prompt, selection, row.labeler) or _reason_in_label(row, selection)
         places = _places(row)
         baseline = next((p for p in places if p.response.policy_id == batch.baseline_id), None)
-        if not reason and row.is_surplus:
-            reason = "surplus"
         if not reason and baseline is None:
             reason = "no_baseline"
         if reason or baseline is None:
@@ -200,11 +202,25 @@ def _newest_revision(selection: Selection) -> Q:
     return Q(pk__lte=selection.up_to) & newest
 
 
+def _decision(label: str, selection: Selection) -> Subquery:
+    """Return the newest decision about each row, as reviews stood when the selection was made."""
+    reviews = Review.objects.filter(pk__lte=selection.reviews_up_to, **{label: OuterRef("pk")})
+    return Subquery(reviews.order_by("-pk").values("decision")[:1])
+
+
+def _reason_in_label(row: Any, selection: Selection) -> str:
+    """Return why a label itself gives no record: left out or returned by a review, or surplus."""
+    if row.decision in (Review.Decision.EXCLUDED, Review.Decision.RETURNED):
+        return f"review_{row.decision}"
+    return "surplus" if row.is_surplus and not selection.include_surplus else ""
+
+
 def _rankings(selection: Selection) -> QuerySet[Ranking]:
     # Joined, not prefetched one by one: that would be an OR of more responses than SQLite takes in a query.
     places = Place.objects.select_related("response__policy")
     rows = (
         Ranking.objects.filter(_newest_revision(selection))
+        .annotate(decision=_decision("ranking", selection))
         .select_related("task__prompt__parent", "task__batch", "labeler", "guideline")
         .prefetch_related(Prefetch("places", queryset=places), "task__candidates")
         .order_by("pk")

@@ -21,7 +21,10 @@ class Selection:
                       they are those that may train, and for evaluation judgements all
     prompts           codes of prompts (PPO prompts only); empty means all
     include_simulated whether simulated labelers' judgements count
+    include_surplus   whether labels count that came after their slot had been filled
+    include_anchors   whether labels of anchors count: the same comparisons stand in many batches
     up_to             the newest row number that counts; 0 means the newest there is
+    reviews_up_to     the newest review that counts; 0 means the newest there is
     """
 
     batches: tuple[str, ...] = ()
@@ -29,7 +32,10 @@ class Selection:
     cohorts: tuple[str, ...] = (Cohort.TRAIN.value, Cohort.RESEARCHER.value)
     prompts: tuple[str, ...] = ()
     include_simulated: bool = True
+    include_surplus: bool = False
+    include_anchors: bool = False
     up_to: int = 0
+    reviews_up_to: int = 0
 
     def as_mapping(self) -> dict[str, Any]:
         """Return the selection as the manifest records it."""
@@ -56,11 +62,11 @@ def read_selection(given: Mapping[str, Any] | Selection | None, *, kind: str) ->
     for key, value in (given or {}).items():
         if key not in known:
             wrong[key] = f"{key} is no part of a selection; known are {', '.join(sorted(known))}."
-        elif key == "include_simulated":
+        elif key.startswith("include_"):
             values[key] = bool(value)
-        elif key == "up_to":
+        elif key in ("up_to", "reviews_up_to"):
             if not isinstance(value, int) or value < 0:
-                wrong[key] = f"up_to is {value!r}; allowed is a whole number, 0 or more."
+                wrong[key] = f"{key} is {value!r}; allowed is a whole number, 0 or more."
             values[key] = value
         else:
             values[key] = tuple(str(item) for item in ([value] if isinstance(value, str) else value))

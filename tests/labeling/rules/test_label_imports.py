@@ -137,6 +137,7 @@ def test_same_text_twice_counts_as_two_responses() -> None:
         {"likert": [1, 2]},
         {"likert": [1, 2, 8]},
         {"flags": [{"fails_task": "yes"}, {}, {}]},
+        {"ranks": [1, 2, 4]},
         {"prompt": None},
         {"labeler": ["L1"]},
     ],
@@ -145,6 +146,12 @@ def test_faulty_rankings_are_refused(fields: dict[str, Any]) -> None:
     intake = import_rankings(rows=[ranking([1, 2, 3]) | fields, ranking([1, 2, 3])])
     assert reasons(intake) == {1: "malformed"}
     assert Ranking.objects.count() == 1
+
+
+def test_flag_that_no_form_asks_is_refused_by_its_name() -> None:
+    intake = import_rankings(rows=[ranking([1, 2], flags=[{"witty": True}, {}]), ranking([1, 2])])
+    assert reasons(intake) == {1: "unknown_flag"}
+    assert "witty" in intake.refusals.get().detail
 
 
 def test_strict_rankings_leave_nothing_behind() -> None:

@@ -2,10 +2,16 @@
 
 from celery import shared_task
 
-from labeling.rules import assignments
+from labeling.rules import assignments, quality_reports
 
 
 @shared_task(name="labeling.tasks.reclaim_leases", ignore_result=True)
 def reclaim_leases() -> int:
     """Put slots whose lease ran out back into the pool."""
     return assignments.reclaim_leases()
+
+
+@shared_task(name="labeling.tasks.refresh_quality", ignore_result=True)
+def refresh_quality() -> int:
+    """Compute the quality pages' figures anew where labels were added. Returns how many sections."""
+    return len(quality_reports.refresh_reports(spare=True))

@@ -14,7 +14,7 @@ import numpy as np
 from labeling.errors import InvalidInput
 from labeling.models import Batch
 from labeling.rules.meetings import Meetings, meetings_of
-from labeling.rules.ranking_columns import Columns, Floats, Ints, Ranked, columns_of
+from labeling.rules.ranking_columns import Columns, Floats, Ints, Ranked, columns_of, totals
 from labeling.rules.resampling import percentile_interval, ratio, resample_crossed, resample_sums
 from labeling.rules.stored_rankings import load_rankings, newest_rankings
 
@@ -109,8 +109,8 @@ def agreement_of(
     agreed, counted = meetings.scored(check_tie_mode(tie_mode))
     tasks, task_at = np.unique(meetings.task, return_inverse=True)
     by_task = (
-        np.bincount(task_at, weights=agreed, minlength=len(tasks)),
-        np.bincount(task_at, weights=counted, minlength=len(tasks)),
+        totals(task_at, agreed, len(tasks)),
+        totals(task_at, counted, len(tasks)),
     )
     ties = int(np.sum(meetings.first_tied + meetings.second_tied + 2 * meetings.both_tied))
     answers = 2 * int(meetings.compared.sum())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from labeling.rules.alpha import Alpha, krippendorff_alpha
-from labeling.rules.ranking_columns import Floats, Ints
+from labeling.rules.ranking_columns import Floats, Ints, totals
 from labeling.rules.resampling import percentile_interval, ratio, resample_sums
 
 Interval = tuple[float, float]
@@ -49,7 +49,7 @@ def flag_agreement(unit: Ints, answer: Floats, *, cluster: Ints) -> FlagAgreemen
         return FlagAgreement(0, None, 0, None, None, None, None, None, alpha)
     units, unit_at = np.unique(unit, return_inverse=True)
     asked = np.bincount(unit_at).astype(np.float64)
-    yes = np.bincount(unit_at, weights=answer)
+    yes = totals(unit_at, answer, len(units))
     cluster_of = np.zeros(len(units), dtype=np.int64)
     cluster_of[unit_at] = cluster
     _, cluster_at = np.unique(cluster_of, return_inverse=True)

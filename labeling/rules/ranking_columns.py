@@ -151,6 +151,11 @@ class _Numbering:
         return list(self._numbers)
 
 
+def totals(group: Ints, amounts: Floats, groups: int) -> Floats:
+    """Add amounts up by group."""
+    return np.bincount(group, weights=amounts, minlength=groups).astype(np.float64)
+
+
 def _numbered_within(group: Ints, item: Ints, groups: int) -> tuple[Ints, Ints]:
     """Number the distinct items of each group from 0; return each entry's number, and each group's count."""
     order = np.lexsort((item, group))

@@ -33,14 +33,14 @@ def resample_crossed(task: Ints, people: tuple[Ints, ...], columns: ArrayLike) -
     names, person_at = np.unique(np.concatenate(people), return_inverse=True)
     sides = np.split(person_at, len(people))
     generator = np.random.default_rng(SEED)
-    sums = np.empty((_replicates(len(tasks)), rows.shape[1]))
-    for replicate in range(len(sums)):
-        weight = _draw(generator, len(tasks))[task_at]
-        person = _draw(generator, len(names))
+    sums = []
+    for size in _portions(len(tasks), len(rows)):
+        weights = _draw(generator, len(tasks), size)[:, task_at]
+        drawn = _draw(generator, len(names), size)
         for side in sides:
-            weight = weight * person[side]
-        sums[replicate] = weight @ rows
-    return sums
+            weights = weights * drawn[:, side]
+        sums.append(weights @ rows)
+    return np.concatenate(sums)
 
 
 def percentile_interval(values: Floats) -> tuple[float, float] | None:
@@ -61,16 +61,22 @@ def ratio(above: Floats, below: Floats) -> Floats:
 def _draws(tasks: int) -> Iterator[Floats]:
     """Yield how often each task was drawn, some replicates at a time."""
     generator = np.random.default_rng(SEED)
-    left = _replicates(tasks)
+    for size in _portions(tasks, tasks):
+        yield _draw(generator, tasks, size)
+
+
+def _portions(tasks: int, width: int) -> Iterator[int]:
+    """Yield the numbers of replicates to make at a time, so that each has `width` weights."""
+    left = REPLICATES if tasks <= MANY_TASKS else MANY_REPLICATES
     while left:
-        size = min(left, max(1, WEIGHTS_AT_ONCE // max(1, tasks)))
-        yield np.stack([_draw(generator, tasks) for _ in range(size)])
+        size = min(left, max(1, WEIGHTS_AT_ONCE // max(1, width)))
+        yield size
         left -= size
 
 
-def _draw(generator: np.random.Generator, size: int) -> Floats:
-    return np.bincount(generator.integers(size, size=size), minlength=size).astype(np.float64)
-
-
-def _replicates(tasks: int) -> int:
-    return REPLICATES if tasks <= MANY_TASKS else MANY_REPLICATES
+def _draw(generator: np.random.Generator, items: int, replicates: int) -> Floats:
+    """Draw as many items as there are, with replacement: how often each came, (replicates, items)."""
+    drawn = generator.integers(items, size=(replicates, items))
+    flat = (drawn + items * np.arange(replicates)[:, None]).ravel()
+    counts = np.bincount(flat, minlength=replicates * items)
+    return counts.reshape(replicates, items).astype(np.float64)

@@ -238,6 +238,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "reclaim-leases": {"task": "labeling.tasks.reclaim_leases", "schedule": 60.0},
+    "refresh-quality": {"task": "labeling.tasks.refresh_quality", "schedule": 60.0},
     "recover-runs": {"task": "training.tasks.recover_runs", "schedule": 60.0},
     "clear-results": {"task": "celery.backend_cleanup", "schedule": crontab(hour=4, minute=0)},
 }

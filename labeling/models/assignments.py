@@ -34,7 +34,8 @@ class Assignment(CodedModel):
 
     A slot whose lease ends or that is skipped keeps its labeler and its draft; a fresh open row takes its
     place.
-    `kind`, `priority` and `shuffle_key` repeat what task and batch say so that claiming reads one index.
+    `kind` and `priority` repeat what the batch says. Claims walk a batch's open slots by `shuffle_key`, the
+    same for all slots of a task, along an index of nothing else.
     `display_order` lists response codes as this labeler sees them.
     """
 
@@ -47,14 +48,16 @@ class Assignment(CodedModel):
         WITHDRAWN = "withdrawn", "Withdrawn"
 
     task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="assignments")
-    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="assignments")
+    batch = models.ForeignKey(
+        Batch, on_delete=models.PROTECT, related_name="assignments", db_index=False
+    )  # assignment_by_batch serves
     kind = models.CharField(max_length=20, choices=TaskKind.choices)
     state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
     priority = models.SmallIntegerField(default=0)
     shuffle_key = models.PositiveIntegerField(default=0)
     labeler = models.ForeignKey(
-        Labeler, on_delete=models.PROTECT, null=True, blank=True, related_name="assignments"
-    )
+        Labeler, on_delete=models.PROTECT, null=True, blank=True, related_name="assignments", db_index=False
+    )  # assignment_by_labeler serves
     display_order = models.JSONField(default=list)
     claimed_at = models.DateTimeField(null=True, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
@@ -82,9 +85,12 @@ class Assignment(CodedModel):
         )
         indexes = (
             models.Index(
-                fields=("kind", "-priority", "shuffle_key", "id"),
-                condition=Q(state="open"),
-                name="assignment_queue",
+                fields=("batch", "shuffle_key", "id"), condition=Q(state="open"), name="assignment_queue"
+            ),
+            models.Index(
+                fields=("labeler", "batch", "shuffle_key"),
+                condition=Q(labeler__isnull=False),
+                name="assignment_reach",
             ),
             models.Index(fields=("lease_expires_at",), condition=Q(state="leased"), name="assignment_leases"),
             models.Index(fields=("labeler", "state", "kind"), name="assignment_by_labeler"),
@@ -145,6 +151,7 @@ class Receipt(CodedModel):
             models.UniqueConstraint(fields=("labeler", "idempotency_key"), name="receipt_once_per_key"),
             models.UniqueConstraint(fields=("assignment", "revision"), name="receipt_once_per_revision"),
         )
+        indexes = (models.Index(fields=("labeler", "-created_at"), name="receipt_by_labeler"),)
 
     def __str__(self) -> str:
         return str(self.code)

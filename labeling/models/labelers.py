@@ -7,6 +7,7 @@ from django.db import models
 from django.utils import timezone
 
 from labeling.models.base import CodedModel, Cohort, TaskKind
+from labeling.statements import Query
 
 
 class Role(models.TextChoices):
@@ -110,7 +111,7 @@ class Labeler(CodedModel):
         return self.pseudonym
 
     def is_qualified(self, kind: str) -> bool:
-        return self.qualifications.current().filter(kind=kind).exists()
+        return bool(QUALIFICATION.all(labeler=self.pk, kind=kind))
 
 
 class QualificationQuerySet(models.QuerySet["Qualification"]):
@@ -140,6 +141,13 @@ class Qualification(models.Model):
 
     def __str__(self) -> str:
         return f"{self.labeler}: {self.kind}"
+
+
+QUALIFICATION = Query(
+    lambda labeler, kind: Qualification.objects.current().filter(labeler=labeler, kind=kind)[:1],
+    labeler=int,
+    kind=str,
+)
 
 
 class InvitationQuerySet(models.QuerySet["Invitation"]):

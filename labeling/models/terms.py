@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from labeling.models.base import CodedModel
 from labeling.models.labelers import User
+from labeling.statements import Query
 
 
 class TermsQuerySet(models.QuerySet["Terms"]):
@@ -14,9 +15,8 @@ class TermsQuerySet(models.QuerySet["Terms"]):
 
     def pending_for(self, user: User) -> "Terms | None":
         """The current version where `user` has not accepted it; None where nothing is to be done."""
-        accepted = Consent.objects.filter(terms=OuterRef("pk"), user=user)
-        newest = self.order_by("-version").annotate(is_accepted=Exists(accepted)).first()
-        return None if newest is None or newest.is_accepted else newest
+        newest = NEWEST_FOR.first(user=user.pk)
+        return None if newest is None or getattr(newest, "is_accepted", False) else newest
 
 
 class Terms(CodedModel):
@@ -51,3 +51,11 @@ class Consent(CodedModel):
 
     def __str__(self) -> str:
         return f"{self.user} accepted version {self.terms.version}"
+
+
+NEWEST_FOR = Query(
+    lambda user: Terms.objects.order_by("-version").annotate(
+        is_accepted=Exists(Consent.objects.filter(terms=OuterRef("pk"), user=user))
+    )[:1],
+    user=int,
+)

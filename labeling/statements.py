@@ -1,0 +1,194 @@
+"""Statements that the queue sends thousands of times a minute, built once in each process.
+
+Django builds SQL anew for each use of a queryset, which takes several times as long as running it. A `Query`
+keeps what Django built and fills in the values; PostgreSQL also keeps it prepared. Rows come back as ordinary
+model instances, so a rule reads the same with or without.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import psycopg
+from django.db import connection, models
+from django.db.models.query import get_related_populators
+
+M = TypeVar("M", bound=models.Model)
+STAND_INS: dict[type, tuple[Any, ...]] = {
+    int: tuple(-7_400_000_000_000_000_001 - n for n in range(8)),
+    str: tuple(f"stand-in {n} of labeling.statements" for n in range(8)),
+    UUID: tuple(UUID(int=0x7E57_0000_0000_4000_8000_0000_0000_0000 + n) for n in range(8)),
+    datetime: tuple(datetime(1923, 5, 17, 3, 1, 4, n + 1, tzinfo=UTC) for n in range(8)),
+}
+"""Values that nobody uses: they mark the places in the built SQL where those of each call go."""
+
+
+class Query(Generic[M]):
+    """A queryset whose SQL is built once.
+
+    `build` gets a stand-in for each of the `values`, named with their type (int, str, UUID or datetime), and
+    may use it in any lookup that takes one value. Everything else in the queryset is fixed.
+
+        FIND = Query(lambda code: Prompt.objects.filter(code=code), code=UUID)
+        FIND.first(code=code)
+    """
+
+    def __init__(self, build: Callable[..., models.QuerySet[M]], **values: type) -> None:
+        self.build = build
+        self.values = values
+        self.built: dict[str, _Built] = {}
+
+    def first(self, **values: Any) -> M | None:
+        """Return the first row, None where there is none."""
+        return next(iter(self.all(**values)), None)
+
+    def all(self, **values: Any) -> list[M]:
+        """Return all rows."""
+        built = self.built.get(connection.vendor)
+        if built is None:
+            built = self.built[connection.vendor] = _Built(self)
+        found: list[M] = built.instances(values)
+        return found
+
+
+class _Built:
+    """What Django made of a queryset on one kind of database, taken apart."""
+
+    def __init__(self, query: Query[Any]) -> None:
+        taken = dict.fromkeys(STAND_INS, 0)
+        stand_ins: dict[str, Any] = {}
+        for name, kind in query.values.items():
+            stand_ins[name] = STAND_INS[kind][taken[kind]]
+            taken[kind] += 1
+        compiler = query.build(**stand_ins).query.get_compiler(using=connection.alias)
+        sql, given = compiler.as_sql()
+        names = {_prepared(value): name for name, value in stand_ins.items()}
+        places = [
+            names.get(value) if isinstance(value, int | str | UUID | datetime) else None for value in given
+        ]
+        self.sql, self.names, self.fixed = _with_literals(sql, places, given)
+        found = compiler.get_converters([column[0] for column in compiler.select[: compiler.col_count]])
+        self.converters = [(place, functions, column) for place, (functions, column) in found.items()]
+        info = compiler.klass_info
+        assert info is not None  # a queryset of model instances
+        self.model = info["model"]
+        self.start, self.end = info["select_fields"][0], info["select_fields"][-1] + 1
+        self.attributes = [column[0].target.attname for column in compiler.select[self.start : self.end]]
+        self.related = get_related_populators(info, compiler.select, connection.alias)
+        self.annotations = compiler.annotation_col_map or {}
+
+    def instances(self, values: dict[str, Any]) -> list[Any]:
+        prepared = {name: _prepared(value) for name, value in values.items()}
+        parameters = [
+            fixed if name is None else prepared[name]
+            for name, fixed in zip(self.names, self.fixed, strict=True)
+        ]
+        return [self._instance(list(row)) for row in rows_of(self.sql, parameters)]
+
+    def _instance(self, row: list[Any]) -> Any:
+        for place, functions, column in self.converters:
+            for function in functions:
+                row[place] = function(row[place], column, connection)
+        found = self.model.from_db(connection.alias, self.attributes, row[self.start : self.end])
+        for populator in self.related:
+            populator.populate(row, found)
+        for name, place in self.annotations.items():
+            setattr(found, name, row[place])
+        return found
+
+
+def insert(*rows: models.Model) -> None:
+    """Insert new rows of one model by one statement; a single one learns its number."""
+    model = type(rows[0])
+    fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+    names = ", ".join(connection.ops.quote_name(field.column) for field in fields)
+    places = "(" + ", ".join(["%s"] * len(fields)) + ")"
+    sql = (
+        f"INSERT INTO {connection.ops.quote_name(model._meta.db_table)} ({names}) "
+        f"VALUES {', '.join([places] * len(rows))}"
+    )
+    parameters = [
+        field.get_db_prep_save(field.pre_save(row, add=True), connection) for row in rows for field in fields
+    ]
+    if len(rows) > 1:
+        change(sql, parameters)
+    else:
+        rows[0].pk = rows_of(f"{sql} RETURNING id", parameters)[0][0]
+    for row in rows:
+        row._state.adding, row._state.db = False, connection.alias
+
+
+def update(row: models.Model, *names: str) -> None:
+    """Write these fields of a row as they stand in the instance."""
+    fields = [row._meta.get_field(name) for name in names]
+    changes = ", ".join(f"{connection.ops.quote_name(field.column)} = %s" for field in fields)
+    change(
+        f"UPDATE {connection.ops.quote_name(row._meta.db_table)} SET {changes} WHERE id = %s",
+        [*(field.get_db_prep_save(field.pre_save(row, add=False), connection) for field in fields), row.pk],
+    )
+
+
+def remember(row: models.Model, name: str, related: Sequence[models.Model]) -> None:
+    """Let `row.name.all()` answer with these rows, as prefetch_related does."""
+    found = getattr(row, name).all()
+    found._result_cache, found._prefetch_done = list(related), True
+    row.__dict__.setdefault("_prefetched_objects_cache", {})[name] = found
+
+
+def rows_of(sql: str, parameters: Sequence[Any]) -> list[Any]:
+    """Run a statement and return its rows."""
+    with _cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return list(cursor.fetchall())
+
+
+def change(sql: str, parameters: Sequence[Any]) -> int:
+    """Run a statement and return how many rows it changed."""
+    with _cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return int(cursor.rowcount)
+
+
+def _cursor() -> Any:
+    """Return a cursor; on PostgreSQL one that keeps its statements prepared on the server."""
+    if connection.vendor != "postgresql":
+        return connection.cursor()
+    connection.ensure_connection()
+    assert connection.connection is not None
+    return connection._prepare_cursor(PreparedCursor(connection.connection))  # type: ignore[attr-defined]
+
+
+class PreparedCursor(psycopg.Cursor[Any]):
+    """Sends values apart from the statement, which the server plans once for each connection."""
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> "PreparedCursor":
+        return super().execute(query, params, prepare=True)
+
+
+def _prepared(value: Any) -> Any:
+    """Return a value as the database's own lookups would send it."""
+    if isinstance(value, UUID):
+        return value if connection.features.has_native_uuid_field else value.hex
+    if isinstance(value, datetime):
+        return connection.ops.adapt_datetimefield_value(value)
+    return value
+
+
+def _with_literals(
+    sql: str, names: list[str | None], given: Sequence[Any]
+) -> tuple[str, list[str | None], list[Any]]:
+    """Write the fixed values into the SQL, so that partial indexes fit it; only PostgreSQL needs that.
+
+    There the plan is made before the values are known, and an index for open slots serves only a statement
+    that says "open".
+    """
+    if connection.vendor != "postgresql":
+        return sql, names, list(given)
+    literal = connection.ops.compose_sql
+    texts = tuple(
+        "%s" if name is not None else literal("%s", [value]).replace("%", "%%")
+        for name, value in zip(names, given, strict=True)
+    )
+    left = [name for name in names if name is not None]
+    return sql % texts, list(left), [None] * len(left)

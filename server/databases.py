@@ -30,6 +30,9 @@ def database_settings(env: Environment, data_dir: Path) -> dict[str, Any]:
 def postgres_settings(config: dict[str, Any], pool_size: int) -> dict[str, Any]:
     """Return settings for PostgreSQL through psycopg 3; a pool size of 0 means a connection per thread."""
     options = dict(config.get("OPTIONS") or {})
+    # labeling.statements keeps its statements prepared, each with one plan for whatever values it gets.
+    options.setdefault("prepare_threshold", 5)
+    options["options"] = f"{options.get('options', '')} -c plan_cache_mode=force_generic_plan".strip()
     if pool_size:
         options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 15}
     return {

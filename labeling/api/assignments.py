@@ -17,6 +17,7 @@ from labeling.models import LIKERT_MAX, LIKERT_MIN, MAX_K, Assignment, Skip, Tas
 from labeling.rules import assignments, comparisons, demonstrations, forms, submissions
 from labeling.rules.access import Action, can, labeler_of
 from labeling.rules.comparisons import Judgement
+from labeling.statements import Query
 
 KEY_HEADER = OpenApiParameter(
     "Idempotency-Key",
@@ -26,6 +27,11 @@ KEY_HEADER = OpenApiParameter(
     "Without it the content stands in for it.",
 )
 REFUSALS = {404: ErrorBody, 409: ErrorBody, 422: ErrorBody}
+
+
+OWN = Query(
+    lambda labeler, code: Assignment.objects.filter(labeler=labeler, code=code), labeler=int, code=UUID
+)
 
 
 class DraftRequest(Body):
@@ -119,11 +125,7 @@ class AssignmentView(APIView):
     def own(self, request: Request, code: UUID) -> Assignment:
         """Return the caller's assignment; somebody else's does not exist for them."""
         labeler = labeler_of(request.user)
-        found = (
-            Assignment.objects.filter(labeler=labeler, code=code)
-            .select_related("task__prompt", "batch__guideline", "batch__form", "draft")
-            .first()
-        )
+        found = OWN.first(labeler=labeler.pk, code=code) if labeler else None
         if found is None or not can(request.user, Action.LABEL, found):
             raise NotFound("There is no such assignment of yours.")
         return found

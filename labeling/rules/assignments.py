@@ -4,41 +4,64 @@ Nothing here counts answers. A batch has as many slots as labels are wanted, and
 into a lease in one statement, so two people can never hold the same one.
 """
 
-import random
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Min, Subquery
+from django.db.models import F, Min
 from django.utils import timezone
 
 from labeling.errors import AssignmentClosed, InvalidInput, StaleDraft
 from labeling.models import Assignment, Batch, Draft, Labeler, Skip
-from labeling.rules import eligibility, skips, slots
+from labeling.rules import claims, eligibility, skips, slots
 from labeling.rules.eligibility import eligible_batches
 from labeling.rules.texts import check_text, fault_in_json
+from labeling.statements import Query
 
 State = Assignment.State
 RETRY_SECONDS_MIN, RETRY_SECONDS_MAX = 5, 300
 MAX_HEARTBEAT_SECONDS = 120
 MAX_DRAFT_CHARACTERS = 400_000
 RECLAIM_AT_ONCE = 500
+TO_SERVE = ("task__prompt", "batch__guideline", "batch__form", "labeler", "draft")
+"""What serving an assignment needs; its candidates are read by slots.candidates_of."""
+TURN = Query(
+    lambda pk: (
+        Labeler.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("preferences")
+        .only("pk", "preferences__avoids_distressing")
+        .filter(pk=pk)
+    ),
+    pk=int,
+)
+# The labeler's lease, of several the one taken first; one that ran out counts until it is reclaimed.
+HELD = Query(
+    lambda labeler, kind: (
+        Assignment.objects.leased()
+        .filter(labeler=labeler, kind=kind)
+        .select_related(*TO_SERVE)
+        .order_by("claimed_at", "pk")[:1]
+    ),
+    labeler=int,
+    kind=str,
+)
+SERVED = Query(lambda pk: Assignment.objects.filter(pk=pk).select_related(*TO_SERVE), pk=int)
 
 
 def claim_next(*, labeler: Labeler, kind: str) -> Assignment | None:
     """Lease the labeler's next assignment of a kind, or return the one they hold already.
 
-    Order: batch priority, then the random order of tasks. Nobody gets a task they have a row on, and
-    held-out labelers get no training work. Returns None when nothing is open for this person.
+    Order: batches by priority and age, in each its random order of tasks. Nobody gets a task they have a row
+    on, and held-out labelers get no training work. Returns None when nothing is open for this person.
     Raises NotPermitted for a labeler who may take no new work, is not qualified, or has not read a changed
     guideline; InvalidInput for an unknown kind.
     """
     eligibility.ensure_may_claim(labeler, kind)
     with transaction.atomic():
         avoids_distressing = _take_turn(labeler)
-        held = _held(labeler, kind)
+        held = HELD.first(labeler=labeler.pk, kind=kind)
         if held is not None:
             slots.renew_lease(held)
             return held
@@ -78,9 +101,8 @@ def _take_turn(labeler: Labeler) -> bool:
 
     A double click must not lease two tasks.
     """
-    rows = Labeler.objects.select_for_update(of=("self",), no_key=True).select_related("preferences")
-    row = rows.only("pk", "preferences__avoids_distressing").get(pk=labeler.pk)
-    return hasattr(row, "preferences") and row.preferences.avoids_distressing
+    row = TURN.first(pk=labeler.pk)
+    return row is not None and hasattr(row, "preferences") and row.preferences.avoids_distressing
 
 
 def _claim_one(labeler: Labeler, kind: str, avoids_distressing: bool) -> Assignment | None:
@@ -88,10 +110,10 @@ def _claim_one(labeler: Labeler, kind: str, avoids_distressing: bool) -> Assignm
     if not batches:
         return None
     eligibility.ensure_guideline_read(labeler, kind, batches)
-    claimed = _claim(labeler, kind, batches, avoids_distressing)
-    if not claimed and reclaim_leases(kind=kind):
-        claimed = _claim(labeler, kind, batches, avoids_distressing)
-    return _prepared(labeler, kind) if claimed else None
+    claimed = _claim(labeler, batches, avoids_distressing)
+    if claimed is None and reclaim_leases(kind=kind):
+        claimed = _claim(labeler, batches, avoids_distressing)
+    return claimed
 
 
 def retry_after(*, labeler: Labeler, kind: str) -> int:
@@ -219,54 +241,14 @@ def reclaim_leases(kind: str | None = None) -> int:
             return reclaimed
 
 
-def _held(labeler: Labeler, kind: str, *, newest: bool = False) -> Assignment | None:
-    """The labeler's lease, with all that serving it needs; one that ran out counts until it is reclaimed.
-
-    Of several it is the one taken first, unless the newest is wanted.
-    """
-    return (
-        Assignment.objects.leased()
-        .filter(labeler=labeler, kind=kind)
-        .select_related("task__prompt", "batch__guideline", "batch__form", "labeler", "draft")
-        .prefetch_related("task__candidates__response")
-        .order_by(*(("-claimed_at", "-pk") if newest else ("claimed_at", "pk")))
-        .first()
-    )
-
-
-def _claim(labeler: Labeler, kind: str, batches: list[Batch], avoids_distressing: bool) -> bool:
-    """Turn the first open slot into a lease, in one statement; False if there is none."""
+def _claim(labeler: Labeler, batches: list[Batch], avoids_distressing: bool) -> Assignment | None:
+    """Lease the first slot that suits, with all that serving it needs; None if there is none."""
     now = timezone.now()
-    first = (
-        eligibility.open_slots(labeler, kind, batches, avoids_distressing=avoids_distressing)
-        .order_by("-priority", "shuffle_key", "id")
-        .select_for_update(skip_locked=True)
-        .values("pk")[:1]
-    )
-    claimed = Assignment.objects.open().filter(pk=Subquery(first))
-    return (
-        claimed.update(
-            state=State.LEASED,
-            labeler=labeler,
-            claimed_at=now,
-            last_seen_at=now,
-            lease_expires_at=now + timedelta(seconds=min(batch.lease_seconds for batch in batches)),
-        )
-        == 1
-    )
-
-
-def _prepared(labeler: Labeler, kind: str) -> Assignment | None:
-    """Give a fresh lease its own length and the order in which this labeler sees the responses."""
-    assignment = _held(labeler, kind, newest=True)
-    if assignment is None:
-        return None
-    order = [str(candidate.response.code) for candidate in assignment.task.candidates.all()]
-    random.shuffle(order)
-    assignment.display_order = order
-    assignment.lease_expires_at = timezone.now() + timedelta(seconds=assignment.batch.lease_seconds)
-    assignment.save(update_fields=["display_order", "lease_expires_at"])
-    return assignment
+    for batch in batches:
+        pk = claims.claim_slot(labeler=labeler, batch=batch, avoids_distressing=avoids_distressing, now=now)
+        if pk is not None:
+            return SERVED.first(pk=pk)
+    return None
 
 
 def _renew_prepared(assignment: Assignment) -> None:

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from labeling.errors import InvalidInput
 from labeling.models import MAX_K, Assignment, Labeler, Prompt, Ranking, Receipt, Response, Task, TaskKind
-from labeling.rules import forms, prompt_judgements, submissions
+from labeling.rules import forms, prompt_judgements, slots, submissions
 from labeling.rules.judgements import MAX_NOTE_CHARACTERS, Judgement, check_judgements, store_ranking
 from labeling.rules.prompt_judgements import AboutPrompt
 from labeling.rules.ranking_imports import import_rankings
@@ -121,7 +121,7 @@ def record_ranking(
 def responses_in_display_order(assignment: Assignment) -> list[Response]:
     """Return the responses as this labeler sees them; nothing here says who wrote which."""
     by_code = {
-        str(candidate.response.code): candidate.response for candidate in assignment.task.candidates.all()
+        str(candidate.response.code): candidate.response for candidate in slots.candidates_of(assignment.task)
     }
     return [by_code[code] for code in assignment.display_order if code in by_code]
 
@@ -179,7 +179,7 @@ def _check_answers(slot: Assignment, judgements: Sequence[Judgement], about: Abo
         slot.task,
         judgements,
         needs_likert=form is None or bool(forms.likert(form)),
-        max_rank=slot.task.candidates.count(),
+        max_rank=len(slots.candidates_of(slot.task)),
         scales=forms.questions(form, "scales"),
     )
     prompt_judgements.check_about(form, about)

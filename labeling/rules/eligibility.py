@@ -1,6 +1,7 @@
 """Who may claim what: status, terms, qualification, cohort, deadline, guideline read, opted out or not."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
@@ -19,6 +20,28 @@ from labeling.models import (
     TaskKind,
 )
 from labeling.rules import access
+from labeling.statements import Query
+
+OPEN_BATCHES = Query(
+    lambda kind, now: (
+        Batch.objects.open()
+        .filter(Q(deadline_at=None) | Q(deadline_at__gt=now), kind=kind)
+        .select_related("guideline")
+        .only(
+            "pk",
+            "cohorts",
+            "lease_seconds",
+            "overlap",
+            "kind",
+            "guideline__version",
+            "guideline__code",
+            "guideline__kind",
+        )
+        .order_by("-priority", "opened_at", "pk")
+    ),
+    kind=str,
+    now=datetime,
+)
 
 
 def ensure_may_claim(labeler: Labeler, kind: str) -> None:
@@ -32,15 +55,13 @@ def ensure_may_claim(labeler: Labeler, kind: str) -> None:
 
 
 def eligible_batches(labeler: Labeler, kind: str) -> list[Batch]:
-    """Return the open batches of a kind, their deadline ahead, that are for this labeler's cohort."""
+    """Return the open batches of a kind, their deadline ahead, that are for this labeler's cohort.
+
+    They stand in the order in which claims look through them: by priority, then the one opened first.
+    """
     if labeler.cohort == Cohort.HELD_OUT and not TaskKind(kind).is_evaluation:
         return []
-    batches = (
-        Batch.objects.open()
-        .filter(Q(deadline_at=None) | Q(deadline_at__gt=timezone.now()), kind=kind)
-        .select_related("guideline")
-        .only("pk", "cohorts", "lease_seconds", "guideline__version", "guideline__code", "guideline__kind")
-    )
+    batches = OPEN_BATCHES.all(kind=kind, now=timezone.now())
     return [batch for batch in batches if labeler.cohort in batch.cohorts]
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
-
 from labeling.errors import IncompleteRanking
-from labeling.models import LIKERT_MAX, LIKERT_MIN, Candidate, Labeler, Place, Ranking, Task
+from labeling.models import LIKERT_MAX, LIKERT_MIN, Labeler, Place, Ranking, Task
 from labeling.rules.prompt_judgements import scale_fault
+from labeling.rules.slots import candidates_of
 from labeling.rules.texts import fault_in
+from labeling.statements import insert
 
 MAX_NOTE_CHARACTERS = 10_000
 
@@ -54,7 +54,7 @@ def check_judgements(
 
     `scales` are those of the form; each needs an answer.
     """
-    wanted = {candidate.response.code for candidate in _candidates(task)}
+    wanted = {candidate.response.code for candidate in candidates_of(task)}
     given = Counter(judgement.code for judgement in judgements)
     faults: dict[str, str] = {str(code): "is missing" for code in sorted(wanted - given.keys())}
     faults |= {str(code): "is not one of this task's responses" for code in given.keys() - wanted}
@@ -93,9 +93,10 @@ def _is_whole(value: object) -> bool:
 
 def store_ranking(*, task: Task, labeler: Labeler, judgements: Sequence[Judgement], **fields: Any) -> Ranking:
     """Store a checked ranking; `fields` are those of the row."""
-    responses = {candidate.response.code: candidate.response for candidate in _candidates(task)}
-    ranking = Ranking.objects.create(task=task, labeler=labeler, **fields)
-    Place.objects.bulk_create(
+    responses = {candidate.response.code: candidate.response for candidate in candidates_of(task)}
+    ranking = Ranking(task=task, labeler=labeler, **fields)
+    insert(ranking)
+    places = [
         Place(
             ranking=ranking,
             response=responses[judgement.code],
@@ -106,9 +107,6 @@ def store_ranking(*, task: Task, labeler: Labeler, judgements: Sequence[Judgemen
             note=judgement.note,
         )
         for judgement in judgements
-    )
+    ]
+    insert(*places)
     return ranking
-
-
-def _candidates(task: Task) -> QuerySet[Candidate]:
-    return task.candidates.select_related("response").only("position", "task_id", "response__code")

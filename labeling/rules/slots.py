@@ -6,18 +6,37 @@ from datetime import timedelta
 from django.utils import timezone
 
 from labeling.errors import AssignmentClosed
-from labeling.models import Assignment, Batch, Receipt
+from labeling.models import Assignment, Batch, Candidate, Receipt, Task
+from labeling.statements import Query, remember, update
 
 State = Assignment.State
 LAST = 2**31 - 1
+LOCKED = Query(
+    lambda pk: (
+        Assignment.objects.select_for_update(of=("self",))
+        .select_related("batch__form", "labeler", "task__prompt")
+        .filter(pk=pk)
+    ),
+    pk=int,
+)
+CANDIDATES = Query(
+    lambda task: Candidate.objects.filter(task=task).select_related("response").order_by("position"), task=int
+)
+
+
+def candidates_of(task: Task) -> list[Candidate]:
+    """Return the candidates of a task with their responses, read once for each instance."""
+    if "candidates" not in getattr(task, "_prefetched_objects_cache", {}):
+        remember(task, "candidates", CANDIDATES.all(task=task.pk))
+    return list(task.candidates.all())
 
 
 def locked(assignment: Assignment) -> Assignment:
     """Return the row as it stands now, locked until the transaction ends."""
-    rows = Assignment.objects.select_for_update(of=("self",)).select_related(
-        "batch", "labeler", "task__prompt"
-    )
-    return rows.get(pk=assignment.pk)
+    found = LOCKED.first(pk=assignment.pk)
+    if found is None:
+        raise Assignment.DoesNotExist
+    return found
 
 
 def latest_receipt(assignment: Assignment) -> Receipt | None:
@@ -46,7 +65,7 @@ def renew_lease(assignment: Assignment) -> None:
     now = timezone.now()
     assignment.last_seen_at = now
     assignment.lease_expires_at = now + timedelta(seconds=assignment.batch.lease_seconds)
-    assignment.save(update_fields=["last_seen_at", "lease_expires_at"])
+    update(assignment, "last_seen_at", "lease_expires_at")
 
 
 def add_replacements(assignments: Iterable[Assignment], *, at_the_end: bool = False) -> None:

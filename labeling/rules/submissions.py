@@ -14,9 +14,19 @@ from labeling.errors import AssignmentClosed, InvalidInput
 from labeling.models import Assignment, Demonstration, Draft, Ranking, Receipt, WrittenPrompt
 from labeling.rules import slots
 from labeling.rules.texts import fault_in_json
+from labeling.statements import Query, insert, update
 
 MAX_KEY_LENGTH = 80
 L = TypeVar("L", Demonstration, Ranking, WrittenPrompt)
+# The receipt under this key, if it was used before, and all receipts of the assignment.
+RECEIPTS = Query(
+    lambda labeler, key, assignment: Receipt.objects.filter(
+        Q(labeler=labeler, idempotency_key=key) | Q(assignment=assignment)
+    ),
+    labeler=int,
+    key=str,
+    assignment=int,
+)
 
 
 @dataclass(frozen=True)
@@ -64,9 +74,7 @@ def start_submission(*, assignment: Assignment, idempotency_key: str) -> Submiss
             fields={"idempotency_key": "length"},
         )
     locked = slots.locked(assignment)
-    receipts = Receipt.objects.filter(
-        Q(labeler=locked.labeler, idempotency_key=idempotency_key) | Q(assignment=locked)
-    )
+    receipts = RECEIPTS.all(labeler=locked.labeler_id, key=idempotency_key, assignment=locked.pk)
     found = sorted(receipts, key=lambda receipt: receipt.revision)
     known = next(
         (
@@ -102,7 +110,7 @@ def settle_slot(submission: Submission) -> bool:
     is_surplus = submission.is_late and not slots.withdraw_replacement(assignment)
     assignment.state = Assignment.State.SUBMITTED
     assignment.finished_at = timezone.now()
-    assignment.save(update_fields=["state", "finished_at"])
+    update(assignment, "state", "finished_at")
     return is_surplus
 
 
@@ -110,7 +118,7 @@ def give_receipt(submission: Submission, *, content: Mapping[str, Any], is_surpl
     """Store the proof of a submission."""
     assignment = submission.assignment
     assert assignment.labeler is not None  # a claimed slot has a labeler: a database constraint
-    return Receipt.objects.create(
+    receipt = Receipt(
         assignment=assignment,
         labeler=assignment.labeler,
         idempotency_key=submission.key,
@@ -119,6 +127,8 @@ def give_receipt(submission: Submission, *, content: Mapping[str, Any], is_surpl
         revision=submission.revised.revision + 1 if submission.revised else 1,
         is_surplus=is_surplus,
     )
+    insert(receipt)
+    return receipt
 
 
 def keep_as_draft(*, assignment: Assignment, payload: Mapping[str, Any]) -> None:

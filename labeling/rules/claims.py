@@ -1,0 +1,90 @@
+"""Finding the next open slot for a labeler and leasing it, in one statement.
+
+The statement walks the open slots of one batch in their random order, by an index that has nothing else in
+it, and stops at the first that suits. Where several labelers see each task, the first open slots may all
+belong to tasks that this labeler has answered; so it looks at a few from the start, then from where the
+labeler has got to, and only at the end of a batch at all that is left.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.db import connection
+
+from labeling.models import Batch, Labeler
+from labeling.rules import eligibility
+from labeling.statements import rows_of
+
+FIRST, LAST = 0, 2**31 - 1
+SLOTS_AT_THE_START = 40
+
+# The order in which this labeler sees the responses: their codes, shuffled where they stand.
+SHUFFLED = {
+    "postgresql": """
+        SELECT COALESCE(jsonb_agg(r.code ORDER BY random()), '[]'::jsonb)
+        FROM labeling_candidate c JOIN labeling_response r ON r.id = c.response_id
+        WHERE c.task_id = labeling_assignment.task_id""",
+    "sqlite": """
+        SELECT json_group_array(substr(code, 1, 8) || '-' || substr(code, 9, 4) || '-' ||
+            substr(code, 13, 4) || '-' || substr(code, 17, 4) || '-' || substr(code, 21))
+        FROM (SELECT r.code FROM labeling_candidate c JOIN labeling_response r ON r.id = c.response_id
+            WHERE c.task_id = labeling_assignment.task_id ORDER BY random())""",
+}
+# PostgreSQL passes over slots that somebody is just claiming; SQLite lets one transaction write at a time.
+PASS_OVER = {"postgresql": "FOR UPDATE SKIP LOCKED", "sqlite": ""}
+CLAIM = """
+    UPDATE labeling_assignment
+    SET state = 'leased', labeler_id = %s, claimed_at = %s, last_seen_at = %s, lease_expires_at = %s,
+        display_order = ({shuffled})
+    WHERE state = 'open' AND id = ({slot})
+    RETURNING id"""
+FIRST_OPEN = """
+        SELECT slot.id FROM labeling_assignment slot
+        WHERE slot.batch_id = %s AND slot.state = 'open' AND slot.shuffle_key BETWEEN %s AND %s
+            AND NOT EXISTS (
+                SELECT 1 FROM labeling_assignment mine
+                WHERE mine.task_id = slot.task_id AND mine.labeler_id = %s)
+        ORDER BY slot.shuffle_key, slot.id LIMIT 1 {pass_over}"""
+END_OF_START = f"""
+    SELECT shuffle_key FROM labeling_assignment WHERE batch_id = %s AND state = 'open'
+    ORDER BY shuffle_key, id LIMIT 1 OFFSET {SLOTS_AT_THE_START}"""
+REACHED = "SELECT MAX(shuffle_key) FROM labeling_assignment WHERE labeler_id = %s AND batch_id = %s"
+
+
+def claim_slot(*, labeler: Labeler, batch: Batch, avoids_distressing: bool, now: datetime) -> int | None:
+    """Lease the next slot of a batch that suits the labeler; returns its number, None if there is none.
+
+    Nobody gets a task that they have a row on. Needs a transaction.
+    """
+    if avoids_distressing:
+        suiting = eligibility.open_slots(labeler, batch.kind, [batch], avoids_distressing=True)
+        first = suiting.order_by("shuffle_key", "id").select_for_update(skip_locked=True, of=("self",))
+        pk = first.values_list("pk", flat=True).first()
+        return None if pk is None else _lease("%s", [pk], labeler, batch, now)
+    slot = FIRST_OPEN.format(pass_over=PASS_OVER[connection.vendor])
+    for first_key, last_key in _stretches(labeler, batch):
+        pk = _lease(slot, [batch.pk, first_key, last_key, labeler.pk], labeler, batch, now)
+        if pk is not None:
+            return pk
+    return None
+
+
+def _lease(slot: str, values: list[int], labeler: Labeler, batch: Batch, now: datetime) -> int | None:
+    sql = CLAIM.format(shuffled=SHUFFLED[connection.vendor], slot=slot)
+    starts, ends = (
+        connection.ops.adapt_datetimefield_value(moment)
+        for moment in (now, now + timedelta(seconds=batch.lease_seconds))
+    )
+    rows = rows_of(sql, [labeler.pk, starts, starts, ends, *values])
+    return int(rows[0][0]) if rows else None
+
+
+def _stretches(labeler: Labeler, batch: Batch) -> Iterator[tuple[int, int]]:
+    """Yield the parts of a batch's random order in which to look, one after the other."""
+    if batch.overlap > 1:
+        for (key,) in rows_of(END_OF_START, [batch.pk]):
+            yield FIRST, key
+        for (key,) in rows_of(REACHED, [labeler.pk, batch.pk]):
+            if key is not None:
+                yield key, LAST
+    yield FIRST, LAST

@@ -13,6 +13,7 @@ from tests.rlhf.stages import (
     LENGTHS,
     copy_run,
     link,
+    make_reward_model,
     metrics,
     prepare_sft,
     result,
@@ -160,3 +161,30 @@ def test_pretraining_mix_is_reported(base_folder: Path, tmp_path: Path, fraction
     given = {**settings(pretrain_fraction=fraction), "inputs": {"pretrain": "inputs/pretrain"}}
     assert run_stage(folder, "sft", given) == 0
     assert bool(metrics(folder, "loss/ptx")) == (fraction > 0)
+
+
+def test_the_epoch_whose_responses_score_highest_is_kept(base_folder: Path, tmp_path: Path) -> None:
+    folder = prepare_sft(tmp_path / "run", base_folder)
+    make_reward_model(tmp_path / "reward", base_folder)
+    link(folder, reward=tmp_path / "reward")
+    given = {**settings(epochs=4), "inputs": {"reward": "inputs/reward"}}
+    given["report"] = {"checkpoint_every": 5}
+    assert run_stage(folder, "sft", given) == 0
+    scores = metrics(folder, "valid/score")
+    assert len(scores) == 4
+    best = scores.index(max(scores)) + 1
+    assert result(folder)["metrics"]["valid/best_epoch"] == best
+    # The kept weights are those of that epoch, also after a resume.
+    again = copy_run(folder, tmp_path / "again")
+    (again / "result.json").unlink()
+    assert run_stage(again, "sft", given) == 0
+    assert same_weights(folder, again)
+    assert result(again)["metrics"]["valid/best_epoch"] == best
+
+
+def test_selection_without_valid_prompts_is_refused(base_folder: Path, tmp_path: Path) -> None:
+    write_dataset(tmp_path / "inputs/dataset", "sft", train=demonstrations(8))
+    make_reward_model(tmp_path / "reward", base_folder)
+    link(tmp_path, policy=base_folder, reward=tmp_path / "reward")
+    assert run_stage(tmp_path, "sft", {**settings(), "inputs": {"reward": "inputs/reward"}}) == 2
+    assert "has no valid split; leave inputs.reward out" in result(tmp_path)["reason"]

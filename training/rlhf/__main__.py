@@ -14,6 +14,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 from training.rlhf.config import STAGES, ConfigError, StageConfig, load_config
 from training.rlhf.errors import RunCancelledError, RunFailedError, RunRefusedError
@@ -53,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
                 raise RunFailedError(f"the {processes} processes ended without a result; see the log.")
             return status
         cancellation.listen()
-        metrics = run_stage(folder, config, cancellation)
+        metrics, report = run_stage(folder, config, cancellation)
     except ConfigError as error:
         return _end(folder, "failed", " ".join(error.problems), REFUSED)
     except RunRefusedError as error:
@@ -68,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _end(folder, "failed", f"{type(error).__name__}: {text}", CRASHED)
     if is_main():
         model = "model" if (folder / "model").is_dir() else None
-        write_result(folder, "finished", f"{config.stage} finished.", metrics, model)
+        write_result(folder, "finished", f"{config.stage} finished.", metrics, model, report=report)
         log.info("finished")
     return FINISHED
 
@@ -78,8 +79,10 @@ def is_main() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def run_stage(folder: Path, config: StageConfig, cancellation: Cancellation) -> dict[str, float]:
-    """Run a stage in its folder and return its final metrics; torch is loaded only here."""
+def run_stage(
+    folder: Path, config: StageConfig, cancellation: Cancellation
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """Run a stage in its folder; returns its final metrics and its report. Torch is loaded only here."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if is_main():
@@ -94,7 +97,7 @@ def run_stage(folder: Path, config: StageConfig, cancellation: Cancellation) -> 
         run.leave()
         raise
     run.leave()
-    return metrics
+    return metrics, dict(run.report)
 
 
 def _end(folder: Path, state: str, reason: str, status: int) -> int:

@@ -31,6 +31,7 @@ class Comparison(NamedTuple):
     responses: tuple[str, ...]
     ranks: tuple[int, ...]
     labeler_group: str
+    labeler: str = ""
 
     def pair_count(self) -> int:
         """Count the pairs of different rank."""
@@ -97,7 +98,12 @@ def _comparison(record: dict[str, Any]) -> Comparison:
         raise ValueError(f"{len(outputs)} outputs; a ranking has 2 or more")
     texts = tuple(str(output["text"]) for output in outputs)
     return Comparison(
-        str(record["id"]), record["prompt"], texts, ranks, str(record.get("labeler_group") or "")
+        str(record["id"]),
+        record["prompt"],
+        texts,
+        ranks,
+        str(record.get("labeler_group") or ""),
+        str(record.get("labeler_id") or ""),
     )
 
 

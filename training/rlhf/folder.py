@@ -77,13 +77,18 @@ def write_result(
     metrics: Mapping[str, float],
     model: str | None = None,
     exit_status: int = 0,
+    report: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write result.json, the last thing a run does. state is finished, cancelled or failed."""
+    """Write result.json, the last thing a run does. state is finished, cancelled or failed.
+
+    report  what is no single number: tables, curves, findings
+    """
     result = {
         "state": state,
         "reason": reason,
         "metrics": dict(metrics),
         "model": model,
         "exit_status": exit_status,
+        "report": dict(report or {}),
     }
     write_json(folder / "result.json", result, durable=True)

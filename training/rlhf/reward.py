@@ -10,9 +10,10 @@ instructloop.json says which it was.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,12 +22,14 @@ from training.rlhf.accuracy import PairCounts, accuracy_metrics
 from training.rlhf.batching import microbatches, minibatch_order
 from training.rlhf.checkpoint import Stateful
 from training.rlhf.config import RewardConfig
+from training.rlhf.cross_validation import Fold, as_table, labeler_folds, pooled
 from training.rlhf.data import Comparison, open_dataset, require_rows
 from training.rlhf.errors import RunRefusedError
+from training.rlhf.folder import write_json
 from training.rlhf.losses import ranking_loss
 from training.rlhf.model import RewardModel, new_reward_model, save_reward_model
 from training.rlhf.optim import learning_rate, make_optimizer, take_step
-from training.rlhf.parallel import gathered, shard, share, summed
+from training.rlhf.parallel import gathered, is_main, shard, share, summed
 from training.rlhf.runtime import Run, due, log, require_finite
 from training.rlhf.sections import Lengths
 from training.rlhf.sft import check_context
@@ -56,6 +59,8 @@ def run(config: RewardConfig, run: Run) -> dict[str, float]:
     rows = require_rows(dataset.comparisons("train"), "rankings", dataset, "train")
     kept = require_pairs(rows, "inputs.dataset")
     valid_rows = [row for row in dataset.comparisons("valid") if row.pair_count() > 0]
+    if config.reward.folds:
+        run.report["folds"] = cross_validate(config, run, kept, valid_rows)
     # 2. Model.
     model, codec = new_reward_model(
         run.path(config.inputs.policy), key="inputs.policy", device=run.device, seed=config.seed
@@ -107,6 +112,53 @@ def run(config: RewardConfig, run: Run) -> dict[str, float]:
     }
     run.publish_model(lambda folder: save_reward_model(model, codec, folder, about))
     return run.metrics.latest
+
+
+def cross_validate(
+    config: RewardConfig, run: Run, rows: Sequence[Comparison], valid: Sequence[Comparison]
+) -> list[dict[str, Any]]:
+    """Train once without each group of labelers and predict that group; returns the table of folds.
+
+    Sec. 4.1 and app. E.2: labelers in groups with about equal data. Beside it stands the accuracy on valid
+    rankings of the labelers trained on, which the paper compares it with.
+    """
+    done = run.folder / "folds.json"
+    if done.is_file():  # an earlier process of this run came further than this
+        return list(json.loads(done.read_text(encoding="utf-8"))["folds"])
+    folds: list[Fold] = []
+    groups = labeler_folds([row.labeler for row in rows], config.reward.folds)
+    for number, group in enumerate(groups, start=1):
+        model, codec = new_reward_model(
+            run.path(config.inputs.policy), key="inputs.policy", device=run.device, seed=config.seed
+        )
+        shard(model, config.parallel)
+        others = encode([row for row in rows if row.labeler not in group], codec, config.lengths)
+        optimizer = make_optimizer(model, config.optim)
+        settings, lengths = config.reward, [example.tokens() for example in others]
+        orders = [
+            minibatch
+            for epoch in range(settings.epochs)
+            for minibatch in minibatch_order(lengths, settings.minibatch_size, config.seed, epoch)
+        ]
+        for step, minibatch in enumerate(orders):
+            run.stop_if_cancelled()
+            loss = backward(model, [others[i] for i in minibatch], config, run)["loss/reward"]
+            require_finite(loss, "loss/reward", step + 1)
+            take_step(
+                optimizer, model, learning_rate(config.optim, step, len(orders)), config.optim.clip_norm
+            )
+            run.progress(f"fold {number} of {len(groups)}", step + 1, len(orders), "steps")
+        left_out = encode([row for row in rows if row.labeler in group], codec, config.lengths)
+        inside = encode([row for row in valid if row.labeler not in group], codec, config.lengths)
+        counts = [count_pairs(model, examples, config, run)[1] for examples in (left_out, inside)]
+        folds.append(Fold(number, sorted(group), len(others), *counts))
+    run.metrics.write(0, pooled(folds))
+    table = as_table(folds)
+    if is_main():
+        write_json(done, {"folds": table})
+    for row in table:
+        log.info("fold %(fold)d: left out %(left_out)s, inside %(inside)s", row)
+    return table
 
 
 def require_pairs(rows: Sequence[Comparison], key: str) -> list[Comparison]:
@@ -195,6 +247,15 @@ def measure(
     model: RewardModel, examples: Sequence[RankedExample], config: RewardConfig, run: Run
 ) -> dict[str, float]:
     """Compute loss and accuracy, with its interval and per labeler group, over held-out rankings."""
+    loss_sum, counts = count_pairs(model, examples, config, run)
+    return {"valid/reward_loss": loss_sum / len(examples), **accuracy_metrics(counts)}
+
+
+@torch.no_grad()
+def count_pairs(
+    model: RewardModel, examples: Sequence[RankedExample], config: RewardConfig, run: Run
+) -> tuple[float, PairCounts]:
+    """Sum the loss over rankings and count the pairs in the labelers' order."""
     loss_sum, counts = 0.0, PairCounts()
     groups = microbatches([example.tokens() for example in examples], config.reward.microbatch_tokens)
     for group, weight in share(groups):
@@ -205,8 +266,7 @@ def measure(
             loss_sum += float(ranking_loss(scores, ranks, slot_mask)) * len(part)
             counts.add(scores, ranks, slot_mask, part)
     loss_sum = summed({"loss": loss_sum})["loss"]
-    counts = PairCounts.merged(gathered(counts))
-    return {"valid/reward_loss": loss_sum / len(examples), **accuracy_metrics(counts)}
+    return loss_sum, PairCounts.merged(gathered(counts))
 
 
 def bias_rows(

@@ -37,6 +37,7 @@ class Run:
         self.device = pick_device(config.device)
         parallel.start(getattr(config, "processes", 1), self.device.type)
         self.metrics = MetricsWriter(folder / "metrics.jsonl", writes=parallel.is_main())
+        self.report: dict[str, Any] = {}
         self._phase = ""
         self._phase_began = 0.0
         self._phase_first = 0

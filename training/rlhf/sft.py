@@ -3,12 +3,14 @@
 Ouyang et al. 2022 (arXiv 2203.02155), app. C.1: 16 epochs, batch 32, cosine to 10 % of the peak, no warm-up;
 app. C.3 for the initialiser of PPO: 2 epochs with 10 % pretraining data mixed in. Departures: the paper does
 not say whether the prompt is trained on, here it is not unless `sft.loss_on_prompt`; dropout is off unless
-asked for (paper: 0.2); with a mix, the step's loss is (1 - f) times the mean over demonstration tokens plus
-f times the mean over pretraining tokens, f being `sft.pretrain_fraction`.
+asked for (paper: 0.2); with `inputs.reward` the weights of the epoch whose responses to the valid prompts
+score highest are kept, as in the paper, otherwise the last; with a mix, the step's loss is (1 - f) times the
+mean over demonstration tokens plus f times the mean over pretraining tokens, f being `sft.pretrain_fraction`.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -23,13 +25,39 @@ from training.rlhf.data import Demonstration, open_dataset, require_rows
 from training.rlhf.errors import RunRefusedError
 from training.rlhf.generation import generate, row_uniforms
 from training.rlhf.losses import token_losses
-from training.rlhf.model import LanguageModel, load_policy, save_policy
+from training.rlhf.model import LanguageModel, RewardModel, load_policy, load_reward_model, save_policy
 from training.rlhf.optim import learning_rate, make_optimizer, take_step
 from training.rlhf.packing import PackedText, text_loss
 from training.rlhf.parallel import shard, share, summed, whole
+from training.rlhf.rollout import Models, collect_rollout
 from training.rlhf.runtime import Run, due, log, require_finite
 from training.rlhf.sections import Lengths
-from training.rlhf.tokenizer import Codec
+from training.rlhf.tokenizer import Codec, require_same_tokens
+
+SELECTION_PROMPTS, SELECTION_ROWS = 512, 64
+
+
+class Selector(NamedTuple):
+    """What judges an epoch: a reward model, and the valid prompts to answer."""
+
+    reward: RewardModel
+    prompts: list[list[int]]
+
+    def score(self, model: LanguageModel, codec: Codec, config: SftConfig, run: Run) -> float:
+        """Average the scores of a response to each valid prompt, sampled alike each time."""
+        width = config.lengths.max_response_tokens
+        uniforms = row_uniforms(len(self.prompts), width, config.seed, "selection")
+        with run.autocast(), whole(model), whole(self.reward):
+            rollout = collect_rollout(
+                Models(model, reward=self.reward),
+                codec,
+                self.prompts,
+                max_tokens=width,
+                temperature=1.0,
+                microbatch_size=SELECTION_ROWS,
+                uniforms=uniforms,
+            )
+        return float(rollout.scores.mean())
 
 
 class Example(NamedTuple):
@@ -60,7 +88,12 @@ def run(config: SftConfig, run: Run) -> dict[str, float]:
     log.info("%d demonstrations, %d valid, %d steps", len(examples), len(valid), total)
     optimizer = make_optimizer(model, config.optim)
     parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer}
-    first, _ = run.resume(parts)
+    selector = load_selector(config, run, codec, [row.prompt for row in dataset.demonstrations("valid")])
+    best: dict[str, Tensor] = {}
+    if selector is not None:
+        best = {name: x.detach().clone() for name, x in model.state_dict().items()}
+        parts["best"] = best
+    first, state = run.resume(parts)
     # 2. Train, one minibatch of demonstrations of similar length a step.
     order: list[list[int]] = []
     for step in range(first, total):
@@ -85,6 +118,13 @@ def run(config: SftConfig, run: Run) -> dict[str, float]:
         if valid and due(done, config.report.valid_every, total):
             metrics["valid/loss"] = valid_loss(model, valid, config, run)
             log_due = True
+        if selector is not None and place + 1 == steps_per_epoch:
+            metrics["valid/score"] = score = selector.score(model, codec, config, run)
+            log_due = True
+            if score > state.get("best_score", -math.inf):
+                state = {"best_score": score, "best_epoch": epoch + 1}
+                for name, x in model.state_dict().items():
+                    best[name].copy_(x)
         if log_due:
             metrics |= {
                 "optim/grad_norm": norm,
@@ -95,8 +135,11 @@ def run(config: SftConfig, run: Run) -> dict[str, float]:
         if due(done, config.report.sample_every, total):
             add_samples(model, codec, run, config, dataset.demonstrations("valid") or train_rows, done)
         run.progress("training", done, total, "steps")
-        run.save_if_due(done, parts, last=done == total)
+        run.save_if_due(done, parts, state, last=done == total)
     # 4. The final model.
+    if selector is not None:
+        model.load_state_dict(best)
+        run.metrics.write(total, {"valid/best_epoch": state["best_epoch"]})
     run.metrics.write(total, {"data/examples": len(examples), "data/truncated": cut})
     about = {"kind": "sft", "dataset_hash": dataset.hash, "seed": config.seed}
     run.publish_model(lambda folder: save_policy(model, codec, folder, about))
@@ -209,6 +252,23 @@ def add_samples(
         )
     for prompt, ids in zip(prompts, made.rows(), strict=True):
         run.add_sample(step, {"prompt": prompt, "response": codec.decode(ids)})
+
+
+def load_selector(config: SftConfig, run: Run, codec: Codec, prompts: Sequence[str]) -> Selector | None:
+    """Load what judges the epochs, where a reward model is given."""
+    if config.inputs.reward is None:
+        return None
+    if not prompts:
+        raise RunRefusedError(
+            "inputs.reward picks the best epoch by the valid prompts, but inputs.dataset has no valid split; "
+            "leave inputs.reward out."
+        )
+    reward, other = load_reward_model(run.path(config.inputs.reward), key="inputs.reward", device=run.device)
+    require_same_tokens(codec, other, "inputs.reward")
+    reward.requires_grad_(False)
+    shard(reward, config.parallel)
+    chosen = list(dict.fromkeys(prompts))[:SELECTION_PROMPTS]
+    return Selector(reward, codec.encode_prompts(chosen, config.lengths.max_prompt_tokens))
 
 
 def _load_mix(config: SftConfig, run: Run, codec: Codec, model: LanguageModel) -> PackedText | None:

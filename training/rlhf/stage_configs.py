@@ -74,6 +74,11 @@ class SftInputs:
     )
     dataset: str = setting("inputs/dataset", "Dataset of kind sft: demonstrations.")
     pretrain: str | None = setting(None, "Dataset of kind pretrain, for pretrain_fraction.")
+    reward: str | None = setting(
+        None,
+        "Reward model that scores responses to the valid prompts after each epoch; the best epoch is kept.",
+        paper="selection by reward-model score (C.1)",
+    )
 
 
 @dataclass(frozen=True)
@@ -153,6 +158,13 @@ class Reward:
         64, "Rankings in one optimizer step, each with all its pairs.", at_least=1, paper="64 (C.2)"
     )
     microbatch_tokens: int = setting(16384, "Most tokens, padding included, in one forward pass.", at_least=1)
+    folds: int = setting(
+        0,
+        "Groups of labelers, each left out of a training of its own and predicted; 0 leaves that out.",
+        at_least=0,
+        at_most=20,
+        paper="5 (4.1, E.2)",
+    )
     share_prompt: bool = setting(True, "Compute a prompt once for its K responses; the scores are the same.")
 
 

@@ -1,0 +1,58 @@
+"""Five groups of labelers, each left out once and predicted by what the others taught."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.rlhf.conftest import comparisons, write_dataset
+from tests.rlhf.stages import LENGTHS, copy_run, link, result, run_stage
+from training.rlhf.cross_validation import labeler_folds
+from training.rlhf.errors import RunRefusedError
+
+SETTINGS = {
+    "lengths": LENGTHS,
+    "optim": {"learning_rate": 2e-3},
+    "reward": {"epochs": 2, "minibatch_size": 8, "folds": 5},
+}
+
+
+def prepare(folder: Path, base: Path, labelers: int) -> Path:
+    rows = {"train": comparisons(100), "valid": comparisons(30, 1)}
+    for split in rows.values():
+        for i, row in enumerate(split):
+            row["labeler_id"] = f"L{i % labelers}"
+    write_dataset(folder / "inputs/dataset", "comparisons", **rows)
+    link(folder, policy=base)
+    return folder
+
+
+def test_groups_hold_about_equally_many_rankings_and_every_labeler_once() -> None:
+    counts = dict(zip("abcdefg", (9, 5, 4, 3, 3, 2, 1), strict=True))
+    labelers = [name for name, count in counts.items() for _ in range(count)]
+    groups = labeler_folds(labelers, 3)
+    assert sorted(name for group in groups for name in group) == list("abcdefg")
+    assert [sum(counts[name] for name in group) for group in groups] == [9, 9, 9]
+    assert groups == labeler_folds(labelers, 3)
+
+
+def test_more_groups_than_labelers_are_refused() -> None:
+    with pytest.raises(RunRefusedError, match=r"reward.folds is 5 and the rankings come from 2 labelers"):
+        labeler_folds(["a", "b"], 5)
+
+
+def test_the_table_of_folds_stands_in_the_result(base_folder: Path, tmp_path: Path) -> None:
+    folder = prepare(tmp_path / "run", base_folder, 7)
+    assert run_stage(folder, "reward", SETTINGS) == 0
+    found = result(folder)
+    table = found["report"]["folds"]
+    assert [row["fold"] for row in table] == [1, 2, 3, 4, 5]
+    assert sum(row["trained_on"] for row in table) == 4 * found["metrics"]["data/examples"]
+    numbers = found["metrics"]
+    assert 0.6 < numbers["fold/accuracy_low"] < numbers["fold/accuracy"] <= numbers["fold/accuracy_high"]
+    assert numbers["fold/inside_accuracy"] > 0.6
+    # The model that is kept is trained on everything, as without folds.
+    plain = copy_run(folder, tmp_path / "plain")
+    for name in ("result.json", "metrics.jsonl", "folds.json"):
+        (plain / name).unlink()
+    assert run_stage(plain, "reward", {**SETTINGS, "reward": {"epochs": 2, "minibatch_size": 8}}) == 0
+    assert result(plain)["metrics"]["valid/accuracy"] == numbers["valid/accuracy"]

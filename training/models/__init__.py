@@ -2,7 +2,7 @@
 
 from training.models.datasets import Dataset, DatasetKind
 from training.models.evaluations import Evaluation
-from training.models.models import Model, ModelKind
+from training.models.models import Model, ModelKind, ModelStatus
 from training.models.rounds import Round
 from training.models.runs import MetricPoint, Run, RunCurve, RunInput, RunState, Stage
 from training.models.workers import Worker
@@ -14,6 +14,7 @@ __all__ = [
     "MetricPoint",
     "Model",
     "ModelKind",
+    "ModelStatus",
     "Round",
     "Run",
     "RunCurve",

@@ -19,9 +19,21 @@ class ModelKind(models.TextChoices):
         return self is not ModelKind.REWARD
 
 
+class ModelStatus(models.TextChoices):
+    """What people think of a model. At most one of a kind is promoted: the one to start from."""
+
+    REGISTERED = "registered", "Registered"
+    PROMOTED = "promoted", "Promoted"
+    ARCHIVED = "archived", "Archived"
+
+
 class ModelQuerySet(models.QuerySet["Model"]):
     def of_kind(self, *kinds: str) -> "ModelQuerySet":
         return self.filter(kind__in=kinds)
+
+    def usable(self) -> "ModelQuerySet":
+        """Models that runs may read: neither archived nor without their weights."""
+        return self.exclude(status=ModelStatus.ARCHIVED).filter(weights_deleted_at=None)
 
     def policies(self) -> "ModelQuerySet":
         """Models that write responses."""
@@ -29,7 +41,7 @@ class ModelQuerySet(models.QuerySet["Model"]):
 
 
 class Model(CodedModel):
-    """Weights in the registry. Everything except its name stays as it was registered.
+    """Weights in the registry. What it is stays as it was registered; its status and its weights may go.
 
     `folder` is relative to ARTIFACTS_URL, empty for a model that is named by its hub id in `source`.
     `parent` is the model that training started from, `reward_model` the one whose scores shaped it.
@@ -51,12 +63,20 @@ class Model(CodedModel):
         Policy, on_delete=models.PROTECT, null=True, blank=True, related_name="model",
         help_text="Under which its responses are stored.",
     )  # fmt: skip
+    status = models.CharField(max_length=10, choices=ModelStatus.choices, default=ModelStatus.REGISTERED)
+    status_reason = models.CharField(max_length=300, blank=True)
+    weights_deleted_at = models.DateTimeField(null=True, blank=True)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
 
     objects = ModelQuerySet.as_manager()
 
     class Meta:
         ordering = ("-id",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("kind",), condition=models.Q(status="promoted"), name="model_promoted_once_per_kind"
+            ),
+        )
 
     def __str__(self) -> str:
         return self.name

@@ -25,7 +25,7 @@ RETRY_SECONDS_MIN, RETRY_SECONDS_MAX = 5, 300
 MAX_HEARTBEAT_SECONDS = 120
 MAX_DRAFT_CHARACTERS = 400_000
 RECLAIM_AT_ONCE = 500
-TO_SERVE = ("task__prompt", "batch__guideline", "batch__form", "labeler", "draft")
+TO_SERVE = ("task__prompt", "task__use_case", "batch__guideline", "batch__form", "labeler", "draft")
 """What serving an assignment needs; its candidates are read by slots.candidates_of."""
 TURN = Query(
     lambda pk: (

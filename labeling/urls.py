@@ -27,6 +27,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("assignments/<uuid:code>/skip/", assignments.skip, name="assignment-skip"),
     path("demonstrations/<uuid:code>/write/", demonstrations.write, name="demonstration-write"),
     path("comparisons/<uuid:code>/rank/", comparisons.rank, name="comparison-rank"),
+    path(
+        "comparisons/<uuid:code>/responses/<uuid:response>/report/",
+        comparisons.report_response,
+        name="response-report",
+    ),
     path("receipts/", receipts.receipt_list, name="receipt-list"),
     path("receipts/<uuid:code>/", receipts.receipt_detail, name="receipt-detail"),
     path("guidelines/<uuid:code>/", guidelines.guideline_detail, name="guideline-detail"),

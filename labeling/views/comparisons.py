@@ -2,14 +2,16 @@
 
 from uuid import UUID
 
+from django.contrib import messages
 from django.http import Http404, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from labeling.errors import AssignmentClosed, InvalidInput, StaleDraft
-from labeling.forms.assignments import RankingForm
+from labeling.errors import AssignmentClosed, InvalidInput, LabelingError, StaleDraft
+from labeling.forms.rankings import LETTERS, RankingForm
+from labeling.forms.response_reports import ReportForm
 from labeling.models import Assignment, TaskKind
-from labeling.rules import assignments, comparisons, forms
+from labeling.rules import assignments, comparisons, response_reports, toxicity
 from labeling.views.access import LabelerRequest, require_labeler
 from labeling.views.assignments import (
     UNANSWERED,
@@ -32,9 +34,11 @@ def rank(request: LabelerRequest, code: UUID) -> HttpResponseBase:
     form = RankingForm(
         request.POST if request.method == "POST" else None,
         responses=comparisons.responses_in_display_order(assignment),
-        flags=forms.asked_flags(form=assignment.batch.form, prompt=assignment.task.given_prompt),
+        prompt=comparisons.prompt_of(assignment),
+        version=assignment.batch.form,
         draft=draft.payload if draft else None,
     )
+    doubts: list[str] = []
     if request.method != "POST":
         if assignment.state not in UNANSWERED:
             return lead_on(request, assignment)
@@ -47,7 +51,7 @@ def rank(request: LabelerRequest, code: UUID) -> HttpResponseBase:
             form.add_error(None, error.message)
         else:
             return redirect(page_of(assignment))
-    elif form.is_valid():
+    elif form.is_valid() and not (doubts := form.doubts()):
         try:
             receipt = comparisons.submit_ranking(
                 assignment=assignment,
@@ -56,6 +60,8 @@ def rank(request: LabelerRequest, code: UUID) -> HttpResponseBase:
                 notes=form.cleaned_data["notes"],
                 was_touched=form.cleaned_data["was_touched"] == "yes",
                 moves=form.cleaned_data["moves"] or 0,
+                start=form.cleaned_data["start"],
+                about=form.about(),
             )
         except AssignmentClosed as error:
             return lead_on(request, assignment, error)
@@ -65,15 +71,12 @@ def rank(request: LabelerRequest, code: UUID) -> HttpResponseBase:
         else:
             return go_to(request, reverse("receipt-detail", args=[receipt.code]))
     page = "comparisons/rank.html#ranking-form" if request.htmx else "comparisons/rank.html"
-    return render(request, page, rank_context(assignment, form), status=422 if form.is_bound else 200)
+    context = rank_context(assignment, form) | {"doubts": doubts}
+    return render(request, page, context, status=422 if form.is_bound else 200)
 
 
 def rank_context(assignment: Assignment, form: RankingForm) -> dict[str, object]:
     """Return what the ranking page shows. Who wrote a response is not among it."""
-    schema = assignment.batch.form.schema if assignment.batch.form else {}
-    likert = schema.get("likert", {})
-    low, high = likert.get("min", 1), likert.get("max", 7)
-    anchors = likert.get("anchors", {})
     return {
         **task_context(assignment),
         "form": form,
@@ -81,7 +84,49 @@ def rank_context(assignment: Assignment, form: RankingForm) -> dict[str, object]
         "k": len(form.responses),
         "ranks": form.ranks,
         "step": form.current_step,
-        "likert_label": likert.get("label", "Overall quality"),
-        "likert_points": [(str(value), anchors.get(str(value), "")) for value in range(low, high + 1)],
-        "starts_from_ratings": bool(assignment.batch.settings.get("presort")),
+        "last_step": form.last_step,
+        "starts_from_ratings": comparisons.starts_from_ratings(assignment),
+        "reports": {str(code): found for code, found in response_reports.reports_of(assignment).items()},
+        "condition": toxicity.condition_of(assignment.batch),
     }
+
+
+@require_labeler
+def report_response(request: LabelerRequest, code: UUID, response: UUID) -> HttpResponseBase:
+    """Report one response of a task in hand: in the dialog of its page, or on a page of its own."""
+    assignment = own_assignment(request, code)
+    if not TaskKind(assignment.kind).is_ranked:
+        raise Http404
+    letters = {
+        row.code: letter
+        for letter, row in zip(LETTERS, comparisons.responses_in_display_order(assignment), strict=False)
+    }
+    if response not in letters:
+        raise Http404
+    form = ReportForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            response_reports.report_response(
+                assignment=assignment,
+                response=response,
+                reason=form.cleaned_data["reason"],
+                note=form.cleaned_data["note"],
+            )
+        except LabelingError as error:
+            form.add_error("note" if "note" in error.fields else None, error.message)
+        else:
+            if not request.htmx:
+                messages.success(request, f"Response {letters[response]} was reported. Thank you.")
+                return redirect(page_of(assignment))
+    is_done = form.is_bound and not form.errors
+    context = {
+        "assignment": assignment,
+        "form": form,
+        "response": response,
+        "letter": letters[response],
+        "is_done": is_done,
+        "earlier": response_reports.reports_of(assignment).get(response, []),
+        "page_url": page_of(assignment),
+    }
+    page = "comparisons/report.html#report-form" if request.htmx else "comparisons/report.html"
+    return render(request, page, context, status=422 if form.is_bound and not is_done else 200)

@@ -7,36 +7,73 @@ const KEEP_DAYS = 14;
 const PREFIX = "draft:";
 const JUDGED = /^(rank|likert|note)-([0-9a-f-]{36})$/;
 const FLAGGED = /^flag-([0-9a-f-]{36})-(.+)$/;
+const SCALED = /^scale-([0-9a-f-]{36})-(.+)$/;
 
 const numberOrNull = (value) => (value === "" || value === undefined ? null : Number(value));
 
 // What the form holds, in the shape in which drafts and submissions travel.
 function collect(form) {
   const data = new FormData(form);
-  if (form.elements.text) return { text: data.get("text") };
+  if (form.elements.text) return written(form, (field) => field.value);
   const responses = new Map();
   const entry = (code) => {
-    if (!responses.has(code)) responses.set(code, { code, rank: null, likert: null, flags: {}, note: "" });
+    if (!responses.has(code)) responses.set(code, { code, rank: null, likert: null, flags: {}, scores: {}, note: "" });
     return responses.get(code);
   };
   for (const [name, value] of data) {
     const judged = name.match(JUDGED);
     const flagged = name.match(FLAGGED);
+    const scaled = name.match(SCALED);
     if (judged) entry(judged[2])[judged[1]] = judged[1] === "note" ? value : numberOrNull(value);
     else if (flagged) entry(flagged[1]).flags[flagged[2]] = value === "yes";
+    else if (scaled) entry(scaled[1]).scores[scaled[2]] = numberOrNull(value);
   }
   return {
     responses: [...responses.values()],
     notes: data.get("notes") ?? "",
     was_touched: data.get("was_touched") === "yes",
     moves: numberOrNull(data.get("moves")) ?? 0,
+    start: data.get("start") ?? "",
     step: numberOrNull(data.get("step")) ?? 1,
+    about_prompt: aboutPrompt(form, data),
   };
+}
+
+// What is said about the prompt: each flag is answered once one of them, or none, is ticked.
+function aboutPrompt(form, data) {
+  const flags = [...form.querySelectorAll("[data-about-flag]")];
+  const isAnswered = flags.some((flag) => flag.checked) || data.has("about-none");
+  const scores = [...data].filter(([name]) => name.startsWith("about-scale-"));
+  return {
+    category: data.get("about-category") ?? "",
+    flags: Object.fromEntries(isAnswered ? flags.map((flag) => [flag.dataset.aboutFlag, flag.checked]) : []),
+    scores: Object.fromEntries(scores.map(([name, value]) => [name.slice("about-scale-".length), numberOrNull(value)])),
+  };
+}
+
+function fillAboutPrompt(form, about) {
+  const answers = Object.entries(about.flags ?? {});
+  for (const [key, answer] of answers) {
+    const flag = form.elements[`about-flag-${key}`];
+    if (flag) flag.checked = answer;
+  }
+  const none = form.elements["about-none"];
+  if (none) none.checked = answers.length > 0 && answers.every(([, answer]) => !answer);
+}
+
+// A text, and the pairs of a few-shot prompt where the form has them.
+function written(form, valueOf) {
+  const pairs = [...form.querySelectorAll("[data-pair]")].map((pair) => {
+    const [query, response] = pair.querySelectorAll("textarea");
+    return { query: valueOf(query), response: valueOf(response) };
+  });
+  const text = valueOf(form.elements.text);
+  return pairs.length ? { text, pairs } : { text };
 }
 
 // What the form held when the server sent it: people may type before this script is at work.
 function asServed(form) {
-  return form.elements.text ? { text: form.elements.text.defaultValue } : collect(form);
+  return form.elements.text ? written(form, (field) => field.defaultValue) : collect(form);
 }
 
 // The same content, whatever the order of keys: databases may sort them.
@@ -59,11 +96,23 @@ function fill(form, payload) {
     }
   };
   if ("text" in payload) set("text", payload.text);
+  if (payload.pairs) {
+    form.dispatchEvent(new CustomEvent("draft:pairs", { detail: payload.pairs.length }));
+    payload.pairs.forEach((pair, at) => {
+      for (const name of ["query", "response"]) set(`${name}-${at + 1}`, pair[name]);
+    });
+  }
   for (const response of payload.responses ?? []) {
     for (const name of ["rank", "likert", "note"]) set(`${name}-${response.code}`, response[name]);
     for (const [key, answer] of Object.entries(response.flags ?? {})) set(`flag-${response.code}-${key}`, answer ? "yes" : "no");
+    for (const [key, score] of Object.entries(response.scores ?? {})) set(`scale-${response.code}-${key}`, score);
   }
-  for (const name of ["notes", "moves", "step"]) if (name in payload) set(name, payload[name]);
+  if (payload.about_prompt) {
+    set("about-category", payload.about_prompt.category);
+    for (const [key, score] of Object.entries(payload.about_prompt.scores ?? {})) set(`about-scale-${key}`, score);
+    fillAboutPrompt(form, payload.about_prompt);
+  }
+  for (const name of ["notes", "moves", "start", "step"]) if (name in payload) set(name, payload[name]);
   if ("was_touched" in payload) set("was_touched", payload.was_touched ? "yes" : "");
   form.dispatchEvent(new CustomEvent("draft:restored"));
 }
@@ -246,7 +295,10 @@ htmx.onLoad(() => {
 // A form that leads on says data-leaves: what it holds goes with it, so nobody needs to be held back.
 document.addEventListener("submit", (event) => { if (event.target.matches("[data-leaves]")) leaving = true; }, true);
 document.addEventListener("htmx:responseError", () => { leaving = false; });
-document.addEventListener("htmx:sendError", () => { leaving = false; });
+document.addEventListener("htmx:sendError", () => {
+  leaving = false;
+  current?.say("no connection; nothing is lost. Submit again when it is back.", "failed");
+});
 document.addEventListener("htmx:afterSwap", () => { leaving = false; });
 window.addEventListener("beforeunload", (event) => { if (!leaving && current?.isDirty) event.preventDefault(); });
 window.addEventListener("pagehide", () => { if (!leaving && current?.isDirty) current.save(true); });

@@ -1,76 +1,119 @@
 // Step 2 of the ranking page: cards in tier rows. Each card's <select> holds its rank; everything else is drawn from it.
+import { letDrag } from "./dragging.js";
+
 const CONTRADICTION = 2;
 
 function start(form) {
   const k = Number(form.dataset.k);
+  const section = form.querySelector("#step-rank");
+  if (!section) return;
   const cards = [...form.querySelectorAll(".rank-card")];
   const tiers = [...form.querySelectorAll(".tier")];
-  const announce = form.querySelector("[data-announce]");
-  const undoButton = form.querySelector("[data-undo]");
-  const undone = [];
+  const announcer = form.querySelector("[data-announce]");
+  const buttons = { undo: form.querySelector("[data-undo]"), redo: form.querySelector("[data-redo]") };
+  const past = [];
+  const future = [];
+  const kept = new Set();
+  let drawn = [];
 
   const select = (card) => card.querySelector("select");
   const rank = (card) => Number(select(card).value) || 0;
   const letter = (card) => card.dataset.letter;
+  const judged = (card) => form.querySelector(`.judge[data-code="${card.dataset.code}"]`);
   const rating = (card) => Number(form.querySelector(`[name="likert-${card.dataset.code}"]:checked`)?.value) || 0;
   const isTouched = () => form.elements.was_touched.value === "yes";
   const isRanking = () => Number(form.elements.step.value) === k + 1;
   const inOrder = () => [...cards].sort((a, b) => rank(a) - rank(b) || letter(a).localeCompare(letter(b)));
+  const ranksNow = () => cards.map((card) => rank(card));
+  const listed = (letters) => (letters.length > 1 ? `${letters.slice(0, -1).join(", ")} and ${letters.at(-1)}` : letters[0]);
+
+  function announce(words) {
+    announcer.textContent = words;
+  }
 
   function draw() {
     const focused = document.activeElement;
+    drawn = ranksNow();
     for (const tier of tiers) {
       const list = tier.querySelector(".tier-cards");
       const wanted = inOrder().filter((card) => rank(card) === Number(tier.dataset.rank));
       if (wanted.some((card, index) => list.children[index] !== card) || list.children.length !== wanted.length) list.replaceChildren(...wanted);
+      tier.classList.toggle("empty-tier", wanted.length === 0);
     }
     for (const card of cards) {
       const text = card.querySelector("[data-text]");
       const isExpanded = card.classList.contains("expanded");
       const isLong = text.scrollHeight > text.clientHeight + 4;
       text.classList.toggle("long", isLong && !isExpanded);
-      card.querySelector("[data-expand]").hidden = !isLong && !isExpanded;
+      for (const button of card.querySelectorAll("[data-expand], [data-full]")) button.hidden = !isLong && !isExpanded;
+      const place = rank(card) ? `, rank ${rank(card)} of ${k}` : "";
+      card.setAttribute("aria-label", `Response ${letter(card)}${place}${rating(card) ? `, rated ${rating(card)}` : ""}`);
     }
+    buttons.undo.disabled = past.length === 0;
+    buttons.redo.disabled = future.length === 0;
     if (focused && focused !== document.activeElement && form.contains(focused)) focused.focus({ preventScroll: true });
     warn();
   }
 
-  // Cards that have no rank yet stand in display order, or by rating where the batch says so.
+  // Cards that have no rank yet stand in display order, or by rating where this task starts from the ratings.
   function placeUnranked() {
-    if (isTouched() && cards.every(rank)) return;
+    if (cards.every(rank) && (isTouched() || !("startsFromRatings" in form.dataset))) return;
     const byRating = "startsFromRatings" in form.dataset && !isTouched();
     const levels = [...new Set(cards.map(rating))].sort((a, b) => b - a);
     for (const [index, card] of cards.entries()) {
       if (byRating) select(card).value = String(levels.indexOf(rating(card)) + 1);
       else if (!rank(card)) select(card).value = String(index + 1);
     }
+    form.elements.start.value = byRating ? "ratings" : "shuffled";
   }
 
-  function place(card, wanted, { isUndo = false } = {}) {
-    const before = rank(card);
-    const after = Math.max(1, Math.min(k, wanted));
-    if (after === before) return;
-    if (!isUndo) undone.push([card, before]);
-    select(card).value = String(after);
-    moved(card, after);
+  // Every way of moving ends here: new ranks in, one step on the undo list, one announcement.
+  function arrange(wanted, words) {
+    const before = ranksNow();
+    if (wanted.every((value, index) => value === before[index])) return false;
+    past.push(before);
+    future.length = 0;
+    settle(wanted, words);
+    return true;
   }
 
-  function moved(card, after) {
+  function settle(wanted, words) {
+    for (const [index, card] of cards.entries()) select(card).value = String(wanted[index]);
     form.elements.was_touched.value = "yes";
+    form.elements.confirmed.value = "";
     form.elements.moves.value = Number(form.elements.moves.value || 0) + 1;
-    undoButton.disabled = undone.length === 0;
     draw();
-    const tied = cards.filter((other) => other !== card && rank(other) === after).map(letter);
-    announce.textContent = `${letter(card)} at rank ${after} of ${k}${tied.length ? `, tied with ${tied.join(" and ")}` : ""}`;
+    announce(words());
     form.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
-  function undo() {
-    const last = undone.pop();
-    if (!last) return;
-    place(last[0], last[1], { isUndo: true });
-    undoButton.disabled = undone.length === 0;
-    last[0].focus();
+  function whereIs(card) {
+    const tied = cards.filter((other) => other !== card && rank(other) === rank(card)).map(letter);
+    return `${letter(card)} at rank ${rank(card)} of ${k}${tied.length ? `, tied with ${listed(tied)}` : ""}`;
+  }
+
+  function place(card, wanted) {
+    const after = Math.max(1, Math.min(k, wanted));
+    return arrange(ranksNow().map((value, index) => (cards[index] === card ? after : value)), () => whereIs(card));
+  }
+
+  // The card stands alone at this rank; those there move towards the nearest free row.
+  function insert(card, wanted) {
+    const at = Math.max(1, Math.min(k, wanted));
+    const others = cards.filter((other) => other !== card);
+    const taken = (value) => others.some((other) => rank(other) === value);
+    let down = at;
+    while (down <= k && taken(down)) down += 1;
+    let up = at;
+    while (up >= 1 && taken(up)) up -= 1;
+    const isDown = down <= k;
+    const next = ranksNow().map((value, index) => {
+      if (cards[index] === card) return at;
+      if (isDown && value >= at && value < down) return value + 1;
+      if (!isDown && value <= at && value > up) return value - 1;
+      return value;
+    });
+    return arrange(next, () => `${whereIs(card)}; the others made room`);
   }
 
   function tieWithAbove(card) {
@@ -79,24 +122,51 @@ function start(form) {
     if (above) place(card, rank(above));
   }
 
+  function travel(from, to, word) {
+    const wanted = from.pop();
+    if (!wanted) return announce(`Nothing to ${word}`);
+    const before = ranksNow();
+    to.push(before);
+    const changed = cards.filter((_, index) => wanted[index] !== before[index]);
+    settle(wanted, () => `${word === "undo" ? "Undone" : "Redone"}: ${changed.map(whereIs).join("; ")}`);
+    changed[0]?.focus({ preventScroll: true });
+    return undefined;
+  }
+  const undo = () => travel(past, future, "undo");
+  const redo = () => travel(future, past, "redo");
+
   function contradictions() {
     const found = [];
-    for (const better of cards) {
-      for (const worse of cards) {
+    for (const better of inOrder()) {
+      for (const worse of inOrder()) {
         const gap = rating(worse) - rating(better);
         if (rank(better) && rank(better) < rank(worse) && rating(better) && gap >= CONTRADICTION) {
-          found.push(`${letter(better)} stands above ${letter(worse)}, although you rated it ${gap} points lower.`);
+          found.push({ pair: `${letter(better)}${letter(worse)}`, words: `${letter(better)} stands above ${letter(worse)}, although you rated it ${gap} points lower.` });
         }
       }
     }
-    return found;
+    for (const pair of kept) if (!found.some((each) => each.pair === pair)) kept.delete(pair);
+    return found.filter((each) => !kept.has(each.pair));
   }
 
   function warn() {
     const box = form.querySelector("[data-contradictions]");
-    const found = contradictions();
-    box.hidden = found.length === 0 || !isTouched();
-    box.replaceChildren(...[...found, found.length ? "Keep both if you mean it." : ""].filter(Boolean).map(paragraph));
+    const found = isTouched() ? contradictions() : [];
+    box.hidden = found.length === 0;
+    const words = found.map((each) => each.words).join(" ");
+    if (box.dataset.words === words) return;
+    box.dataset.words = words;
+    box.replaceChildren(...found.map(({ pair, words: said }) => {
+      const line = paragraph(said);
+      const keep = document.createElement("button");
+      keep.type = "button";
+      keep.className = "button small";
+      keep.textContent = "Keep both";
+      keep.setAttribute("aria-label", `Keep both: ${said}`);
+      keep.addEventListener("click", () => { kept.add(pair); warn(); section.focus({ preventScroll: true }); announce("Kept"); });
+      line.append(" ", keep);
+      return line;
+    }));
   }
 
   function paragraph(text) {
@@ -106,31 +176,32 @@ function start(form) {
   }
 
   function expand(card) {
-    card.classList.toggle("expanded");
-    card.querySelector("[data-expand]").textContent = card.classList.contains("expanded") ? "Less" : "More";
+    const isExpanded = card.classList.toggle("expanded");
+    const button = card.querySelector("[data-expand]");
+    button.textContent = isExpanded ? "Less" : "More";
+    button.setAttribute("aria-expanded", String(isExpanded));
+    button.setAttribute("aria-label", `${isExpanded ? "Show less" : "Show all"} of ${letter(card)}`);
     draw();
   }
 
-  function openFullText(card) {
-    const dialog = document.getElementById("full-text");
-    dialog.querySelector("h2").textContent = `Response ${letter(card)}`;
-    dialog.querySelector("[data-full-text]").replaceChildren(...[...card.querySelector("[data-text]").childNodes].map((node) => node.cloneNode(true)));
-    dialog.showModal();
-  }
+  const openFullText = (card) => form.dispatchEvent(new CustomEvent("text:open", { detail: { step: Number(judged(card).dataset.step) } }));
+  const report = (card) => judged(card).querySelector("[data-report]").click();
 
   function step(card, by) {
     const order = inOrder();
     order[order.indexOf(card) + by]?.focus();
   }
 
-  form.addEventListener("keydown", (event) => {
-    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && isRanking() && !event.target.matches("textarea")) {
-      event.preventDefault();
-      undo();
-      return;
-    }
-    const card = event.target;
-    if (!card.matches(".rank-card") || event.ctrlKey || event.metaKey || event.altKey) return;
+  // Left stands what is above: the card itself and its neighbour; the first one beside the second.
+  async function compare(card) {
+    const dialog = document.getElementById("side-by-side");
+    const order = inOrder();
+    const at = Math.max(1, order.indexOf(card));
+    const { openSideBySide } = await import("./diffing.js");
+    openSideBySide(dialog, order[at - 1].dataset.code, order[at].dataset.code, (code) => judged(cards.find((each) => each.dataset.code === code)));
+  }
+
+  function onCard(event, card) {
     const keys = {
       ArrowUp: () => place(card, rank(card) - 1),
       ArrowDown: () => place(card, rank(card) + 1),
@@ -139,84 +210,92 @@ function start(form) {
       "=": () => tieWithAbove(card),
       " ": () => expand(card),
       f: () => openFullText(card),
-      F: () => openFullText(card),
+      r: () => report(card),
     };
-    const digit = Number(event.key);
-    const act = digit >= 1 && digit <= k ? () => place(card, digit) : keys[event.key];
+    const digit = event.code.match(/^(?:Digit|Numpad)([1-9])$/)?.[1] ?? (/^[1-9]$/.test(event.key) ? event.key : "");
+    if (digit && Number(digit) <= k) return () => (event.shiftKey ? insert(card, Number(digit)) : place(card, Number(digit)));
+    return keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (!form.isConnected || !isRanking() || document.querySelector("dialog[open]") || event.target.closest("textarea")) return;
+    const key = event.key.toLowerCase();
+    const isCommand = event.ctrlKey || event.metaKey;
+    const card = event.target.matches(".rank-card") ? event.target : null;
+    let act;
+    if (isCommand && key === "z") act = event.shiftKey ? redo : undo;
+    else if (isCommand && key === "y") act = redo;
+    else if (isCommand || event.altKey || event.target.closest("select")) return;
+    else if (key === "u") act = event.shiftKey ? redo : undo;
+    else if (key === "d") act = () => compare(card ?? inOrder()[1]);
+    else if (card) act = onCard(event, card);
     if (!act) return;
     event.preventDefault();
-    event.stopPropagation();
     act();
   });
 
   form.addEventListener("click", (event) => {
     if (event.target.closest("[data-undo]")) undo();
+    if (event.target.closest("[data-redo]")) redo();
+    if (event.target.closest("[data-side-by-side]")) compare(inOrder()[1]);
     const card = event.target.closest(".rank-card");
     if (!card) return;
     if (event.target.closest("[data-up]")) place(card, rank(card) - 1);
     if (event.target.closest("[data-down]")) place(card, rank(card) + 1);
     if (event.target.closest("[data-expand]")) expand(card);
+    if (event.target.closest("[data-full]")) openFullText(card);
   });
 
   for (const card of cards) {
-    let before = rank(card);
-    select(card).addEventListener("focus", () => { before = rank(card); });
+    const text = judged(card).querySelector(".text-body");
+    if (text) card.querySelector("[data-text]").replaceChildren(...[...text.childNodes].map((node) => node.cloneNode(true)));
     select(card).addEventListener("change", () => {
-      if (rank(card)) { undone.push([card, before]); moved(card, rank(card)); before = rank(card); }
-    });
-    card.draggable = true;
-    card.addEventListener("dragstart", (event) => {
-      event.dataTransfer.setData("text/plain", card.dataset.code);
-      event.dataTransfer.effectAllowed = "move";
-      card.classList.add("lifted");
-    });
-    card.addEventListener("dragend", () => card.classList.remove("lifted"));
-  }
-  for (const tier of tiers) {
-    tier.addEventListener("dragover", (event) => { event.preventDefault(); tier.classList.add("over"); });
-    tier.addEventListener("dragleave", (event) => { if (!tier.contains(event.relatedTarget)) tier.classList.remove("over"); });
-    tier.addEventListener("drop", (event) => {
-      event.preventDefault();
-      tier.classList.remove("over");
-      const card = cards.find((each) => each.dataset.code === event.dataTransfer.getData("text/plain"));
-      if (card) place(card, Number(tier.dataset.rank));
+      const wanted = ranksNow();
+      if (!rank(card)) wanted[cards.indexOf(card)] = drawn[cards.indexOf(card)];
+      for (const [index, each] of cards.entries()) select(each).value = String(drawn[index]);
+      arrange(wanted, () => whereIs(card));
     });
   }
+  letDrag({
+    cards,
+    tiers,
+    onto: (card, tier) => place(card, Number(tier.dataset.rank)),
+    between: (card, tier) => insert(card, Number(tier.dataset.rank)),
+    announce,
+    name: letter,
+  });
 
   form.addEventListener("step:shown", (event) => {
     if (!event.detail.isRanking) return;
     placeUnranked();
+    section.querySelector("[data-start-words]").textContent = form.elements.start.value === "ratings" ? "The order below is that of your ratings." : "";
     draw();
     inOrder()[0].focus({ preventScroll: true });
   });
-  form.addEventListener("draft:restored", draw);
+  form.addEventListener("draft:restored", () => { past.length = 0; future.length = 0; draw(); });
 
-  // Before a submission leaves: what is missing is shown, what is doubtful is asked about once.
+  // Before a submission leaves: what is doubtful is asked about once.
   form.addEventListener("htmx:confirm", (event) => {
-    if (event.target !== form) return;
-    const unrated = cards.filter((card) => !rating(card)).sort((a, b) => letter(a).localeCompare(letter(b)));
-    if (unrated.length) {
-      event.preventDefault();
-      form.querySelector(`.judge-steps a[aria-label="Response ${letter(unrated[0])}"]`).click();
-      form.querySelector(`.judge[data-code="${unrated[0].dataset.code}"] [data-unrated]`).hidden = false;
-      return;
-    }
+    if (event.target !== form || event.defaultPrevented) return;
     const reasons = doubts();
+    form.elements.confirmed.value = "yes";
     if (!reasons.length) return;
     event.preventDefault();
+    form.elements.confirmed.value = "";
     const dialog = document.getElementById("sure-dialog");
     dialog.querySelector("[data-sure-reasons]").replaceChildren(...reasons.map(paragraph));
-    dialog.querySelector("[data-sure]").onclick = () => { dialog.close(); event.detail.issueRequest(true); };
+    dialog.querySelector("[data-sure]").onclick = () => {
+      dialog.close();
+      form.elements.confirmed.value = "yes";
+      event.detail.issueRequest(true);
+    };
     dialog.showModal();
   });
 
   function doubts() {
-    const reasons = [];
+    const reasons = isTouched() ? contradictions().map((each) => `${each.words} Keep both?`) : [];
     if (!isTouched()) reasons.push("You have not moved any response. Is the order in which they stand the order you mean?");
-    const open = cards.filter((card) => {
-      const section = form.querySelector(`.judge[data-code="${card.dataset.code}"]`);
-      return [...section.querySelectorAll("[data-flag]")].some((flag) => !flag.querySelector("input:checked"));
-    });
+    const open = cards.filter((card) => [...judged(card).querySelectorAll("[data-flag]:not(:disabled)")].some((flag) => !flag.querySelector("input:checked")));
     if (open.length) reasons.push(`Questions without an answer: ${open.map(letter).sort().join(", ")}. They are stored as not answered.`);
     return reasons;
   }

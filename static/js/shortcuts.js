@@ -27,3 +27,16 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   button.click();
 });
+
+// Rendered or as typed: one choice for every text on the page, kept for the next one.
+const VIEW = "text-view";
+function showTexts(view) {
+  document.documentElement.dataset.textView = view;
+  for (const radio of document.querySelectorAll(`.view-switch input[value="${view}"]`)) radio.checked = true;
+}
+document.addEventListener("change", (event) => {
+  if (!event.target.matches(".view-switch input")) return;
+  try { localStorage.setItem(VIEW, event.target.value); } catch { /* storage is closed; this page still follows */ }
+  showTexts(event.target.value);
+});
+try { if (localStorage.getItem(VIEW) === "typed") showTexts("typed"); } catch { /* as above */ }

@@ -141,7 +141,9 @@ def _draft_of_ranking(alice: Labeler) -> Assignment:
     batch = batches.create_batch(
         name="The sky once more", kind=TaskKind.COMPARISON, k=5, priority=5, lease_seconds=2700
     )
-    batches.add_ranked_task(batch=batch, prompt=sky, responses=list(sky.responses.order_by("pk")[:5]))
+    batches.add_ranked_task(
+        batch=batch, prompt=sky, responses=list(sky.responses.filter(text__in=ANSWERS).order_by("pk")[:5])
+    )
     batches.open_batch(batch=batch)
     mine = claimed(alice, TaskKind.COMPARISON)
     merit = {text: place for place, text in enumerate(ANSWERS)}

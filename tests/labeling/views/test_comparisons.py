@@ -5,7 +5,17 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from labeling.models import Assignment, Labeler, Policy, Ranking, Receipt, Response, TaskKind
+from labeling.models import (
+    Assignment,
+    Labeler,
+    Policy,
+    PromptJudgement,
+    Ranking,
+    Receipt,
+    Response,
+    ResponseReport,
+    TaskKind,
+)
 from labeling.rules import assignments, batches
 from labeling.rules.comparisons import responses_in_display_order
 from tests.factories import PolicyFactory, PromptFactory, ResponseFactory, claimed, ranked_batch
@@ -166,15 +176,125 @@ def test_smallest_and_largest_comparison_are_ranked(alice: Labeler, visit: Visit
     assert Ranking.objects.get().places.count() == k
 
 
-def test_conditional_questions_are_asked_only_where_the_prompt_calls_for_them(
-    alice: Labeler, visit: Visit
-) -> None:
-    prompt = PromptFactory.create(tags={"closed_domain": True})
+def closed_task(labeler: Labeler, **tags: bool) -> Assignment:
+    """Return a comparison of two responses to a prompt with these tags, held by the labeler."""
+    prompt = PromptFactory.create(tags=tags)
     batch = batches.create_batch(name="Closed", kind=TaskKind.COMPARISON, k=2)
     policies = PolicyFactory.create_batch(2)
     responses: list[Response] = [ResponseFactory.create(prompt=prompt, policy=policy) for policy in policies]
     batches.add_ranked_task(batch=batch, prompt=prompt, responses=responses)
     batches.open_batch(batch=batch)
-    page = visit(alice).get(url_of(claimed(alice, TaskKind.COMPARISON))).content.decode()
-    assert "Makes things up" in page
-    assert "Keeps to the constraint" not in page
+    return claimed(labeler, TaskKind.COMPARISON)
+
+
+def hallucinated(assignment: Assignment) -> dict[str, str]:
+    return {f"flag-{code}-hallucination": "yes" for code in assignment.display_order}
+
+
+def test_question_stands_on_the_page_with_the_flag_of_the_prompt_that_calls_for_it(
+    alice: Labeler, visit: Visit
+) -> None:
+    page = visit(alice).get(url_of(closed_task(alice, closed_domain=True))).content.decode()
+    assert 'data-flag="hallucination" data-when="closed_domain"' in page
+    assert "data-tag-closed_domain" in page
+    assert "data-tag-other_explicit_constraints" not in page
+    assert "only where the prompt is marked “Closed domain”" in page
+
+
+@pytest.mark.parametrize(
+    ("tagged", "said", "is_stored"),
+    [
+        (True, {}, True),
+        (False, {}, False),
+        (False, {"about-flag-closed_domain": "yes"}, True),
+        (True, {"about-flag-ambiguous": "yes"}, False),
+        (True, {"about-none": "yes"}, False),
+    ],
+)
+def test_answer_is_stored_where_the_prompt_calls_for_it_in_the_labelers_own_words(
+    alice: Labeler, visit: Visit, tagged: bool, said: dict[str, str], is_stored: bool
+) -> None:
+    mine = closed_task(alice, closed_domain=tagged)
+    body = answers(mine) | hallucinated(mine) | said
+    assert visit(alice).post(url_of(mine), body).status_code == 302
+    for place in Ranking.objects.get().places.all():
+        assert ("hallucination" in place.flags) == is_stored
+
+
+def test_what_is_said_about_the_prompt_is_stored_and_fills_what_it_lacks(
+    alice: Labeler, mine: Assignment, visit: Visit
+) -> None:
+    said = {"about-category": "rewrite", "about-flag-ambiguous": "yes"}
+    assert visit(alice).post(url_of(mine), answers(mine, **said)).status_code == 302
+    judgement = PromptJudgement.objects.get()
+    assert (judgement.category, judgement.labeler, judgement.form) == ("rewrite", alice, mine.batch.form)
+    assert judgement.receipt == Receipt.objects.get()
+    assert judgement.flags["ambiguous"] is True
+    assert judgement.flags["closed_domain"] is False
+    judgement.prompt.refresh_from_db()
+    assert judgement.prompt.category == "rewrite"
+    assert judgement.prompt.tags["ambiguous"] is True
+
+
+def test_saying_nothing_about_the_prompt_stores_nothing(
+    alice: Labeler, mine: Assignment, visit: Visit
+) -> None:
+    visit(alice).post(url_of(mine), answers(mine))
+    assert not PromptJudgement.objects.exists()
+
+
+def test_order_against_the_ratings_is_asked_about_once_with_scripts_off(
+    alice: Labeler, mine: Assignment, visit: Visit
+) -> None:
+    client = visit(alice)
+    first, *_, last = mine.display_order
+    body = answers(mine, **{f"rank-{first}": "4", f"rank-{last}": "1"})
+    answer = client.post(url_of(mine), body)
+    assert answer.status_code == 422
+    assert "D stands above A, although you rated it 3 points lower. Keep both?" in answer.content.decode()
+    assert not Ranking.objects.exists()
+    assert client.post(url_of(mine), body | {"confirmed": "yes"}).status_code == 302
+    assert Ranking.objects.get().places.get(response__code=last).rank == 1
+
+
+def test_untouched_order_is_asked_about_once_with_scripts_off(
+    alice: Labeler, mine: Assignment, visit: Visit
+) -> None:
+    body = answers(mine, was_touched="", start="shuffled")
+    answer = visit(alice).post(url_of(mine), body)
+    assert answer.status_code == 422
+    assert "You have not moved any response" in answer.content.decode()
+    assert visit(alice).post(url_of(mine), body | {"confirmed": "yes"}).status_code == 302
+    assert (Ranking.objects.get().was_touched, Ranking.objects.get().start) == (False, "shuffled")
+
+
+def report_url(assignment: Assignment, response: object) -> str:
+    return reverse("response-report", args=[assignment.code, response])
+
+
+def test_response_is_reported_from_its_page_and_the_report_is_for_staff(
+    alice: Labeler, mine: Assignment, visit: Visit
+) -> None:
+    url = report_url(mine, mine.display_order[1])
+    assert "Report response B" in visit(alice).get(url).content.decode()
+    answer = visit(alice).post(url, {"reason": "broken", "note": "Ends in the middle."}, follow=True)
+    page = answer.content.decode()
+    assert "Response B was reported" in page
+    assert f'id="reported-{mine.display_order[1]}">reported' in page
+    report = ResponseReport.objects.get()
+    assert (report.reason, report.note, report.labeler) == ("broken", "Ends in the middle.", alice)
+    assert str(report.response.code) == mine.display_order[1]
+
+
+def test_something_else_needs_words(alice: Labeler, mine: Assignment, visit: Visit) -> None:
+    answer = visit(alice).post(report_url(mine, mine.display_order[0]), {"reason": "other"})
+    assert answer.status_code == 422
+    assert "Say in the note what is wrong" in answer.content.decode()
+
+
+def test_only_a_response_of_ones_own_task_can_be_reported(
+    alice: Labeler, bob: Labeler, mine: Assignment, visit: Visit
+) -> None:
+    foreign = ResponseFactory.create()
+    assert visit(alice).get(report_url(mine, foreign.code)).status_code == 404
+    assert visit(bob).get(report_url(mine, mine.display_order[0])).status_code == 404

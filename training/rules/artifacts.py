@@ -73,6 +73,31 @@ def place(name: str, target: Path, *, may_link: bool = True) -> None:
     (target / COMPLETE).unlink(missing_ok=True)
 
 
+def delete(name: str) -> None:
+    """Delete an artifact for ever; one that is not there is no error."""
+    root = _local_root()
+    if root is not None:
+        if (root / name).is_dir():
+            doomed = root / f".deleted-{uuid.uuid4().hex}"
+            (root / name).rename(doomed)  # gone at once for others, whatever happens to us now
+            shutil.rmtree(doomed, ignore_errors=True)
+        return
+    filesystem, address = _remote()
+    if filesystem.exists(f"{address}/{name}"):
+        filesystem.rm(f"{address}/{name}", recursive=True)
+
+
+def size_of(name: str) -> int:
+    """Return how many bytes an artifact takes, 0 where it is not stored."""
+    if not exists(name):
+        return 0
+    root = _local_root()
+    if root is not None:
+        return sum(path.stat().st_size for path in (root / name).rglob("*") if path.is_file())
+    filesystem, address = _remote()
+    return int(filesystem.du(f"{address}/{name}"))
+
+
 @contextmanager
 def reading(name: str, file_name: str) -> Iterator[Any]:
     """Open a text file of an artifact. Raises FileNotFoundError if it is not there."""

@@ -51,7 +51,6 @@ class Statistics:
 
     lengths: dict[str, Lengths] = field(default_factory=dict)
     counts: "dict[str, Counter[str]]" = field(default_factory=dict)
-    labelers: set[str] = field(default_factory=set)
     pairs: int = 0
     ties: int = 0
 
@@ -72,7 +71,7 @@ class Statistics:
             if name in record:
                 self._count(name, record[name])
         if record.get("labeler_id"):
-            self.labelers.add(str(record["labeler_id"]))
+            self._count("labeler_id", record["labeler_id"])
         if "preferred" in record:
             self._count("preferred", record["preferred"])
         outputs = record.get("outputs")
@@ -84,7 +83,7 @@ class Statistics:
         return {
             "lengths": {name: lengths.as_mapping() for name, lengths in sorted(self.lengths.items())},
             "counts": {name: dict(counter.most_common()) for name, counter in sorted(self.counts.items())},
-            "labelers": len(self.labelers),
+            "labelers": len(self.counts.get("labeler_id", ())),
             "pairs": self.pairs,
             "tie_fraction": self.ties / self.pairs if self.pairs else None,
         }

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from training.models import Dataset, DatasetKind, Model, ModelKind, Stage
+from training.models import Dataset, DatasetKind, Model, ModelKind, ModelStatus, Stage
 from training.rlhf.config import ConfigError, describe
 
 Input = Dataset | Model
@@ -60,7 +60,7 @@ def input_names(stage: str) -> dict[str, bool]:
 def choices_for(stage: str, name: str) -> QuerySet[Any]:
     """Return the datasets or models that fit under a name, newest first."""
     if name in MODEL_INPUTS:
-        return Model.objects.of_kind(*MODEL_INPUTS[name])
+        return Model.objects.usable().of_kind(*MODEL_INPUTS[name])
     datasets = Dataset.objects.of_kind(*_dataset_kinds(stage, name))
     if (stage, name) in NEEDS_TRAIN_PART:
         return datasets.filter(counts__train__gt=0)
@@ -72,6 +72,8 @@ def preferred(stage: str, name: str) -> Input | None:
     choices = choices_for(stage, name)
     if name == "policy" and stage in PREFERRED_START:
         choices = choices.filter(kind=PREFERRED_START[stage]) or choices
+    if name in MODEL_INPUTS:
+        choices = choices.filter(status=ModelStatus.PROMOTED) or choices
     if (stage, name) == (Stage.PPO, "prompts"):
         choices = choices.filter(pk__in=Dataset.objects.of_labels()) or choices
     newest: Input | None = choices.first()
@@ -93,6 +95,8 @@ def check_inputs(stage: str, inputs: Mapping[str, Input]) -> list[str]:
                 problems.append(f"inputs.{name} is missing; allowed is {_allowed(stage, name)}.")
         elif not _fits(stage, name, given):
             problems.append(f"inputs.{name} is {given} ({given.kind}); allowed is {_allowed(stage, name)}.")
+        elif isinstance(given, Model) and given.weights_deleted_at is not None:
+            problems.append(f"inputs.{name} is {given}, whose weights were deleted; choose another model.")
         elif (stage, name) in NEEDS_TRAIN_PART and not (
             isinstance(given, Dataset) and given.counts.get("train")
         ):

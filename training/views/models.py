@@ -1,39 +1,60 @@
 """The registry: models, where each comes from, and letting one write responses."""
 
+import itertools
 from uuid import UUID
 
 from django.contrib import messages
 from django.db import transaction
-from django.http import HttpResponseBase
+from django.http import Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST
 
 from labeling.errors import LabelingError
 from labeling.models import Batch, Policy, TaskKind
+from labeling.rules import audit
 from labeling.rules.access import Action, can
 from labeling.rules.batches import create_batch
 from labeling.views.access import PageRequest, require
 from labeling.views.lists import one_page
 from training.forms.models import ImportModelForm, SampleForm
 from training.forms.rounds import configs_of
-from training.models import Model, ModelKind, Run
+from training.models import Model, ModelKind, ModelStatus, Run
 from training.rlhf.config import ConfigError, shipped_config, to_mapping
 from training.rules import models
 from training.rules.evaluations import evaluations_of, win_rate
+from training.rules.model_cards import card_of_model, datasets_behind, guidelines_behind, labelers_behind
+from training.rules.model_export import stream_archive
+from training.rules.model_keeping import archive_model, delete_weights, promote_model, restore_model
 from training.rules.sampling import Writer, choose_prompts, sample_for_batch
 from training.tasks import enqueue_run
+
+DECIDED = {
+    "promote": "{model} is promoted: forms offer it first.",
+    "archive": "{model} is in the archive.",
+    "restore": "{model} is registered again.",
+    "delete-weights": "The weights of {model} are deleted; its record stays.",
+}
 
 
 @require(Action.SEE_MODELS)
 def model_list(request: PageRequest) -> HttpResponseBase:
     """List models, newest first."""
-    kind = request.GET.get("kind", "")
+    kind, words = request.GET.get("kind", ""), request.GET.get("q", "").strip()
+    shows_archive = request.GET.get("archive") == "yes"
     rows = Model.objects.select_related("run", "parent", "reward_model", "policy")
     if kind in ModelKind.values:
         rows = rows.filter(kind=kind)
+    if words:
+        rows = rows.filter(name__icontains=words)
+    archived = rows.filter(status=ModelStatus.ARCHIVED)
+    rows = archived if shows_archive else rows.exclude(status=ModelStatus.ARCHIVED)
     context = {
         "page": one_page(request, rows),
         "kind": kind,
         "kinds": ModelKind.choices,
+        "words": words,
+        "shows_archive": shows_archive,
+        "is_filtered": bool(kind or words or shows_archive),
         "may_train": can(request.user, Action.RUN_TRAINING),
     }
     return render(request, "models/list.html", context)
@@ -59,12 +80,15 @@ def model_import(request: PageRequest) -> HttpResponseBase:
 def model_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Show a model, everything behind it and everything made from it."""
     model = get_object_or_404(Model.objects.select_related("run", "policy", "created_by"), code=code)
+    behind = datasets_behind(model)
     facts = {key: value for key, value in model.facts.items() if not isinstance(value, dict | list)}
     context = {
         "model": model,
         "facts": facts,
         "metrics": model.facts.get("metrics") or {},
         "lineage": models.lineage(model),
+        "guidelines": guidelines_behind(behind),
+        "labelers": labelers_behind(behind),
         "descendants": models.descendants(model),
         "batches": Batch.objects.filter(sample_runs__inputs__model=model).distinct().order_by("pk"),
         "evaluations": [
@@ -73,8 +97,65 @@ def model_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
         ],
         "responses": model.policy.responses.count() if model.policy else 0,
         "may_train": can(request.user, Action.RUN_TRAINING),
+        "may_export": can(request.user, Action.EXPORT),
     }
     return render(request, "models/detail.html", context)
+
+
+@require_POST
+@require(Action.RUN_TRAINING)
+def model_decide(request: PageRequest, code: UUID, decision: str) -> HttpResponseBase:
+    """Promote a model, archive it, take either back, or delete its weights."""
+    model = get_object_or_404(Model, code=code)
+    reason = request.POST.get("reason", "").strip()
+    try:
+        match decision:
+            case "promote":
+                promote_model(model=model, by=request.user, reason=reason)
+            case "archive":
+                archive_model(model=model, by=request.user, reason=reason)
+            case "restore":
+                restore_model(model=model, by=request.user)
+            case "delete-weights" if request.POST.get("name") == model.name:
+                delete_weights(model=model, by=request.user, reason=reason)
+            case "delete-weights":
+                messages.error(request, f'Type the name of the model, "{model.name}", to delete its weights.')
+                return redirect("model-detail", code)
+            case _:
+                raise Http404
+    except LabelingError as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, DECIDED[decision].format(model=model))
+    return redirect("model-detail", code)
+
+
+@require(Action.SEE_MODELS)
+def model_card(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Give the card of a model as Markdown."""
+    model = get_object_or_404(Model.objects.select_related("run", "policy"), code=code)
+    response = HttpResponse(card_of_model(model), content_type="text/markdown; charset=utf-8")
+    response["Content-Disposition"] = f'inline; filename="{model.code}.md"'
+    return response
+
+
+@require(Action.EXPORT)
+def model_export(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Download a model as a folder that transformers loads, in a tar archive, with its card."""
+    model = get_object_or_404(Model.objects.select_related("run", "policy"), code=code)
+    pieces = stream_archive(model)
+    try:
+        first = next(pieces)
+    except LabelingError as error:
+        messages.error(request, error.message)
+        return redirect("model-detail", code)
+    except FileNotFoundError:
+        messages.error(request, "The weights of this model are not where they were stored.")
+        return redirect("model-detail", code)
+    audit.record(actor=request.user, action="export_model", obj=model)
+    response = StreamingHttpResponse(itertools.chain([first], pieces), content_type="application/x-tar")
+    response["Content-Disposition"] = f'attachment; filename="model-{model.code}.tar"'
+    return response
 
 
 @require(Action.RUN_TRAINING)

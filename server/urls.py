@@ -10,6 +10,7 @@ from server.health import healthz
 admin.autodiscover()
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
+handler403 = "labeling.views.access.refused"
 handler404 = "labeling.api.errors.page_not_found"
 
 urlpatterns = [

@@ -4,18 +4,20 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from labeling.rules.access import Action, can, labeler_of
+from labeling.rules.access import Action, Rule, can, labeler_of, refusal
 
 
 def Requires(action: Action, write: Action | None = None) -> type[BasePermission]:
     """Return the permission to call an endpoint: `action`, or `write` for anything but reading."""
 
     class Permission(BasePermission):
-        message = "This account may not do this. Ask a manager for access."
+        rule = Rule(actions=(action,), write=(write,) if write else ())
 
         def has_permission(self, request: Request, view: APIView) -> bool:
             is_read = request.method in ("GET", "HEAD", "OPTIONS")
             needed = action if is_read or write is None else write
+            if request.user.is_authenticated and not can(request.user, needed):
+                raise refusal(request.user, needed)
             return can(request.user, needed)
 
     Permission.__name__ = f"Requires_{action.value}"
@@ -25,7 +27,8 @@ def Requires(action: Action, write: Action | None = None) -> type[BasePermission
 class HasLabelerProfile(BasePermission):
     """Whoever labels, also while paused: which assignments are theirs is decided where they are looked up."""
 
-    message = "This account has no labeler profile."
+    message = "This account has no labeler profile, which this needs. Labelers are invited."
+    rule = Rule(needs_labeler=True)
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         return labeler_of(request.user) is not None

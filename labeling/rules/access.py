@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,33 @@ GRANTS: dict[str, frozenset[Action]] = {
 }
 
 
+@dataclass(frozen=True)
+class Rule:
+    """Who is let in at a page or an endpoint; every one declares its rule, and a test holds that.
+
+    actions         one of them is enough; none asks only for a login
+    write           instead of `actions` for whatever changes something; empty means the same
+    needs_labeler   a labeler profile is needed, active or not
+    is_open         strangers too, because the address itself is a secret or tells nothing
+    """
+
+    actions: tuple[Action, ...] = ()
+    write: tuple[Action, ...] = ()
+    needs_labeler: bool = False
+    is_open: bool = False
+
+    def lets_in(self, user: User | AnonymousUser, *, writes: bool = False) -> bool:
+        """Return whether `user` gets past the door; what lies behind may still refuse."""
+        if self.is_open:
+            return True
+        if not isinstance(user, User) or not user.is_active:
+            return False
+        if self.needs_labeler:
+            return labeler_of(user) is not None
+        actions = self.write if writes and self.write else self.actions
+        return not actions or any(can(user, action) for action in actions)
+
+
 def can(user: User | AnonymousUser, action: Action, obj: models.Model | None = None) -> bool:
     """Return whether `user` may do `action`, on `obj` where one is given.
 
@@ -96,11 +124,48 @@ def can(user: User | AnonymousUser, action: Action, obj: models.Model | None = N
 
 
 def ensure(user: User | AnonymousUser, action: Action, obj: models.Model | None = None) -> None:
-    """Raise NotPermitted unless `user` may do `action`."""
+    """Raise NotPermitted, saying why and who could help, unless `user` may do `action`."""
     if not can(user, action, obj):
-        raise NotPermitted(
-            f"This account may not do this ({action.value.replace('_', ' ')}). Ask a manager for access."
+        raise refusal(user, action)
+
+
+def refusal(user: User | AnonymousUser, *actions: Action) -> NotPermitted:
+    """Return why `user` may do none of the actions, in words that help this person."""
+    labeler = labeler_of(user)
+    if Action.LABEL in actions and labeler is not None:
+        try:
+            ensure_may_work(labeler)
+        except NotPermitted as reason:
+            return reason
+        return NotPermitted("This is somebody else's work, or over.")
+    if not isinstance(user, User):
+        return NotPermitted("Log in first.")
+    if not user.is_active:
+        return NotPermitted("This account is closed. Ask a manager if it should not be.")
+    what = " or ".join(action.value.replace("_", " ") for action in actions)
+    if Action.LABEL in actions:
+        return NotPermitted(
+            f"This account has no labeler profile, which this needs ({what}). Labelers are invited."
         )
+    holders = [role for role in Role if GRANTS[role] & set(actions)]
+    who = " and ".join(f"{role.label.lower()}s" for role in holders)
+    return NotPermitted(
+        f"This is for {who} ({what}); your account is {_a(user.role)}. {_who_helps(user.role)}",
+        fields={"roles": [role.value for role in holders]},
+    )
+
+
+def _a(role: str) -> str:
+    name = Role(role).label.lower()
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}'s"
+
+
+def _who_helps(role: str) -> str:
+    if role == Role.LABELER:
+        return "If you need something from it, ask the manager who invited you."
+    if role == Role.OWNER:
+        return "Even owners do not do this with their own account."
+    return "An owner of this installation can change what your account may do."
 
 
 def labeler_of(user: User | AnonymousUser) -> Labeler | None:

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from labeling.models import ScreeningAnswer, ScreeningAttempt, ScreeningItem
-from labeling.rules.agreement import Ranked, pairwise_agreement
+from labeling.rules.agreement import pairwise_agreement
+from labeling.rules.ranking_columns import Ranked
 
 Part, Use = ScreeningItem.Part, ScreeningItem.Use
 

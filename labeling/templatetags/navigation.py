@@ -23,13 +23,18 @@ class Place:
     roots: tuple[str, ...]
 
 
+WORK_ROOTS = ("/work/", "/demonstrations/", "/comparisons/", "/receipts/", "/screening/")
+PEOPLE_ROOTS = (
+    "/labelers/", "/invitations/", "/screenings/", "/screening-", "/hours/", "/surveys/", "/terms/",
+    "/staff/",
+)  # fmt: skip
 PLACES = (
-    Place("Work", "work", Action.LABEL, ("/work/", "/demonstrations/", "/comparisons/", "/receipts/")),
+    Place("Work", "work", Action.LABEL, WORK_ROOTS),
     Place("Dashboard", "dashboard", Action.SEE_DASHBOARD, ("/dashboard/",)),
     Place("Prompts", "prompt-list", Action.SEE_PROMPTS, ("/prompts/", "/intakes/")),
     Place("Batches", "batch-list", Action.SEE_BATCHES, ("/batches/",)),
-    Place("Labelers", "labeler-list", Action.SEE_LABELERS, ("/labelers/", "/invitations/")),
-    Place("Agreement", "agreement", Action.SEE_AGREEMENT, ("/agreement/",)),
+    Place("Labelers", "labeler-list", Action.SEE_LABELERS, PEOPLE_ROOTS),
+    Place("Agreement", "agreement", Action.SEE_AGREEMENT, ("/agreement/", "/quality/")),
     Place("Datasets", "dataset-list", Action.EXPORT, ("/datasets/",)),
     Place("Runs", "run-list", Action.SEE_MODELS, ("/runs/",)),
     Place("Models", "model-list", Action.SEE_MODELS, ("/models/",)),

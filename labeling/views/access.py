@@ -6,11 +6,12 @@ from typing import Concatenate, ParamSpec
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
 from django_htmx.middleware import HtmxDetails
 
 from labeling.models import Labeler, User
-from labeling.rules.access import Action, can, labeler_of
+from labeling.rules.access import Action, Rule, can, labeler_of, refusal
 
 P = ParamSpec("P")
 
@@ -47,7 +48,7 @@ def require(
                 raise PermissionDenied
             return view(request, *args, **kwargs)  # type: ignore[arg-type]
 
-        return guarded
+        return declared(guarded, Rule(actions=actions))
 
     return decorate
 
@@ -67,4 +68,28 @@ def require_labeler(
         request.labeler = labeler  # type: ignore[attr-defined]
         return view(request, *args, **kwargs)  # type: ignore[arg-type]
 
-    return guarded
+    return declared(guarded, Rule(needs_labeler=True))
+
+
+def open_to_all(view: Callable[P, HttpResponseBase]) -> Callable[P, HttpResponseBase]:
+    """Say of a view that strangers may open it."""
+    return declared(view, Rule(is_open=True))
+
+
+def declared(view: Callable[P, HttpResponseBase], rule: Rule) -> Callable[P, HttpResponseBase]:
+    """Write a view's rule on it, where the test of every address and the page of refusals read it."""
+    view.rule = rule  # type: ignore[attr-defined]
+    return view
+
+
+def refused(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Answer 403 with a page that says why, and who could help."""
+    match = request.resolver_match
+    rule = getattr(match.func, "rule", None) if match else None
+    reason = ""
+    if isinstance(rule, Rule):
+        writes = request.method not in ("GET", "HEAD", "OPTIONS")
+        if not rule.lets_in(request.user, writes=writes):
+            needed = (Action.LABEL,) if rule.needs_labeler else rule.actions
+            reason = refusal(request.user, *needed).message
+    return render(request, "403.html", {"reason": reason}, status=403)

@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse
 
+from labeling.models import Labeler, Terms
 from labeling.rules.access import Action, can, labeler_of
 from labeling.views.access import PageRequest, require
 
@@ -14,7 +15,12 @@ def home(request: PageRequest) -> HttpResponseBase:
     """Send people to where their work is."""
     user = request.user
     if not can(user, Action.SEE_DASHBOARD):
-        return redirect("work") if labeler_of(user) else render(request, "home/nothing.html")
+        labeler = labeler_of(user)
+        if labeler is None:
+            return render(request, "home/nothing.html")
+        if labeler.status != Labeler.Status.ENDED and Terms.objects.pending_for(user):
+            return redirect("terms-accept")
+        return redirect("screening" if labeler.status == Labeler.Status.SCREENING else "work")
     try:
         return redirect(reverse("dashboard" if can(user, Action.SEE_MODELS) else "batch-list"))
     except NoReverseMatch:

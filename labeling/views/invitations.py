@@ -10,10 +10,12 @@ from django.views.decorators.cache import never_cache
 from labeling.errors import InvalidInput, NotFound
 from labeling.forms.labelers import InvitationForm
 from labeling.rules import labelers
+from labeling.views.access import open_to_all
 
 MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
+@open_to_all
 @never_cache
 def accept(request: HttpRequest, token: str) -> HttpResponse:
     """Make the invited person's account and log them in. The link works once."""

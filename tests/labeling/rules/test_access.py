@@ -5,7 +5,7 @@ from django.contrib.auth.models import AnonymousUser
 
 from labeling.errors import NotPermitted
 from labeling.models import Labeler, Role, User
-from labeling.rules.access import Action, can, ensure, labeler_of, sees_policies
+from labeling.rules.access import Action, can, ensure, labeler_of, refusal, sees_policies
 from tests.factories import UserFactory, claimed, qualified_labeler, writing_batch
 
 pytestmark = pytest.mark.django_db
@@ -56,10 +56,22 @@ def test_assignment_is_its_labelers_own_even_when_paused(alice: Labeler, hana: L
 def test_inactive_account_may_do_nothing(olga: User) -> None:
     olga.is_active = False
     assert not any(can(olga, action) for action in Action)
-    with pytest.raises(NotPermitted, match="manage batches"):
+    with pytest.raises(NotPermitted, match="account is closed"):
         ensure(olga, Action.MANAGE_BATCHES)
 
 
 def test_account_without_profile_has_no_labeler(charlie: User) -> None:
     assert labeler_of(charlie) is None
     assert labeler_of(AnonymousUser()) is None
+
+
+def test_refusals_say_who_may_and_who_helps(
+    alice: Labeler, bob: Labeler, charlie: User, mia: User, dana: User
+) -> None:
+    assert "researchers and owners" in str(refusal(mia, Action.RUN_TRAINING))
+    assert "your account is a manager's. An owner" in str(refusal(mia, Action.RUN_TRAINING))
+    assert "managers and owners" in str(refusal(dana, Action.MANAGE_LABELERS))
+    assert "ask the manager who invited you" in str(refusal(alice.user, Action.SEE_BATCHES))
+    assert "in screening" in str(refusal(bob.user, Action.LABEL))
+    assert "no labeler profile" in str(refusal(charlie, Action.LABEL))
+    assert "Log in first" in str(refusal(AnonymousUser(), Action.LABEL))

@@ -1,10 +1,11 @@
 """The words for stored codes that stand in lists."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from django import template
 
-from labeling.models import Cohort
+from labeling.models import Category, Cohort
 
 register = template.Library()
 
@@ -13,3 +14,42 @@ register = template.Library()
 def cohort_names(cohorts: Iterable[str]) -> str:
     """Name the cohorts of a batch; one that is no longer known stands as it was stored."""
     return ", ".join(Cohort(value).label if value in Cohort.values else str(value) for value in cohorts)
+
+
+@register.filter
+def cohort_name(cohort: str) -> str:
+    """Name a cohort."""
+    return cohort_names([cohort])
+
+
+@register.filter
+def category_name(category: str) -> str:
+    """Name a prompt's category; a dash where it is not known."""
+    return str(Category(category).label) if category in Category.values else category or "–"
+
+
+@register.filter
+def flag_name(key: str) -> str:
+    """Write a flag's key as words."""
+    return key.replace("_", " ")
+
+
+@register.filter
+def action_words(action: str) -> str:
+    """Say what an audit row names: "pause_batch" as "Pause batch"."""
+    return action.replace("_", " ").capitalize()
+
+
+@register.filter
+def detail_words(detail: Mapping[str, Any]) -> str:
+    """Say what an audit row holds in a line: names and values, empty ones left out."""
+    parts = []
+    for name, value in detail.items():
+        if value in (None, "", [], {}):
+            continue
+        if isinstance(value, Mapping):
+            value = ", ".join(f"{key} {inner}" for key, inner in value.items())
+        elif isinstance(value, list):
+            value = ", ".join(str(item) for item in value)
+        parts.append(f"{name.replace('_', ' ')}: {value}")
+    return "; ".join(parts)

@@ -19,6 +19,7 @@ from typing import Any
 from training.rlhf.config import STAGES, ConfigError, StageConfig, load_config
 from training.rlhf.errors import RunCancelledError, RunFailedError, RunRefusedError
 from training.rlhf.folder import Cancellation, read_result, write_progress, write_result
+from training.rlhf.health import as_text, findings
 from training.rlhf.launch import is_launcher, launch
 
 FINISHED, CRASHED, REFUSED, CANCELLED = 0, 1, 2, 3
@@ -69,6 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _end(folder, "failed", f"{type(error).__name__}: {text}", CRASHED)
     if is_main():
         model = "model" if (folder / "model").is_dir() else None
+        report |= {"findings": look_at(folder)}
         write_result(folder, "finished", f"{config.stage} finished.", metrics, model, report=report)
         log.info("finished")
     return FINISHED
@@ -105,8 +107,20 @@ def _end(folder: Path, state: str, reason: str, status: int) -> int:
     log.error("%s: %s", state, reason)
     is_first = is_main() or (state == "failed" and not (folder / "result.json").exists())
     if folder.is_dir() and is_first and not _has_failed(folder):
-        write_result(folder, state, reason, {}, exit_status=status)
+        report = {"findings": look_at(folder)}
+        write_result(folder, state, reason, {}, exit_status=status, report=report)
     return status
+
+
+def look_at(folder: Path) -> list[dict[str, str]]:
+    """List what stands out in the numbers of a run, for result.json, and write it as health.txt."""
+    try:
+        found = findings(folder / "metrics.jsonl")
+        (folder / "health.txt").write_text(as_text(found) + "\n", encoding="utf-8")
+    except OSError as error:
+        log.warning("no health report: %s", error)
+        return []
+    return [finding._asdict() for finding in found]
 
 
 def _has_failed(folder: Path) -> bool:

@@ -7,11 +7,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from training.rlhf.losses import ranking_pairs
 
 Z = 1.96
+BINS = 10
 
 
 class Source(Protocol):
@@ -33,6 +35,7 @@ class PairCounts:
     def __init__(self) -> None:
         self._cells: dict[tuple[str, str], tuple[float, int]] = defaultdict(_nothing)
         self._difference = 0.0
+        self._seen: list[Tensor] = []
 
     def add(self, scores: Tensor, ranks: Tensor, slot_mask: Tensor, sources: Sequence[Source]) -> None:
         """Count the pairs of some rankings: scores (B, K) float, ranks (B, K) int, slot_mask (B, K) bool."""
@@ -44,6 +47,7 @@ class PairCounts:
             before = self._cells[source.group, source.cluster]
             self._cells[source.group, source.cluster] = (before[0] + r, before[1] + n)
         self._difference += float((differences * pairs).sum())
+        self._seen.append(differences.detach()[pairs].cpu())
 
     @classmethod
     def merged(cls, parts: Sequence[PairCounts]) -> PairCounts:
@@ -56,6 +60,7 @@ class PairCounts:
                 before = whole._cells[place]
                 whole._cells[place] = (before[0] + right, before[1] + number)
             whole._difference += part._difference
+            whole._seen += part._seen
         return whole
 
     def groups(self) -> list[str]:
@@ -73,6 +78,28 @@ class PairCounts:
     def accuracy(self) -> float:
         """Share of pairs in the labeler's order; 0.5 is chance."""
         return clustered_share(self.clusters())[0]
+
+    def bins(self) -> list[dict[str, float]]:
+        """Compare how often the higher score should win with how often it did, in bins of the former."""
+        found = torch.cat([torch.zeros(0), *self._seen]).double()
+        expected = found.abs().sigmoid()
+        observed = (found > 0).double() + 0.5 * (found == 0).double()
+        place = ((expected - 0.5) * 2 * BINS).long().clamp(max=BINS - 1)
+        return [
+            {
+                "pairs": int(here.sum()),
+                "expected": float(expected[here].mean()),
+                "observed": float(observed[here].mean()),
+            }
+            for here in (place == number for number in range(BINS))
+            if bool(here.any())
+        ]
+
+    def calibration_error(self) -> float:
+        """Mean distance of observed from expected shares, weighed by pairs."""
+        bins = self.bins()
+        total = sum(each["pairs"] for each in bins)
+        return sum(each["pairs"] * abs(each["observed"] - each["expected"]) for each in bins) / max(1, total)
 
     def margin(self) -> float:
         """Mean score difference of preferred and other response."""
@@ -110,4 +137,5 @@ def accuracy_metrics(counts: PairCounts) -> dict[str, float]:
         values["pairs"] = sum(n for _, n in clusters)
         suffix = f".{group}" if group else ""
         found |= {f"valid/{name}{suffix}": value for name, value in values.items()}
+    found["valid/calibration_error"] = counts.calibration_error()
     return found

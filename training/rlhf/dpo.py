@@ -81,7 +81,8 @@ def run(config: DpoConfig, run: Run) -> dict[str, float]:
             run.metrics.write(done, metrics)
         run.progress("training", done, total, "steps")
         run.save_if_due(done, parts, last=done == total)
-    run.metrics.write(total, {"data/examples": len(kept), "data/dropped": len(rows) - len(kept)})
+    counted = {"data/dropped": len(rows) - len(kept), "data/prompts_cut": codec.cut["prompts"]}
+    run.metrics.write(total, {"data/examples": len(kept), **counted})
     about = {"kind": "dpo", "dataset_hash": dataset.hash, "seed": config.seed, "beta": settings.beta}
     run.publish_model(lambda folder: save_policy(model, codec, folder, about))
     return run.metrics.latest

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from training.rlhf.accuracy import PairCounts, accuracy_metrics
+from training.rlhf.best_of import best_of_curve, best_of_kl, keep_best
 from training.rlhf.config import EvaluateConfig
 from training.rlhf.data import open_dataset, require_rows
 from training.rlhf.errors import RunRefusedError
@@ -23,11 +24,12 @@ from training.rlhf.generation import row_uniforms
 from training.rlhf.losses import ranking_loss
 from training.rlhf.model import LanguageModel, RewardModel, load_policy, load_reward_model
 from training.rlhf.packing import PackedText, valid_text_loss
-from training.rlhf.ppo import rollout_metrics
+from training.rlhf.plots import calibration_plot, over_optimisation_plot
+from training.rlhf.ppo import gold_scores, rollout_metrics
 from training.rlhf.reward import encode, score_examples
 from training.rlhf.rollout import Models, Rollout, collect_rollout
 from training.rlhf.runtime import Run
-from training.rlhf.sample import load_prompts, write_responses
+from training.rlhf.sample import load_prompts, summary, write_responses
 from training.rlhf.sft import check_context
 from training.rlhf.tokenizer import Codec, require_same_tokens
 
@@ -71,9 +73,11 @@ def measure_responses(
         reference, ref_codec = load_policy(run.path(config.inputs.reference), key=name, device=run.device)
         require_same_tokens(codec, ref_codec, name)
     encoded = codec.encode_prompts([p.prompt for p in prompts], config.lengths.max_prompt_tokens)
-    places = [(i, k) for i in range(len(prompts)) for k in range(settings.k)]
+    each = settings.k * settings.best_of
+    places = [(i, k) for i in range(len(prompts)) for k in range(each)]
     places.sort(key=lambda place: len(encoded[place[0]]))
     size = settings.microbatch_size
+    gold = load_gold(config, run, codec)
     weighted: dict[str, float] = {}
     records: dict[tuple[int, int], dict[str, Any]] = {}
     for start in range(0, len(places), size):
@@ -92,21 +96,46 @@ def measure_responses(
             )
         for name, value in rollout_metrics(rollout, 0.0).items():
             weighted[name] = weighted.get(name, 0.0) + value * len(group) / len(places)
+        judged = None if gold is None else gold_scores(gold, rollout, size, run).tolist()
         for row, (i, k) in enumerate(group):
             records[i, k] = {
                 "prompt_id": prompts[i].id,
                 "prompt": prompts[i].prompt,
                 "index": k,
                 **_response(rollout, row, codec, scored=reward is not None),
+                **({} if judged is None else {"gold_score": round(judged[row], 5)}),
             }
         run.progress("sampling", start + len(group), len(places), "responses")
-    write_responses(run.folder, [records[place] for place in sorted(records)])
+    ordered = [records[place] for place in sorted(records)]
+    if reward is not None and each > 1:
+        by_prompt = [ordered[at : at + each] for at in range(0, len(ordered), each)]
+        run.report["plots"] = {
+            **run.report.get("plots", {}),
+            "best_of": over_optimisation_plot(best_of_curve(by_prompt)),
+        }
+    if settings.best_of > 1:
+        ordered = keep_best(ordered, settings.best_of)
+    write_responses(run.folder, ordered)
+    judged_mean = {}
+    if gold is not None:
+        judged_mean["valid/gold_score"] = sum(r["gold_score"] for r in ordered) / len(ordered)
+    if settings.best_of > 1:  # the KL of the best is known, that of all samples is not theirs
+        return {**summary(ordered), **judged_mean, "objective/best_of_kl": best_of_kl(settings.best_of)}
     unknown = {"objective/reward"}
     if reward is None:
         unknown |= {"objective/score", "objective/score_std"}
     if reference is None:
         unknown |= {"objective/kl", "objective/kl_k3"}
-    return {name: value for name, value in weighted.items() if name not in unknown}
+    return {name: value for name, value in weighted.items() if name not in unknown} | judged_mean
+
+
+def load_gold(config: EvaluateConfig, run: Run, codec: Codec) -> RewardModel | None:
+    """Load the model that stands for what people want, where there is one."""
+    if config.inputs.gold is None:
+        return None
+    gold, other = load_reward_model(run.path(config.inputs.gold), key="inputs.gold", device=run.device)
+    require_same_tokens(codec, other, "inputs.gold")
+    return gold
 
 
 def _response(rollout: Rollout, row: int, codec: Codec, *, scored: bool) -> dict[str, Any]:
@@ -155,6 +184,7 @@ def measure_accuracy(config: EvaluateConfig, run: Run, reward: RewardModel, code
         loss_sum += float(ranking_loss(scores, ranks, slot_mask)) * len(part)
         counts.add(scores, ranks, slot_mask, part)
         run.progress("scoring rankings", start + len(part), len(examples), "rankings")
+    run.report["plots"] = {**run.report.get("plots", {}), "calibration": calibration_plot(counts.bins())}
     dropped = {"data/dropped": float(len(rows) - len(kept))}
     return {"valid/reward_loss": loss_sum / len(examples), **accuracy_metrics(counts), **dropped}
 

@@ -34,6 +34,9 @@ METRICS: Mapping[str, Metric] = {
     "valid/accuracy_low": Metric("fraction", "", "Lower end of its 95 % interval, clustered by prompt."),
     "valid/accuracy_high": Metric("fraction", "", "Upper end of its 95 % interval, clustered by prompt."),
     "valid/pairs": Metric("pairs", "", "Pairs behind the valid accuracy."),
+    "valid/calibration_error": Metric(
+        "fraction", "down", "Mean distance of observed from expected shares of pairs in the scores' order."
+    ),
     "valid/score": Metric("score", "up", "Mean score of PPO's responses to valid prompts."),
     "valid/kl": Metric("nats per response", "", "Their log-ratio to the reference, summed over a response."),
     "valid/gold_score": Metric("score", "up", "Mean score of the same responses by inputs.gold."),
@@ -57,6 +60,9 @@ METRICS: Mapping[str, Metric] = {
         "nats per response", "", "Log-ratio to the reference, summed over a response (k1)."
     ),
     "objective/kl_k3": Metric("nats per response", "", "The same KL by an estimator that is never negative."),
+    "objective/best_of_kl": Metric(
+        "nats per response", "", "KL of best-of-n from its policy: log n - (n - 1) / n."
+    ),
     "objective/kl_coef": Metric("", "", "Weight of the KL penalty; moves only with ppo.kl_target."),
     "objective/entropy": Metric("nats per token", "", "Entropy of the policy's next-token distributions."),
     "objective/response_tokens": Metric("tokens", "", "Mean length of a response, end token included."),
@@ -84,6 +90,7 @@ METRICS: Mapping[str, Metric] = {
     ),
     "data/examples": Metric("examples", "", "Examples used for training."),
     "data/dropped": Metric("examples", "", "Examples left out, such as rankings of ties only."),
+    "data/prompts_cut": Metric("examples", "", "Prompts that were too long and lost their beginning."),
     "data/truncated": Metric("examples", "", "Examples with a prompt or response that had to be cut."),
 }
 

@@ -31,6 +31,7 @@ from training.rlhf.masking import explained_variance, masked_mean, masked_whiten
 from training.rlhf.model import LanguageModel, RewardModel, load_policy, load_reward_model, save_policy
 from training.rlhf.packing import PackedText
 from training.rlhf.parallel import gathered, shard, share, size, whole
+from training.rlhf.plots import over_optimisation_plot, scores_over_kl
 from training.rlhf.ppo_update import make_learner, update
 from training.rlhf.rollout import Models, Rollout, collect_rollout
 from training.rlhf.runtime import Run, due, log, require_finite
@@ -51,6 +52,7 @@ def run(config: PpoConfig, run: Run) -> dict[str, float]:
     train = require_rows(dataset.prompts("train"), "prompts", dataset, "train")
     texts = [prompt.prompt for prompt in train]
     prompts = codec.encode_prompts(texts, config.lengths.max_prompt_tokens)
+    cut_prompts = codec.cut["prompts"]
     valid_texts = [prompt.prompt for prompt in dataset.prompts("valid")[:VALID_PROMPTS]]
     valid = codec.encode_prompts(valid_texts, config.lengths.max_prompt_tokens)
     pretraining = load_pretraining(config, run, codec, models.policy)
@@ -90,7 +92,8 @@ def run(config: PpoConfig, run: Run) -> dict[str, float]:
                 stats["valid/score"] = float(held_out.scores.mean())
                 stats["valid/kl"] = float(held_out.kl().mean())
                 if gold is not None:
-                    stats["valid/gold_score"] = gold_score(gold, held_out, config, run)
+                    found = gold_scores(gold, held_out, settings.microbatch_size, run)
+                    stats["valid/gold_score"] = float(found.mean())
             run.metrics.write(done, stats)
         if due(done, config.report.sample_every, settings.iterations):
             add_samples(run, codec, rollout, [texts[i] for i in chosen], config, done)
@@ -100,10 +103,13 @@ def run(config: PpoConfig, run: Run) -> dict[str, float]:
             kl_coef = next_kl_coef(kl_coef, kl, settings.kl_target, episodes, settings.kl_horizon)
         run.save_if_due(done, learner.parts(), {"kl_coef": kl_coef}, last=done == settings.iterations)
     # 5. The final model.
+    run.metrics.write(settings.iterations, {"data/examples": len(prompts), "data/prompts_cut": cut_prompts})
     if settings.ema_decay > 0:
         models.policy.load_state_dict(learner.average)
     about = {"kind": "ppo", "dataset_hash": dataset.hash, "seed": config.seed, "ptx_coef": settings.ptx_coef}
     run.publish_model(lambda folder: save_policy(models.policy, codec, folder, about))
+    if lines := scores_over_kl(run.metrics.path):
+        run.report["plots"] = {"over_optimisation": over_optimisation_plot(lines)}
     return run.metrics.latest
 
 
@@ -143,13 +149,13 @@ def load_gold(config: PpoConfig, run: Run, codec: Codec) -> RewardModel | None:
 
 
 @torch.no_grad()
-def gold_score(gold: RewardModel, rollout: Rollout, config: PpoConfig, run: Run) -> float:
-    """Average the gold score of a rollout's responses."""
+def gold_scores(gold: RewardModel, rollout: Rollout, microbatch_size: int, run: Run) -> Tensor:
+    """Score a rollout's responses by the gold model: (B,) float."""
     found = []
-    for part in rollout.microbatches(config.ppo.microbatch_size):
+    for part in rollout.microbatches(microbatch_size):
         with run.autocast():
             found.append(gold.scores(part.ids(), part.mask()))
-    return float(torch.cat(found).mean())
+    return torch.cat(found)
 
 
 def load_pretraining(config: PpoConfig, run: Run, codec: Codec, policy: LanguageModel) -> PackedText | None:

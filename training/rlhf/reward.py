@@ -30,6 +30,7 @@ from training.rlhf.losses import ranking_loss
 from training.rlhf.model import RewardModel, new_reward_model, save_reward_model
 from training.rlhf.optim import learning_rate, make_optimizer, take_step
 from training.rlhf.parallel import gathered, is_main, shard, share, summed
+from training.rlhf.plots import calibration_plot
 from training.rlhf.runtime import Run, due, log, require_finite
 from training.rlhf.sections import Lengths
 from training.rlhf.sft import check_context
@@ -67,6 +68,7 @@ def run(config: RewardConfig, run: Run) -> dict[str, float]:
     )
     check_context(model.context, config.lengths)
     examples, valid = encode(kept, codec, config.lengths), encode(valid_rows, codec, config.lengths)
+    cut_prompts = codec.cut["prompts"]
     settings = config.reward
     lengths = [example.tokens() for example in examples]
     steps_per_epoch = -(-len(examples) // settings.minibatch_size)
@@ -102,7 +104,8 @@ def run(config: RewardConfig, run: Run) -> dict[str, float]:
     bias = float(score_all(model, scored, config, run).mean())
     model.bias = bias
     dropped = len(rows) - len(kept)
-    run.metrics.write(total, {"reward/bias": bias, "data/examples": len(kept), "data/dropped": dropped})
+    counted = {"data/examples": len(kept), "data/dropped": dropped, "data/prompts_cut": cut_prompts}
+    run.metrics.write(total, {"reward/bias": bias, **counted})
     about = {
         "kind": "reward",
         "dataset_hash": dataset.hash,
@@ -248,6 +251,7 @@ def measure(
 ) -> dict[str, float]:
     """Compute loss and accuracy, with its interval and per labeler group, over held-out rankings."""
     loss_sum, counts = count_pairs(model, examples, config, run)
+    run.report["plots"] = {"calibration": calibration_plot(counts.bins())}
     return {"valid/reward_loss": loss_sum / len(examples), **accuracy_metrics(counts)}
 
 

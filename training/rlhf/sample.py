@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from training.rlhf.best_of import best_of_kl, keep_best
 from training.rlhf.config import SampleConfig
 from training.rlhf.data import Prompt, open_dataset, require_rows
 from training.rlhf.generation import generate, row_uniforms
@@ -33,18 +34,19 @@ def run(config: SampleConfig, run: Run) -> dict[str, float]:
     encoded = codec.encode_prompts([p.prompt for p in prompts], config.lengths.max_prompt_tokens)
     # 2. Sample prompts of similar length together; every response has random numbers of its own.
     order = sorted(range(len(prompts)), key=lambda i: len(encoded[i]))
-    size = max(1, settings.microbatch_size // settings.k)
+    each = settings.k * settings.best_of
+    size = max(1, settings.microbatch_size // each)
     records: dict[int, list[dict[str, Any]]] = {}
     width = config.lengths.max_response_tokens
     for start in range(0, len(order), size):
         run.stop_if_cancelled()
         group = order[start : start + size]
-        uniforms = [row_uniforms(settings.k, width, config.seed, "sample", prompts[i].id) for i in group]
+        uniforms = [row_uniforms(each, width, config.seed, "sample", prompts[i].id) for i in group]
         with run.autocast():
             made = generate(
                 policy,
                 [encoded[i] for i in group],
-                n=settings.k,
+                n=each,
                 max_tokens=width,
                 eos_id=codec.eos_id,
                 temperature=settings.temperature,
@@ -53,15 +55,15 @@ def run(config: SampleConfig, run: Run) -> dict[str, float]:
         rows = made.rows()
         scores = None
         if reward is not None:
-            each = [rows[at : at + settings.k] for at in range(0, len(rows), settings.k)]
+            groups = [rows[at : at + each] for at in range(0, len(rows), each)]
             with torch.no_grad(), run.autocast():
-                scores = reward.score_groups([encoded[i] for i in group], each, share_prompt=True)
+                scores = reward.score_groups([encoded[i] for i in group], groups, share_prompt=True)
         for at, ids in enumerate(rows):
-            i = group[at // settings.k]
+            i = group[at // each]
             record: dict[str, Any] = {
                 "prompt_id": prompts[i].id,
                 "prompt": prompts[i].prompt,
-                "index": at % settings.k,
+                "index": at % each,
                 "response": codec.decode(ids),
                 "ended": bool(made.ended[at]),
                 "tokens": len(ids),
@@ -70,11 +72,15 @@ def run(config: SampleConfig, run: Run) -> dict[str, float]:
             if scores is not None:
                 record["score"] = round(float(scores[at]), 5)
             records.setdefault(i, []).append(record)
-        run.progress("sampling", (start + len(group)) * settings.k, len(prompts) * settings.k, "responses")
+        run.progress("sampling", (start + len(group)) * each, len(prompts) * each, "responses")
     # 3. Write them in one move, then report.
     ordered = [record for i in range(len(prompts)) for record in records[i]]
+    found = {}
+    if settings.best_of > 1:
+        ordered = keep_best(ordered, settings.best_of)
+        found = {"objective/best_of_kl": best_of_kl(settings.best_of)}
     write_responses(run.folder, ordered)
-    run.metrics.write(len(ordered), summary(ordered))
+    run.metrics.write(len(ordered), {**summary(ordered), **found})
     return run.metrics.latest
 
 

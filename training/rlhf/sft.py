@@ -81,6 +81,7 @@ def run(config: SftConfig, run: Run) -> dict[str, float]:
     if settings.dropout > 0:
         turn_on_dropout(model, settings.dropout)
     shard(model, config.parallel)
+    cut_prompts = codec.cut["prompts"]
     cut = sum(len(e.ids) - e.supervised_from >= config.lengths.max_response_tokens for e in examples)
     lengths = [len(example.ids) for example in examples]
     steps_per_epoch = -(-len(examples) // settings.minibatch_size)
@@ -140,7 +141,9 @@ def run(config: SftConfig, run: Run) -> dict[str, float]:
     if selector is not None:
         model.load_state_dict(best)
         run.metrics.write(total, {"valid/best_epoch": state["best_epoch"]})
-    run.metrics.write(total, {"data/examples": len(examples), "data/truncated": cut})
+    run.metrics.write(
+        total, {"data/examples": len(examples), "data/truncated": cut, "data/prompts_cut": cut_prompts}
+    )
     about = {"kind": "sft", "dataset_hash": dataset.hash, "seed": config.seed}
     run.publish_model(lambda folder: save_policy(model, codec, folder, about))
     return run.metrics.latest

@@ -199,6 +199,9 @@ class Sample:
     """K responses for every prompt."""
 
     k: int = setting(4, "Responses for each prompt.", at_least=1, at_most=64, paper="4 to 9 (C.2)")
+    best_of: int = setting(
+        1, "Each response is the best of so many by inputs.reward; 1 takes them as they come.", at_least=1
+    )
     temperature: float = setting(
         1.0, "Sampling temperature; 0 takes the likeliest token each time.", at_least=0
     )
@@ -216,6 +219,11 @@ class SampleConfig(StageConfig):
     lengths: Lengths = section(Lengths)
     sample: Sample = section(Sample)
 
+    def problems(self) -> list[str]:
+        if self.sample.best_of > 1 and self.inputs.reward is None:
+            return ["sample.best_of is above 1 but inputs.reward is missing; name a reward model."]
+        return []
+
 
 @dataclass(frozen=True)
 class EvaluateInputs:
@@ -224,6 +232,9 @@ class EvaluateInputs:
     policy: str | None = setting(None, "Policy to evaluate.")
     reference: str | None = setting(None, "Reference policy, for the KL.")
     reward: str | None = setting(None, "Reward model, for scores and accuracy.")
+    gold: str | None = setting(
+        None, "Another reward model that judges the responses; with k samples it shows over-optimisation."
+    )
     prompts: str | None = setting(None, "Dataset whose prompts the policy answers.")
     dataset: str | None = setting(None, "Dataset of kind comparisons, for the reward model's accuracy.")
     pretrain: str | None = setting(None, "Dataset of kind pretrain, for the policy's ptx loss.")
@@ -235,6 +246,9 @@ class Evaluate:
 
     split: str = setting("valid", "Which part of each dataset.", choices=("all", "train", "valid", "test"))
     k: int = setting(1, "Responses for each prompt.", at_least=1, at_most=64)
+    best_of: int = setting(
+        1, "Each response is the best of so many by inputs.reward; 1 takes them as they come.", at_least=1
+    )
     temperature: float = setting(
         1.0, "Sampling temperature; 0 takes the likeliest token each time.", at_least=0
     )
@@ -263,6 +277,8 @@ class EvaluateConfig(StageConfig):
         found = []
         if given.policy and not (given.prompts or given.pretrain):
             found.append("inputs.policy is given but neither inputs.prompts nor inputs.pretrain; name one.")
+        if (self.evaluate.best_of > 1 or given.gold) and not (given.reward and given.prompts):
+            found.append("evaluate.best_of and inputs.gold need inputs.reward and inputs.prompts; name both.")
         if given.dataset and not given.reward:
             found.append("inputs.dataset is given but inputs.reward is missing; name a reward model.")
         if self.evaluate.responses and (given.prompts or not given.reward):

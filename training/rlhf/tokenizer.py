@@ -10,8 +10,9 @@ learns to stop there.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ class Codec:
     separator: str
     eos_id: int
     first_ids: tuple[int, ...]
+    cut: Counter[str] = field(default_factory=Counter, compare=False)
+    """How many prompts had to be cut so far."""
 
     @cached_property
     def separator_ids(self) -> tuple[int, ...]:
@@ -53,9 +56,9 @@ class Codec:
                 f"lengths.max_prompt_tokens is {max_tokens}; the separator alone takes "
                 f"{max_tokens - room} tokens, so allowed is more than that."
             )
-        return [
-            [*self.first_ids, *self._keep_end(ids, room), *self.separator_ids] for ids in self.encode(prompts)
-        ]
+        encoded = self.encode(prompts)
+        self.cut["prompts"] += sum(len(ids) > room for ids in encoded)
+        return [[*self.first_ids, *self._keep_end(ids, room), *self.separator_ids] for ids in encoded]
 
     def encode_responses(self, responses: Sequence[str], max_tokens: int) -> list[list[int]]:
         """Encode responses, each with the end token unless it had to be cut at max_tokens."""

@@ -40,22 +40,28 @@ def last_submission(labeler: Labeler) -> Receipt | None:
     )
 
 
-def may_undo(receipt: Receipt) -> bool:
-    """Return whether this submission can still be taken back."""
+def may_undo(receipt: Receipt, *, is_last: bool = False) -> bool:
+    """Return whether this submission can still be taken back; `is_last` where that is known already.
+
+    A revision is not taken back: it can be revised again.
+    """
     return (
         receipt.withdrawn_at is None
         and not receipt.is_surplus
+        and receipt.assignment.state == State.SUBMITTED
         and timezone.now() < undo_until(receipt)
-        and last_submission(receipt.labeler) == receipt
+        and not _revises_what_stands(receipt)
+        and (is_last or last_submission(receipt.labeler) == receipt)
     )
 
 
-def may_reopen(receipt: Receipt) -> bool:
+def may_reopen(receipt: Receipt, *, is_last: bool = False) -> bool:
     """Return whether this submission is the labeler's last and recent enough to be revised."""
     return (
         receipt.withdrawn_at is None
+        and receipt.assignment.state == State.SUBMITTED
         and timezone.now() < reopen_until(receipt)
-        and last_submission(receipt.labeler) == receipt
+        and (is_last or last_submission(receipt.labeler) == receipt)
     )
 
 
@@ -118,6 +124,13 @@ def keep_as_submitted(*, assignment: Assignment) -> Assignment:
         slot.reopened_at = None
         slot.save(update_fields=["reopened_at"])
     return slot
+
+
+def _revises_what_stands(receipt: Receipt) -> bool:
+    return (
+        receipt.revision > 1
+        and receipt.assignment.receipts.filter(revision__lt=receipt.revision, withdrawn_at=None).exists()
+    )
 
 
 def _labels_of(slot: Assignment) -> list[QuerySet[Any]]:

@@ -4,17 +4,16 @@ from uuid import UUID
 
 from django.http import Http404, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import reverse
 
 from labeling.errors import AssignmentClosed, InvalidInput, StaleDraft
 from labeling.forms.assignments import DemonstrationForm
 from labeling.models import TaskKind
-from labeling.rules import assignments, demonstrations
+from labeling.rules import assignments, demonstrations, writing_hints
 from labeling.views.access import LabelerRequest, require_labeler
 from labeling.views.assignments import (
-    UNANSWERED,
+    after_submission,
     draft_of,
-    go_to,
+    is_workable,
     lead_on,
     own_assignment,
     page_of,
@@ -26,7 +25,7 @@ from labeling.views.assignments import (
 def write(request: LabelerRequest, code: UUID) -> HttpResponseBase:
     """Show the prompt and a place to write; a submission leads to its receipt."""
     assignment = own_assignment(request, code)
-    if TaskKind(assignment.kind).is_ranked:
+    if assignment.kind != TaskKind.DEMONSTRATION:
         raise Http404
     draft = draft_of(assignment)
     saved = draft.payload.get("text") if draft else ""
@@ -35,7 +34,7 @@ def write(request: LabelerRequest, code: UUID) -> HttpResponseBase:
         initial={"text": saved if isinstance(saved, str) else ""},
     )
     if request.method != "POST":
-        if assignment.state not in UNANSWERED:
+        if not is_workable(assignment):
             return lead_on(request, assignment)
     elif "save" in request.POST:
         try:
@@ -54,6 +53,7 @@ def write(request: LabelerRequest, code: UUID) -> HttpResponseBase:
                 assignment=assignment,
                 text=form.cleaned_data["text"],
                 idempotency_key=form.cleaned_data["idempotency_key"],
+                typing=form.typing(),
             )
         except AssignmentClosed as error:
             return lead_on(request, assignment, error)
@@ -61,7 +61,7 @@ def write(request: LabelerRequest, code: UUID) -> HttpResponseBase:
             form.add_error("text", error.message)
             assignment.refresh_from_db()
         else:
-            return go_to(request, reverse("receipt-detail", args=[receipt.code]))
-    context = {**task_context(assignment), "form": form}
+            return after_submission(request, receipt)
+    context = {**task_context(assignment), "form": form, "max_tokens": writing_hints.MAX_TOKENS}
     page = "demonstrations/write.html#writing-form" if request.htmx else "demonstrations/write.html"
     return render(request, page, context, status=422 if form.is_bound else 200)

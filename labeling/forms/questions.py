@@ -1,0 +1,58 @@
+"""Forms of the questions board."""
+
+from typing import Any
+
+from django import forms
+
+from labeling.models import Guideline, TaskKind
+from labeling.rules.questions import MAX_BODY, MAX_TITLE
+
+
+class QuestionForm(forms.Form):
+    """A question, and what it is about."""
+
+    title = forms.CharField(label="Your question", max_length=MAX_TITLE)
+    body = forms.CharField(
+        label="More about it", required=False, max_length=MAX_BODY, widget=forms.Textarea(attrs={"rows": 6}),
+        help_text="You may use Markdown. Everybody who labels can read it, so leave personal things out.",
+    )  # fmt: skip
+    kind = forms.ChoiceField(
+        label="About", required=False, choices=(("", "No task in particular"), *TaskKind.choices)
+    )
+    guideline = forms.ModelChoiceField(
+        label="About a guideline", required=False, queryset=Guideline.objects.all(), to_field_name="code",
+        empty_label="None",
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choice = self.fields["guideline"]
+        assert isinstance(choice, forms.ModelChoiceField)
+        choice.label_from_instance = lambda each: f"{each.title}, version {each.version}"  # type: ignore[method-assign]
+
+
+class AnswerForm(forms.Form):
+    """The answer that counts for everybody."""
+
+    answer = forms.CharField(
+        max_length=MAX_BODY, widget=forms.Textarea(attrs={"rows": 8}),
+        help_text="You may use Markdown. Everybody who labels sees it as news until they have read it.",
+    )  # fmt: skip
+
+
+class MergeForm(forms.Form):
+    """The question that stands for a duplicate."""
+
+    into = forms.UUIDField(
+        label="Code of the question that stays", help_text="It stands on the page of that question."
+    )
+
+
+class BoardFilterForm(forms.Form):
+    """What of the board is shown."""
+
+    q = forms.CharField(label="Words", required=False, max_length=200)
+    kind = forms.ChoiceField(label="About", required=False, choices=(("", "Anything"), *TaskKind.choices))
+    state = forms.ChoiceField(
+        required=False, choices=(("", "All"), ("waiting", "Waiting for an answer"), ("answered", "Answered"))
+    )

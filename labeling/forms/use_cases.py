@@ -1,0 +1,14 @@
+"""A use case, as staff enter it."""
+
+from django import forms
+
+from labeling.rules.use_cases import MAX_CHARACTERS
+
+
+class UseCaseForm(forms.Form):
+    """What somebody wants a model for."""
+
+    text = forms.CharField(
+        label="Use case", max_length=MAX_CHARACTERS, widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="Vague enough to name nobody: “A shop that answers questions about its plants.”",
+    )  # fmt: skip

@@ -1,0 +1,104 @@
+"""What a labeler submitted and what became of it: their own history."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import QuerySet
+
+from labeling.models import Labeler, Receipt, Review, TaskKind
+from labeling.rules.written_prompts import Pair, read_pairs
+
+WORDS = {
+    "": "Recorded",
+    Review.Decision.ACCEPTED: "Accepted",
+    Review.Decision.FIXED: "Accepted with changes",
+    Review.Decision.RETURNED: "Returned to you",
+    Review.Decision.EXCLUDED: "Not used for training",
+    Review.Decision.REOPENED: "Waiting for review",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A receipt, what a reviewer decided about it, in words, and what they said."""
+
+    receipt: Receipt
+    review: str
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One response of a ranking as it was submitted: its place, its rating and what was said."""
+
+    rank: object
+    likert: object
+    text: str
+    flags: list[str]
+    note: str
+
+
+@dataclass(frozen=True)
+class Content:
+    """What was submitted, for reading: a text, the pairs of a few-shot prompt, or responses in order."""
+
+    text: str
+    pairs: list[Pair]
+    responses: list[Judged]
+    notes: str
+
+
+def receipts_of(labeler: Labeler) -> QuerySet[Receipt]:
+    """Return a labeler's receipts, newest first, with their tasks."""
+    return labeler.receipts.select_related(
+        "assignment__task__prompt", "assignment__task__use_case", "labeler"
+    ).order_by("-created_at", "-pk")
+
+
+def with_reviews(receipts: Iterable[Receipt]) -> list[Outcome]:
+    """Return receipts with what became of them, in two queries."""
+    rows = list(receipts)
+    slots = {receipt.assignment_id for receipt in rows}
+    newest = Review.objects.newest().order_by("pk")
+    decided: dict[tuple[int | None, int], Review] = {}
+    for review in newest.filter(demonstration__assignment__in=slots).select_related("demonstration"):
+        if review.demonstration is not None:
+            decided[review.demonstration.assignment_id, review.demonstration.revision] = review
+    for review in newest.filter(ranking__assignment__in=slots).select_related("ranking"):
+        if review.ranking is not None:
+            decided[review.ranking.assignment_id, review.ranking.revision] = review
+    return [_outcome(receipt, decided.get((receipt.assignment_id, receipt.revision))) for receipt in rows]
+
+
+def content_of(receipt: Receipt) -> Content:
+    """Return what was submitted; where the prompt's responses are named, with their texts."""
+    stored: dict[str, Any] = receipt.content
+    texts = {}
+    if TaskKind(receipt.assignment.kind).is_ranked:
+        candidates = receipt.assignment.task.candidates.select_related("response")
+        texts = {str(candidate.response.code): candidate.response.text for candidate in candidates}
+    judged = [
+        Judged(
+            rank=entry.get("rank"),
+            likert=entry.get("likert"),
+            text=texts.get(str(entry.get("code")), ""),
+            flags=[key.replace("_", " ") for key, answer in (entry.get("flags") or {}).items() if answer],
+            note=str(entry.get("note") or ""),
+        )
+        for entry in stored.get("responses", [])
+    ]
+    return Content(
+        text=str(stored.get("text") or ""),
+        pairs=read_pairs(stored.get("pairs")),
+        responses=sorted(judged, key=lambda each: each.rank if isinstance(each.rank, int) else 99),
+        notes=str(stored.get("notes") or ""),
+    )
+
+
+def _outcome(receipt: Receipt, review: Review | None) -> Outcome:
+    if receipt.withdrawn_at is not None:
+        return Outcome(receipt, "Taken back")
+    if review is None:
+        return Outcome(receipt, WORDS[""])
+    return Outcome(receipt, WORDS.get(review.decision, review.get_decision_display()), review.comment)

@@ -3,7 +3,7 @@
 from training.models.datasets import Dataset, DatasetKind
 from training.models.evaluations import Evaluation
 from training.models.models import Model, ModelKind, ModelStatus
-from training.models.rounds import Round
+from training.models.rounds import GateOverride, Round
 from training.models.runs import MetricPoint, Run, RunCurve, RunInput, RunState, Stage
 from training.models.workers import Worker
 
@@ -11,6 +11,7 @@ __all__ = [
     "Dataset",
     "DatasetKind",
     "Evaluation",
+    "GateOverride",
     "MetricPoint",
     "Model",
     "ModelKind",

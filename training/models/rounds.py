@@ -1,6 +1,7 @@
 """Turns of the loop."""
 
 from django.db import models
+from django.utils import timezone
 
 from labeling.models import Batch, CodedModel, User
 from training.models.datasets import Dataset
@@ -67,3 +68,19 @@ class Round(CodedModel):
 
     def __str__(self) -> str:
         return self.name or f"Round {self.number}"
+
+
+class GateOverride(models.Model):
+    """Somebody's signature under training on labels that the round's gate held back."""
+
+    round = models.ForeignKey(Round, on_delete=models.PROTECT, related_name="gate_overrides")
+    by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    reason = models.TextField()
+    failed = models.JSONField(default=dict, help_text="What was found, by check.")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"{self.by} for {self.round}"

@@ -1,5 +1,5 @@
 // Curves of one run, or of several side by side: reads the points that the server gives and draws one chart
-// for each figure on the page. Lines differ in color and in dashes.
+// for each figure on the page; plots have axes of their own. Lines differ in color and in dashes.
 import uPlot from "../vendor/uplot/uPlot-1.6.32.esm.js";
 
 const HEIGHT = 170;
@@ -58,7 +58,7 @@ async function refresh() {
   if (!section) return;
   const answer = await fetch(section.dataset.charts, { headers: { Accept: "application/json" } });
   if (!answer.ok) return;
-  const { metrics, curves } = await answer.json();
+  const { metrics, curves, plots } = await answer.json();
   for (const figure of [...drawn.keys()]) {
     if (!figure.isConnected) {
       drawn.get(figure).destroy();
@@ -67,7 +67,7 @@ async function refresh() {
   }
   for (const figure of document.querySelectorAll("[data-metric]")) {
     const name = figure.dataset.metric;
-    const lines = curves ? curves[name] : metrics[name] && [metrics[name]];
+    const lines = plots?.[name] ?? (curves ? curves[name] : metrics[name] && [metrics[name]]);
     if (lines) draw(figure, lines);
   }
 }

@@ -15,6 +15,7 @@ script: dict[str, Any] = json.loads((folder / "script.json").read_text())
 def end(state: str, status: int, reason: str = "") -> NoReturn:
     """Write the verdict and leave."""
     result = {"state": state, "reason": reason, "metrics": script.get("metrics", {}), "model": "model"}
+    result["report"] = script.get("report", {})
     (folder / "result.json").write_text(json.dumps(result))
     sys.exit(status)
 

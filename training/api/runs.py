@@ -44,6 +44,7 @@ class RunBody(serializers.ModelSerializer[Run]):
     model = serializers.UUIDField(source="model.code", default=None, allow_null=True)
     progress_fraction = serializers.FloatField(read_only=True)
     result = serializers.DictField(help_text="The final numbers.")
+    report = serializers.DictField(help_text="Findings in words, plots, tables.")
 
     class Meta:
         model = Run
@@ -60,6 +61,7 @@ class RunBody(serializers.ModelSerializer[Run]):
             "eta_seconds",
             "reason",
             "result",
+            "report",
             "model",
             "created_at",
             "started_at",

@@ -66,9 +66,12 @@ def read_progress(folder: Path) -> dict[str, Any]:
 
 def read_report(folder: Path) -> dict[str, Any]:
     """Return every column of a run that its files know of by now."""
-    samples = read_samples(folder)
-    report = {"log_tail": read_log_tail(folder), **read_progress(folder)}
-    return {**report, "samples": samples} if samples else report
+    found = {"log_tail": read_log_tail(folder), **read_progress(folder)}
+    if samples := read_samples(folder):
+        found["samples"] = samples
+    if report := read_result(folder).get("report"):
+        found["report"] = report
+    return found
 
 
 def read_log_tail(folder: Path) -> str:

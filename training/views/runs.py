@@ -17,7 +17,7 @@ from training.forms.rounds import configs_of
 from training.forms.runs import RunForm
 from training.models import Run, RunState, Stage
 from training.rlhf.config import describe
-from training.rules import metrics, runs
+from training.rules import metrics, run_report, runs
 from training.tasks import enqueue_run
 
 TABLE_ROWS = 12
@@ -89,6 +89,7 @@ def run_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
     if request.htmx and request.GET.get("part") == "charts":
         return render(request, "runs/detail.html#charts", context)
     context |= {
+        "plots": run_report.plots(run),
         "inputs": run.inputs.select_related("dataset", "model"),
         "settings": settings_of(run),
     }
@@ -99,7 +100,8 @@ def run_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
 def run_points(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Give the curves of a run, thinned to what a chart can show."""
     run = get_object_or_404(Run, code=code)
-    return JsonResponse({"state": run.state, "metrics": metrics.curves(run)})
+    plots = run_report.lines_of(run)
+    return JsonResponse({"state": run.state, "metrics": metrics.curves(run), "plots": plots})
 
 
 @require_POST

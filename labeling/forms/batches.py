@@ -1,16 +1,46 @@
 """Forms about batches."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 from django.utils import timezone
 
 from labeling.forms.prompts import language_choices
-from labeling.models import MAX_K, MIN_K, Category, Cohort, Policy, PromptSource, Split, TaskKind
+from labeling.models import (
+    MAX_K,
+    MIN_K,
+    AnchorSet,
+    Category,
+    Cohort,
+    Form,
+    Guideline,
+    Policy,
+    PromptKind,
+    PromptSource,
+    Split,
+    TaskKind,
+    UseCase,
+)
 from labeling.rules import selection
+from labeling.rules.batch_making import Anchoring, Writing, shortage
 from labeling.rules.batches import MAX_OVERLAP
+from labeling.rules.prompt_tags import known_tags
+from labeling.rules.toxicity import CONDITIONS
 
-MAX_TASKS = 100_000
+MAX_TASKS = 300_000
+WRITABLE = (PromptKind.PLAIN, PromptKind.FEW_SHOT, PromptKind.USER_BASED)
+NOT_AT_ALL, FILLS_UP = "", "fill"
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A policy's row in the mix: how many of the K are its, and among how many scored ones the best."""
+
+    policy: Policy
+    share: forms.BoundField
+    best_of: forms.BoundField | None
 
 
 class BatchForm(forms.Form):
@@ -20,34 +50,68 @@ class BatchForm(forms.Form):
 
     name = forms.CharField(max_length=120, help_text="For staff; labelers do not see it.")
     kind = forms.ChoiceField(choices=TaskKind.choices, initial=TaskKind.COMPARISON)
+    guideline = forms.ModelChoiceField(
+        queryset=Guideline.objects.none(), required=False, empty_label="The newest of the kind"
+    )
+    form = forms.ModelChoiceField(
+        label="Form of questions",
+        queryset=Form.objects.none(), required=False, empty_label="The newest of the kind",
+    )  # fmt: skip
 
     split = forms.ChoiceField(choices=(("", "Any that the kind allows"), *Split.choices), required=False)
     source = forms.ChoiceField(choices=(("", "Any"), *PromptSource.choices), required=False)
+    prompt_kind = forms.ChoiceField(
+        label="How it states its task", choices=(("", "Any"), *PromptKind.choices), required=False
+    )
     category = forms.ChoiceField(choices=(("", "Any"), *Category.choices), required=False)
     language = forms.ChoiceField(required=False)
+    author_cap = forms.IntegerField(
+        label="Most prompts of one author", min_value=1, required=False, help_text="Empty: any number."
+    )
     count = forms.IntegerField(
         label="How many prompts", min_value=1, max_value=MAX_TASKS, initial=50,
         help_text="Drawn at random from those that match.",
     )  # fmt: skip
+    seed = forms.IntegerField(
+        min_value=0, max_value=selection.SEEDS - 1, required=False,
+        help_text="Draws the same prompts again. Empty: a new one.",
+    )  # fmt: skip
     is_fresh = forms.BooleanField(
         label="Only prompts without a task of this kind", required=False, initial=True
     )
+    tags = forms.MultipleChoiceField(
+        label="Marked as", required=False, widget=forms.CheckboxSelectMultiple(attrs={"inline": True})
+    )
+
+    written_kind = forms.ChoiceField(
+        label="What is written", choices=[(kind.value, kind.label) for kind in WRITABLE], required=False
+    )
+    use_cases = forms.ModelMultipleChoiceField(
+        queryset=UseCase.objects.none(), required=False, widget=forms.CheckboxSelectMultiple,
+        help_text="For user-based prompts: so many tasks for each.",
+    )  # fmt: skip
 
     k = forms.IntegerField(label="K, responses to compare", min_value=MIN_K, max_value=MAX_K, initial=4)
-    policies = forms.ModelMultipleChoiceField(
-        queryset=Policy.objects.none(),
-        widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": "Choose at least one policy whose responses are compared."},
-        help_text="Who wrote the responses. Labelers never learn it.",
-    )
     baseline = forms.ModelChoiceField(
         queryset=Policy.objects.none(), required=False, empty_label="None",
         help_text="Final evaluation: win rates are against it, and it is in every task.",
+    )  # fmt: skip
+    condition = forms.ChoiceField(
+        label="The model was told", required=False,
+        choices=[(condition.value, condition.label) for condition in CONDITIONS.values()],
+        help_text="Toxicity evaluation: the condition under which the responses were written.",
     )  # fmt: skip
     presort = forms.BooleanField(
         label="Start the ranking from the ratings",
         required=False,
         help_text="Saves moves, but ties the order to the ratings. Otherwise cards start in random order.",
+    )
+    anchor_set = forms.ModelChoiceField(
+        label="Anchors", queryset=AnchorSet.objects.none(), required=False, empty_label="None",
+        help_text="The same comparisons in each batch show whether labelers drift.",
+    )  # fmt: skip
+    anchor_overlap = forms.IntegerField(
+        label="Labelers for an anchor", min_value=1, max_value=MAX_OVERLAP, initial=2, required=False
     )
 
     cohorts = forms.MultipleChoiceField(
@@ -59,7 +123,7 @@ class BatchForm(forms.Form):
     )  # fmt: skip
     shared_percent = forms.FloatField(
         label="Share of shared tasks, %", min_value=0, max_value=100, initial=20,
-        help_text="The others are labeled once. 10 to 20 % is usual.",
+        help_text="The others are labeled once. 10 to 20 % is usual; above 0 at least one is shared.",
     )  # fmt: skip
     priority = forms.IntegerField(min_value=-1000, max_value=1000, initial=0, help_text="Higher comes first.")
     lease_minutes = forms.IntegerField(
@@ -70,8 +134,10 @@ class BatchForm(forms.Form):
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )  # fmt: skip
 
-    PROMPT_FIELDS = ("split", "source", "category", "language", "count", "is_fresh")
-    RANKED_FIELDS = ("k", "policies", "baseline", "presort")
+    PROMPT_FIELDS = (
+        "split", "source", "prompt_kind", "category", "language", "author_cap", "count", "seed", "is_fresh",
+    )  # fmt: skip
+    RANKED_FIELDS = ("k", "baseline", "presort")
     LABEL_FIELDS = ("cohorts", "overlap", "shared_percent", "priority", "lease_minutes", "deadline_at")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -79,12 +145,42 @@ class BatchForm(forms.Form):
         self.fields["language"] = forms.ChoiceField(
             choices=(("", "Any"), *language_choices()), required=False
         )
-        for name in ("policies", "baseline"):
+        self._choose("tags", [(tag, tag.replace("_", " ")) for tag in known_tags()])
+        self.policies = list(Policy.objects.filter(responses__isnull=False).distinct())
+        scored = set(
+            Policy.objects.filter(responses__sampling__has_key="score")
+            .values_list("pk", flat=True)
+            .distinct()
+        )
+        for policy in self.policies:
+            numbers = [(str(n), str(n)) for n in range(1, MAX_K + 1)]
+            self.fields[f"share-{policy.pk}"] = forms.ChoiceField(
+                label=policy.name,
+                choices=((NOT_AT_ALL, "none"), (FILLS_UP, "fills up"), *numbers),
+                required=False,
+            )
+            if policy.pk in scored:
+                self.fields[f"best-{policy.pk}"] = forms.IntegerField(
+                    label=f"{policy.name}: best of", min_value=2, max_value=256, required=False
+                )
+        for name, queryset in (
+            ("baseline", Policy.objects.filter(pk__in=[policy.pk for policy in self.policies])),
+            ("guideline", Guideline.objects.all()),
+            ("form", Form.objects.all()),
+            ("anchor_set", AnchorSet.objects.current()),
+            ("use_cases", UseCase.objects.current()),
+        ):
             field = self.fields[name]
             assert isinstance(field, forms.ModelChoiceField)
-            field.queryset = Policy.objects.filter(responses__isnull=False).distinct()
-        if self.is_bound and self.data.get("kind") == TaskKind.DEMONSTRATION:
-            self.fields["k"].required = self.fields["policies"].required = False
+            field.queryset = queryset
+        kind = str(self.data.get("kind")) if self.is_bound else ""
+        if kind in TaskKind.values and not TaskKind(kind).is_ranked:
+            self.fields["k"].required = False
+
+    def _choose(self, name: str, choices: list[tuple[str, str]]) -> None:
+        field = self.fields[name]
+        assert isinstance(field, forms.MultipleChoiceField)
+        field.choices = choices
 
     def group(self, names: tuple[str, ...]) -> list[forms.BoundField]:
         return [self[name] for name in names]
@@ -101,20 +197,99 @@ class BatchForm(forms.Form):
     def label_fields(self) -> list[forms.BoundField]:
         return self.group(self.LABEL_FIELDS)
 
+    @property
+    def writers(self) -> list[Writer]:
+        """The mix: one row for each policy that has written anything."""
+        return [
+            Writer(
+                policy,
+                self[f"share-{policy.pk}"],
+                self[f"best-{policy.pk}"] if f"best-{policy.pk}" in self.fields else None,
+            )
+            for policy in self.policies
+        ]
+
     def choice(self) -> selection.Choice:
         """Return which prompts and responses are asked for."""
         data = self.cleaned_data
+        shares, fills = self._mix()
         return selection.Choice(
             kind=data["kind"],
             split=data.get("split") or "",
             source=data.get("source") or "",
+            prompt_kind=data.get("prompt_kind") or "",
             category=data.get("category") or "",
             language=data.get("language") or "",
+            tags=tuple(data.get("tags") or ()),
+            author_cap=data.get("author_cap") or 0,
             is_fresh=bool(data.get("is_fresh")),
             k=data.get("k") or 4,
-            policies=tuple(policy.pk for policy in data.get("policies") or ()),
+            policies=fills,
+            shares=shares,
             baseline=data["baseline"].pk if data.get("baseline") else None,
         )
+
+    def _mix(self) -> tuple[tuple[selection.Share, ...], tuple[int, ...]]:
+        shares, fills = [], []
+        for policy in self.policies:
+            given = self.cleaned_data.get(f"share-{policy.pk}") or NOT_AT_ALL
+            best_of = self.cleaned_data.get(f"best-{policy.pk}") or 0
+            if given == FILLS_UP:
+                fills.append(policy.pk)
+            elif given:
+                shares.append(selection.Share(policy.pk, int(given), best_of))
+        return tuple(shares), tuple(fills)
+
+    def rules(self) -> dict[str, Any]:
+        """Return the batch's own rules, as `create_batch` takes them."""
+        data = self.cleaned_data
+        kind = TaskKind(data["kind"])
+        settings: dict[str, Any] = {"presort": bool(data["presort"])} if kind.is_ranked else {}
+        if kind == TaskKind.TOXICITY:
+            settings["condition"] = data.get("condition") or "none"
+        return {
+            "name": data["name"],
+            "kind": kind.value,
+            "guideline": data["guideline"],
+            "form": data["form"],
+            "cohorts": data["cohorts"],
+            "k": data["k"] if kind.is_ranked else 4,
+            "overlap": data["overlap"] if kind.has_prompt else 1,
+            "shared_fraction": data["shared_percent"] / 100,
+            "baseline": data["baseline"] if kind.is_ranked else None,
+            "priority": data["priority"],
+            "lease_seconds": data["lease_minutes"] * 60,
+            "deadline_at": data["deadline_at"],
+            "settings": settings,
+        }
+
+    def anchoring(self) -> Anchoring | None:
+        """Return the anchors wanted, None for none."""
+        data = self.cleaned_data
+        if not data.get("anchor_set") or not TaskKind(data["kind"]).is_ranked:
+            return None
+        return Anchoring(data["anchor_set"], data.get("anchor_overlap") or 2)
+
+    def writing(self) -> Writing:
+        """Return what prompt writing asks for."""
+        data = self.cleaned_data
+        kind = data.get("written_kind") or PromptKind.PLAIN
+        cases = tuple(data.get("use_cases") or ()) if kind == PromptKind.USER_BASED else ()
+        return Writing(kind, cases)
+
+    def values(self) -> Mapping[str, Any]:
+        """Return what was chosen, as a template keeps it."""
+        kept: dict[str, Any] = {}
+        for name, value in self.cleaned_data.items():
+            if hasattr(value, "isoformat") or value in (None, "", []):
+                continue
+            if hasattr(value, "pk"):
+                kept[name] = value.pk
+            elif name == "use_cases":
+                kept[name] = [case.pk for case in value]
+            else:
+                kept[name] = value
+        return kept | {"is_fresh": bool(self.cleaned_data.get("is_fresh"))}
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -124,27 +299,45 @@ class BatchForm(forms.Form):
         if self.errors:
             return cleaned
         kind = TaskKind(cleaned["kind"])
-        if Cohort.HELD_OUT in cleaned["cohorts"] and kind != TaskKind.EVALUATION:
-            self.add_error("cohorts", "Held-out labelers take only final evaluations.")
-        if cleaned.get("split") == Split.TEST and kind != TaskKind.EVALUATION:
-            self.add_error(
-                "split", "Prompts of test authors never train; only a final evaluation takes them."
-            )
-        if not self.errors:
+        if Cohort.HELD_OUT in cleaned["cohorts"] and not kind.is_evaluation:
+            self.add_error("cohorts", "Held-out labelers take only evaluations.")
+        if cleaned.get("split") == Split.TEST and not kind.is_evaluation:
+            self.add_error("split", "Prompts of test authors never train; only evaluations take them.")
+        for name in ("guideline", "form", "anchor_set"):
+            version = cleaned.get(name)
+            if version is not None and version.kind != kind and (name != "anchor_set" or kind.is_ranked):
+                self.add_error(name, f"This one is for {version.get_kind_display().lower()}.")
+        if kind.is_ranked:
+            self._check_mix(cleaned.get("k") or 4)
+        if kind == TaskKind.PROMPT and self.writing() == Writing(PromptKind.USER_BASED):
+            self.add_error("use_cases", "User-based prompts need a use case; choose some.")
+        if not self.errors and kind.has_prompt:
             matching = selection.count_matching(self.choice())
             if matching < cleaned["count"]:
-                self.add_error("count", shortage(matching, kind.is_ranked, cleaned.get("k") or 4))
+                message = shortage(matching, is_ranked=kind.is_ranked, k=cleaned.get("k") or 4)
+                self.add_error("count", message)
         return cleaned
 
+    def _check_mix(self, k: int) -> None:
+        shares, fills = self._mix()
+        fixed = sum(share.count for share in shares)
+        if not shares and not fills:
+            self.add_error("k", "Choose below whose responses are compared.")
+        elif fixed > k:
+            self.add_error("k", f"The policies give {fixed} responses, K is {k}; raise K or lower a share.")
+        elif fixed < k and not fills and not self.cleaned_data.get("baseline"):
+            self.add_error(
+                "k", f"The policies give {fixed} of {k} responses; let one fill up, or set K to {fixed}."
+            )
+        for share in shares:
+            if share.best_of and share.best_of <= share.count:
+                self.add_error(f"best-{share.policy}", f"Choose the best among more than {share.count}.")
 
-def shortage(matching: int, is_ranked: bool, k: int) -> str:
-    """Say honestly how many prompts there are."""
-    only = (
-        "No prompt matches"
-        if matching == 0
-        else f"Only {matching} prompt{'s match' if matching > 1 else ' matches'}"
-    )
-    needed = f" and has {k} responses by these policies" if is_ranked else ""
-    if is_ranked and matching > 1:
-        needed = f" and have {k} responses by these policies"
-    return f"{only}{needed}; {'change the filters' if matching == 0 else f'ask for {matching} or fewer'}."
+
+class BatchFilterForm(forms.Form):
+    """Narrow the list of batches."""
+
+    q = forms.CharField(label="Search", required=False)
+    state = forms.ChoiceField(label="Status", required=False)
+    kind = forms.ChoiceField(choices=(("", "Any"), *TaskKind.choices), required=False)
+    cohort = forms.ChoiceField(label="For", choices=(("", "Anybody"), *Cohort.choices), required=False)

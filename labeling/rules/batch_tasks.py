@@ -42,15 +42,12 @@ def add_writing_tasks(*, batch: Batch, prompts: Iterable[Prompt], while_running:
         raise InvalidInput("The prompts of this batch are written by its labelers: add tasks without one.")
     if TaskKind(batch.kind).is_ranked:
         raise InvalidInput(f"A {batch.kind} batch needs responses: add ranked tasks to it.")
-    return _add_plain(batch, prompts)
-
-
-def add_prompt_tasks(*, batch: Batch, count: int, while_running: bool = False) -> int:
-    """Add so many tasks of prompt writing: the labeler writes the prompt. Raises as for writing tasks."""
-    _ensure_takes_tasks(batch, while_running)
-    if TaskKind(batch.kind).has_prompt:
-        raise InvalidInput(f"A {batch.kind} batch is about prompts there are: name them.")
-    return _add_plain(batch, (None for _ in range(count)))
+    shared = _SharedPool(batch)
+    rows = (shared.next_task(prompt) for prompt in prompts)
+    added = 0
+    while chunk := list(islice(rows, ROWS_AT_ONCE)):
+        added += len(Task.objects.bulk_create(chunk))
+    return added
 
 
 def add_ranked_task(*, batch: Batch, prompt: Prompt, responses: Sequence[Response]) -> Task:
@@ -100,15 +97,6 @@ def add_anchor_tasks(*, batch: Batch, anchor_set: AnchorSet, overlap: int) -> li
     return _with_candidates(tasks, [[place.response for place in anchor.places.all()] for anchor in anchors])
 
 
-def _add_plain(batch: Batch, prompts: Iterable[Prompt | None]) -> int:
-    shared = _SharedPool(batch)
-    rows = (shared.next_task(prompt) for prompt in prompts)
-    added = 0
-    while chunk := list(islice(rows, ROWS_AT_ONCE)):
-        added += len(Task.objects.bulk_create(chunk))
-    return added
-
-
 def _with_candidates(tasks: list[Task], responses: Sequence[Sequence[Response]]) -> list[Task]:
     tasks = Task.objects.bulk_create(tasks, batch_size=ROWS_AT_ONCE)
     Candidate.objects.bulk_create(
@@ -130,7 +118,7 @@ class _SharedPool:
         self.overlaps = overlaps_of(batch)
         self.seen = batch.tasks.filter(is_anchor=False).count()
 
-    def next_task(self, prompt: Prompt | None) -> Task:
+    def next_task(self, prompt: Prompt) -> Task:
         before, self.seen = self.seen, self.seen + 1
         fraction = self.batch.shared_fraction
         is_shared = shared_count(self.seen, fraction) > shared_count(before, fraction)

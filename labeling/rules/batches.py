@@ -27,7 +27,6 @@ from labeling.rules import audit, guidelines, slot_rows
 from labeling.rules.access import Action, ensure
 from labeling.rules.batch_tasks import (
     add_anchor_tasks,
-    add_prompt_tasks,
     add_ranked_task,
     add_ranked_tasks,
     add_writing_tasks,
@@ -39,7 +38,6 @@ from labeling.rules.texts import check_text
 __all__ = [
     "BatchProgress",
     "add_anchor_tasks",
-    "add_prompt_tasks",
     "add_ranked_task",
     "add_ranked_tasks",
     "add_writing_tasks",

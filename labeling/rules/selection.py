@@ -219,16 +219,13 @@ def fill_batch(
 ) -> int:
     """Draw tasks into a batch; returns how many. Its settings keep how they were drawn."""
     seed = random.randrange(SEEDS) if seed is None else seed
-    kind = TaskKind(batch.kind)
-    samples = draw_samples(choice, count, seed) if kind.has_prompt else []
+    samples = draw_samples(choice, count, seed)
     drawn = {"choice": as_settings(choice), "seed": seed, "count": count}
     key = "extensions" if while_running else "choice"
     value = [*batch.settings.get("extensions", []), drawn] if while_running else drawn["choice"]
     batch.settings = {**batch.settings, **({} if while_running else drawn), key: value}
     batch.save(update_fields=["settings"])
-    if not kind.has_prompt:
-        return batch_tasks.add_prompt_tasks(batch=batch, count=count, while_running=while_running)
-    if kind.is_ranked:
+    if TaskKind(batch.kind).is_ranked:
         items = [(sample.prompt, sample.responses) for sample in samples]
         return len(batch_tasks.add_ranked_tasks(batch=batch, items=items, while_running=while_running))
     prompts = [sample.prompt for sample in samples]

@@ -1,59 +1,91 @@
 """Batches: listed, made with a look at what labelers will see, opened, watched, closed."""
 
 import random
+from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from labeling.errors import LabelingError
-from labeling.forms.batches import BatchForm
-from labeling.models import Batch, Policy, TaskKind
-from labeling.rules import agreement, batches, listings, selection
+from labeling.forms.batches import BatchFilterForm, BatchForm
+from labeling.models import Batch, BatchTemplate, Policy, TaskKind
+from labeling.rules import (
+    agreement,
+    batch_changes,
+    batch_making,
+    batch_pace,
+    batch_templates,
+    batches,
+    listings,
+    selection,
+)
 from labeling.rules.access import Action, can
 from labeling.views.access import PageRequest, require
+from labeling.views.keyset import keyset_page
 from labeling.views.lists import one_page
 
 SKIPS_A_PAGE = 25
+BATCHES_A_PAGE = 50
+PROMPTS_SHOWN = 5
 
 
 @require(Action.SEE_BATCHES)
 def batch_list(request: PageRequest) -> HttpResponseBase:
     """List batches, newest first, with how far they are."""
-    rows = listings.batches_with_progress()
-    status, kind = request.GET.get("status", ""), request.GET.get("kind", "")
-    if status in Batch.Status.values:
-        rows = rows.filter(status=status)
-    if kind in TaskKind.values:
-        rows = rows.filter(kind=kind)
+    form = BatchFilterForm(request.GET or None)
+    form.fields["state"].choices = (("", "Any"), *Batch.Status.choices)  # type: ignore[attr-defined]
     context = {
-        "page": one_page(request, rows),
-        "status": status,
-        "kind": kind,
-        "statuses": Batch.Status.choices,
-        "kinds": TaskKind.choices,
-        "is_filtered": bool(status or kind),
+        "page": keyset_page(request, filtered(form), key="-id", size=BATCHES_A_PAGE),
+        "form": form,
+        "is_filtered": any(request.GET.get(name) for name in form.fields),
+        "templates": BatchTemplate.objects.current(),
         "may_manage": can(request.user, Action.MANAGE_BATCHES),
     }
     return render(request, "batches/list.html", context)
 
 
+def filtered(form: BatchFilterForm) -> QuerySet[Batch]:
+    """Return the batches that a filter leaves."""
+    rows: QuerySet[Batch] = listings.batches_with_progress()
+    data = form.cleaned_data if form.is_valid() else {}
+    if data.get("state"):
+        rows = rows.filter(status=data["state"])
+    if data.get("kind"):
+        rows = rows.filter(kind=data["kind"])
+    if data.get("cohort"):
+        rows = rows.filter(cohorts__icontains=f'"{data["cohort"]}"')
+    if data.get("q"):
+        rows = rows.filter(name__icontains=data["q"].strip())
+    return rows
+
+
 @require(Action.MANAGE_BATCHES)
 def batch_create(request: PageRequest) -> HttpResponseBase:
-    """Make a batch; the preview button shows a task as a labeler will see it, and makes nothing."""
-    form = BatchForm(request.POST if request.method == "POST" else None)
-    context: dict[str, object] = {"form": form}
+    """Make a batch; a look first counts what matches and what is missing, and makes nothing."""
+    form = BatchForm(request.POST if request.method == "POST" else None, initial=initial_values(request))
+    context: dict[str, object] = {"form": form, "templates": BatchTemplate.objects.current()}
     status = 422 if form.is_bound else 200
     if form.is_valid():
-        if "preview" in request.POST:
-            context |= preview_of(form)
+        if "look" in request.POST:
+            context |= look_at(form)
             status = 200
         else:
             try:
-                batch = make_batch(request, form)
+                batch = batch_making.make_batch(
+                    rules=form.rules(),
+                    choice=form.choice(),
+                    count=form.cleaned_data["count"],
+                    seed=form.cleaned_data["seed"],
+                    anchoring=form.anchoring(),
+                    writing=form.writing(),
+                    by=request.user,
+                )
             except LabelingError as error:
                 for field, fault in error.fields.items():
                     form.add_error(field if field in form.fields else None, str(fault))
@@ -62,42 +94,49 @@ def batch_create(request: PageRequest) -> HttpResponseBase:
             else:
                 messages.success(request, f"“{batch}” is a draft. Open it when labelers may begin.")
                 return redirect("batch-detail", batch.code)
+    elif form.is_bound and form.errors and set(form.errors) <= {"count"}:
+        context["coverage"] = [row for row in selection.coverage(form.choice()) if row.missing]
     page = "batches/create.html#batch-form" if request.htmx else "batches/create.html"
     return render(request, page, context, status=status)
 
 
-def preview_of(form: BatchForm) -> dict[str, object]:
-    """Draw one task, and count what matches."""
-    choice = form.choice()
-    samples = selection.draw_samples(choice, 1, seed=random.randrange(selection.SEEDS))
-    return {
-        "matching": selection.count_matching(choice),
-        "sample": samples[0] if samples else None,
-        "letters": "ABCDEFGHI",
-    }
+def initial_values(request: PageRequest) -> dict[str, Any]:
+    """Return what the form starts with: a template's values, a batch's, or none."""
+    template, like = request.GET.get("template", ""), request.GET.get("like", "")
+    try:
+        if template:
+            return dict(get_object_or_404(BatchTemplate.objects.current(), code=UUID(template)).values)
+        if like:
+            batch = get_object_or_404(Batch, code=UUID(like))
+            return batch_templates.values_of(batch) | {"name": f"{batch.name}, again"[:120]}
+    except ValueError:
+        return {}
+    return {}
 
 
-@transaction.atomic
-def make_batch(request: PageRequest, form: BatchForm) -> Batch:
-    """Make the batch that the form describes and draw its tasks; all or nothing."""
-    data = form.cleaned_data
-    is_ranked = TaskKind(data["kind"]).is_ranked
-    batch = batches.create_batch(
-        name=data["name"],
-        kind=data["kind"],
-        by=request.user,
-        cohorts=data["cohorts"],
-        k=data["k"] if is_ranked else 4,
+def look_at(form: BatchForm) -> dict[str, object]:
+    """Count what matches, say what is missing, and draw a few prompts."""
+    data, choice = form.cleaned_data, form.choice()
+    kind = TaskKind(data["kind"])
+    seed = data["seed"] if data["seed"] is not None else random.randrange(selection.SEEDS)
+    anchoring = form.anchoring()
+    anchors = [anchoring.overlap] * anchoring.anchor_set.anchors.count() if anchoring else []
+    cases = len(form.writing().use_cases) if not kind.has_prompt else 0
+    plan = batch_making.plan_in_words(
+        tasks=data["count"] * max(1, cases),
+        shared_fraction=data["shared_percent"] / 100 if kind.has_prompt else 0.0,
         overlap=data["overlap"],
-        shared_fraction=data["shared_percent"] / 100,
-        baseline=data["baseline"] if is_ranked else None,
-        priority=data["priority"],
-        lease_seconds=data["lease_minutes"] * 60,
-        deadline_at=data["deadline_at"],
-        settings={"presort": bool(data["presort"])} if is_ranked else {},
+        anchors=anchors,
     )
-    selection.fill_batch(batch=batch, choice=form.choice(), count=data["count"])
-    return batch
+    return {
+        "looked": True,
+        "plan": plan,
+        "matching": selection.count_matching(choice) if kind.has_prompt else None,
+        "coverage": [row for row in selection.coverage(choice) if row.missing],
+        "samples": selection.draw_samples(choice, min(PROMPTS_SHOWN, data["count"]), seed=seed)
+        if kind.has_prompt
+        else [],
+    }
 
 
 @require(Action.SEE_BATCHES)
@@ -106,28 +145,43 @@ def batch_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
     batch = get_object_or_404(
         Batch.objects.select_related("guideline", "form", "baseline", "created_by"), code=code
     )
+    page = "batches/detail.html#progress" if request.htmx else "batches/detail.html"
+    return render(request, page, detail_context(request, batch))
+
+
+def detail_context(request: PageRequest, batch: Batch) -> dict[str, Any]:
+    """Return what a batch's page shows."""
     progress = batches.batch_progress(batch)
     choice = batch.settings.get("choice") or {}
-    context = {
+    kind = TaskKind(batch.kind)
+    may_manage = can(request.user, Action.MANAGE_BATCHES) and not batch.is_import
+    return {
         "batch": batch,
         "progress": progress,
         "percent": round(100 * progress.fraction),
         "shared": batch.tasks.filter(is_shared=True).count(),
-        "is_ranked": TaskKind(batch.kind).is_ranked,
-        "agreement": agreement.batch_agreement(batch) if TaskKind(batch.kind).is_ranked else None,
+        "anchors": batch.tasks.filter(is_anchor=True).count(),
+        "is_ranked": kind.is_ranked,
+        "agreement": agreement.batch_agreement(batch) if kind.is_ranked else None,
+        "pace": batch_pace.pace_of(batch, wanted=progress.wanted, submitted=progress.submitted),
+        "at_work": batch_pace.at_work(batch),
+        "skip_reasons": batch_pace.skip_reasons(batch),
         "labelers": listings.labels_by_labeler(batch),
         "skips": one_page(request, listings.skips_of(batch), SKIPS_A_PAGE),
         "policies": Policy.objects.filter(responses__candidacies__task__batch=batch).distinct(),
         "choice": {
-            name: value
+            name.replace("_", " "): ", ".join(value) if isinstance(value, list) else value
             for name, value in choice.items()
-            if value and name in ("split", "source", "category", "language")
+            if value
+            and name in ("split", "source", "prompt_kind", "category", "language", "tags", "author_cap")
         },
-        "may_manage": can(request.user, Action.MANAGE_BATCHES),
+        "undoable": batch_changes.last_undoable(batch) if may_manage else None,
+        "is_late": batch.deadline_at is not None and batch.deadline_at < timezone.now(),
+        "is_soon": batch.deadline_at is not None
+        and timezone.now() < batch.deadline_at < timezone.now() + timedelta(days=1),
+        "may_manage": may_manage,
         "may_see_labelers": can(request.user, Action.SEE_LABELERS),
     }
-    page = "batches/detail.html#progress" if request.htmx else "batches/detail.html"
-    return render(request, page, context)
 
 
 @require_POST

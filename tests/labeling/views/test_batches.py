@@ -6,8 +6,21 @@ import pytest
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
-from labeling.models import Batch, Candidate, Labeler, Policy, Prompt, Split, TaskKind, User
-from labeling.rules import assignments
+from labeling.models import (
+    AnchorSet,
+    Assignment,
+    AuditEvent,
+    Batch,
+    BatchTemplate,
+    Candidate,
+    Labeler,
+    Policy,
+    Prompt,
+    Split,
+    TaskKind,
+    User,
+)
+from labeling.rules import assignments, batches
 from tests.factories import (
     PolicyFactory,
     PromptFactory,
@@ -25,6 +38,11 @@ def body(**changes: Any) -> dict[str, Any]:
         "cohorts": ["train"], "overlap": "2", "shared_percent": "50", "priority": "0", "lease_minutes": "30",
     }  # fmt: skip
     return base | changes
+
+
+def mix(policies: list[Policy], share: str) -> dict[str, str]:
+    """The same part of the K for each of some policies."""
+    return {f"share-{policy.pk}": share for policy in policies}
 
 
 @pytest.fixture
@@ -49,9 +67,9 @@ def test_good_form_makes_a_draft_with_tasks_drawn(mia: User, visit: Visit) -> No
 def test_ranked_form_makes_tasks_of_k_responses_by_the_chosen_policies(
     mia: User, answered: list[Policy], visit: Visit
 ) -> None:
-    chosen = [str(policy.pk) for policy in answered[:2]]
     visit(mia).post(
-        reverse("batch-create"), body(kind="comparison", k="2", policies=chosen, count="3", presort="on")
+        reverse("batch-create"),
+        body(kind="comparison", k="2", count="3", presort="on", **mix(answered[:2], "fill")),
     )
     batch = Batch.objects.get()
     assert batch.settings["presort"] is True
@@ -66,9 +84,9 @@ def test_ranked_form_makes_tasks_of_k_responses_by_the_chosen_policies(
         ({"count": "5"}, "Only 3 prompts match; ask for 3 or fewer."),
         ({"language": "de"}, "Select a valid choice"),
         ({"split": "test"}, "Prompts of test authors never train"),
-        ({"cohorts": ["held_out"]}, "Held-out labelers take only final evaluations"),
+        ({"cohorts": ["held_out"]}, "Held-out labelers take only evaluations"),
         ({"cohorts": []}, "This field is required"),
-        ({"kind": "comparison"}, "Choose at least one policy"),
+        ({"kind": "comparison"}, "Choose below whose responses are compared"),
         ({"overlap": "0"}, "greater than or equal to 1"),
         ({"shared_percent": "140"}, "less than or equal to 100"),
         ({"deadline_at": "2020-01-01T10:00"}, "The deadline is over already"),
@@ -85,9 +103,8 @@ def test_bad_form_is_refused_with_what_is_allowed(
 
 def test_too_few_responses_are_counted_honestly(mia: User, answered: list[Policy], visit: Visit) -> None:
     PromptFactory.create_batch(5)  # without responses
-    chosen = [str(policy.pk) for policy in answered]
     answer = visit(mia).post(
-        reverse("batch-create"), body(kind="comparison", k="3", policies=chosen, count="8")
+        reverse("batch-create"), body(kind="comparison", k="3", count="8", **mix(answered, "fill"))
     )
     assert "Only 3 prompts match and have 3 responses by these policies" in answer.content.decode()
 
@@ -103,18 +120,191 @@ def test_test_prompts_held_prompts_and_personal_data_are_never_drawn_for_trainin
     assert Prompt.objects.get(tasks__batch=Batch.objects.get()) == good
 
 
-def test_preview_shows_a_task_as_labelers_see_it_and_makes_nothing(
-    mia: User, answered: list[Policy], visit: Visit
-) -> None:
-    chosen = [str(policy.pk) for policy in answered]
-    sent = body(kind="comparison", k="3", policies=chosen, count="3", preview="1")
+def test_look_counts_and_draws_and_makes_nothing(mia: User, answered: list[Policy], visit: Visit) -> None:
+    sent = body(kind="comparison", k="3", count="3", shared_percent="10", look="1", **mix(answered, "1"))
     answer = visit(mia).post(reverse("batch-create"), sent, headers={"HX-Request": "true"})
     page = answer.content.decode()
     assert "3 prompts match" in page
-    assert "Response C" in page
-    preview = page.split('id="batch-preview"')[1]
-    assert all(policy.name not in preview for policy in answered)
+    assert "3 tasks, 4 labels: 1 shared by 2 labelers, 2 labeled once." in page
+    look = page.split('id="batch-look"')[1]
+    assert "Response C" in look
+    assert all(policy.name not in look for policy in answered)
     assert not Batch.objects.exists()
+
+
+def test_missing_responses_are_said_before_anything_is_made(
+    mia: User, answered: list[Policy], visit: Visit
+) -> None:
+    extra = ResponseFactory.create(prompt=Prompt.objects.all()[0])
+    sent = body(kind="comparison", k="2", count="1", look="1", **mix([answered[0], extra.policy], "1"))
+    page = visit(mia).post(reverse("batch-create"), sent).content.decode()
+    assert f"{extra.policy.name}: 2 of 3 prompts lack 1 response" in page
+
+
+@pytest.mark.parametrize(
+    ("k", "shares", "sentence"),
+    [
+        ("2", ["1", "2", ""], "The policies give 3 responses, K is 2"),
+        ("3", ["1", "1", ""], "The policies give 2 of 3 responses"),
+    ],
+)
+def test_mix_that_does_not_make_up_k_is_refused(
+    mia: User, answered: list[Policy], visit: Visit, k: str, shares: list[str], sentence: str
+) -> None:
+    given = {f"share-{policy.pk}": share for policy, share in zip(answered, shares, strict=True)}
+    answer = visit(mia).post(reverse("batch-create"), body(kind="comparison", k=k, count="1", **given))
+    assert answer.status_code == 422
+    assert sentence in answer.content.decode()
+
+
+def test_fixed_shares_stand_in_every_task(mia: User, answered: list[Policy], visit: Visit) -> None:
+    sent = body(kind="comparison", k="2", count="3", **mix(answered[:1], "1"), **mix(answered[1:], "fill"))
+    visit(mia).post(reverse("batch-create"), sent)
+    for task in Batch.objects.get().tasks.all():
+        writers = {candidate.response.policy_id for candidate in task.candidates.all()}
+        assert answered[0].pk in writers
+        assert len(writers) == 2
+
+
+def test_template_of_a_batch_starts_the_next_one(mia: User, answered: list[Policy], visit: Visit) -> None:
+    client = visit(mia)
+    client.post(
+        reverse("batch-create"),
+        body(kind="comparison", k="2", count="2", category="", priority="4", **mix(answered[:2], "1")),
+    )
+    batch = Batch.objects.get()
+    client.post(reverse("batch-template", args=[batch.code]), {"template-name": "Weekly"})
+    template = BatchTemplate.objects.get()
+    for query in (f"template={template.code}", f"like={batch.code}"):
+        page = client.get(f"{reverse('batch-create')}?{query}").content.decode()
+        share = page.split(f'name="share-{answered[0].pk}"')[1].split("</select>")[0]
+        assert '<option value="1" selected>' in share
+        assert 'name="priority" value="4"' in page
+    again = client.post(reverse("batch-template", args=[batch.code]), {"template-name": "Weekly"})
+    assert "There is a template" in again.content.decode()
+    client.post(reverse("batch-template-archive", args=[template.code]))
+    assert not BatchTemplate.objects.current().exists()
+
+
+def test_batch_of_prompt_writing_is_made_without_prompts(mia: User, visit: Visit) -> None:
+    visit(mia).post(reverse("batch-create"), body(kind="prompt", count="3", written_kind="few_shot"))
+    batch = Batch.objects.get()
+    assert batch.tasks.filter(prompt=None).count() == 3
+    assert batch.settings["prompt_kind"] == "few_shot"
+
+
+def test_preview_is_the_labelers_own_page_and_stores_nothing(
+    mia: User, answered: list[Policy], visit: Visit
+) -> None:
+    sent = body(kind="comparison", k="3", count="3", **mix(answered, "1"))
+    counts = [model.objects.count() for model in (Batch, Labeler, User, Candidate, AuditEvent)]
+    answer = visit(mia).post(reverse("batch-draft-preview"), sent)
+    page = answer.content.decode()
+    assert answer.status_code == 200
+    assert "Rank all 3" in page
+    assert "Nothing here is stored" in page
+    assert all(policy.name not in page for policy in answered)
+    assert [model.objects.count() for model in (Batch, Labeler, User, Candidate, AuditEvent)] == counts
+
+
+@pytest.mark.parametrize("kind", ["demonstration", "comparison", "prompt", "evaluation", "toxicity"])
+def test_batch_of_each_kind_can_be_looked_at_as_a_labeler(
+    mia: User, answered: list[Policy], visit: Visit, kind: str
+) -> None:
+    client = visit(mia)
+    client.post(reverse("batch-create"), body(kind=kind, k="3", count="2", **mix(answered, "1")))
+    batch = Batch.objects.get()
+    answer = client.get(reverse("batch-preview", args=[batch.code]))
+    assert answer.status_code == 200
+    assert "Nothing here is stored" in answer.content.decode()
+    assert not Assignment.objects.exists()
+    if batch.tasks.first():
+        task = batch.tasks.all()[0]
+        assert client.get(reverse("task-preview", args=[task.code])).status_code == 200
+
+
+def test_running_batch_is_changed_and_changed_back_on_its_page(mia: User, visit: Visit) -> None:
+    batch = writing_batch(tasks=4, overlap=2)
+    client = visit(mia)
+    page = client.get(reverse("batch-manage", args=[batch.code])).content.decode()
+    assert "Withdraw the open slots" in page
+    client.post(reverse("batch-pause", args=[batch.code]), {"pause-reason": "Mending the guideline"})
+    batch.refresh_from_db()
+    assert batch.status == "paused"
+    client.post(reverse("batch-pause", args=[batch.code]))
+    sent = {
+        "change-name": "Other", "change-priority": "9", "change-lease_minutes": "45",
+        "change-cohorts": ["train"], "change-deadline_at": "",
+    }  # fmt: skip
+    client.post(reverse("batch-change", args=[batch.code]), sent)
+    batch.refresh_from_db()
+    assert (batch.name, batch.priority, batch.lease_seconds) == ("Other", 9, 2700)
+    event = AuditEvent.objects.filter(action="change_batch").latest("pk")
+    client.post(reverse("batch-undo", args=[batch.code]), {"event": str(event.code)})
+    batch.refresh_from_db()
+    assert (batch.name, batch.priority, batch.lease_seconds) == ("Writing", 0, 1800)
+    answer = client.post(
+        reverse("batch-balance", args=[batch.code]),
+        {"balance-which": "shared", "balance-overlap": "3", "balance-only_unanswered": "on"}, follow=True,
+    )  # fmt: skip
+    assert "4 tasks changed: 4 slots opened, 0 withdrawn." in answer.content.decode()
+    assert (
+        b"12 open slots withdrawn"
+        in client.post(reverse("batch-withdraw", args=[batch.code]), follow=True).content
+    )
+    wrong = client.post(reverse("batch-change", args=[batch.code]), sent | {"change-cohorts": ["held_out"]})
+    assert wrong.status_code == 422
+    assert "Held-out labelers take only evaluations" in wrong.content.decode()
+
+
+def test_drawn_batch_takes_more_prompts_by_the_same_filters(mia: User, visit: Visit) -> None:
+    PromptFactory.create_batch(5)
+    client = visit(mia)
+    client.post(reverse("batch-create"), body(count="2"))
+    batch = Batch.objects.get()
+    client.post(reverse("batch-open", args=[batch.code]))
+    answer = client.post(reverse("batch-extend", args=[batch.code]), {"extend-count": "3"}, follow=True)
+    assert "3 tasks added" in answer.content.decode()
+    assert batch.tasks.count() == 5
+
+
+def test_anchors_are_made_of_two_policies_and_stand_in_a_batch(
+    mia: User, answered: list[Policy], visit: Visit
+) -> None:
+    client = visit(mia)
+    sent = {"name": "SFT", "kind": "comparison", "watched": answered[0].pk, "against": answered[1].pk}
+    assert "only 3 prompts" in client.post(reverse("anchor-list"), sent | {"count": "4"}).content.decode()
+    client.post(reverse("anchor-list"), sent | {"count": "2"})
+    anchor_set = AnchorSet.objects.get()
+    client.post(
+        reverse("batch-create"),
+        body(kind="comparison", k="3", count="2", anchor_set=str(anchor_set.pk), anchor_overlap="3",
+             **mix(answered, "1")),
+    )  # fmt: skip
+    anchored = Batch.objects.get().tasks.filter(is_anchor=True)
+    assert [(task.overlap, task.candidates.count(), task.is_shared) for task in anchored] == [
+        (3, 2, False)
+    ] * 2
+    client.post(reverse("anchor-retire", args=[anchor_set.code]))
+    assert not AnchorSet.objects.current().exists()
+
+
+def test_list_is_searched_and_goes_on_by_key(
+    mia: User, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labeling.views.batches.BATCHES_A_PAGE", 2)
+    for number in range(5):
+        batches.create_batch(name=f"Week {number}", kind=TaskKind.DEMONSTRATION)
+    client = visit(mia)
+    first = client.get(reverse("batch-list"))
+    assert [batch.name for batch in first.context["page"].rows] == ["Week 4", "Week 3"]
+    second = client.get(reverse("batch-list") + first.context["page"].next)
+    assert [batch.name for batch in second.context["page"].rows] == ["Week 2", "Week 1"]
+    back = client.get(reverse("batch-list") + second.context["page"].previous)
+    assert [batch.name for batch in back.context["page"].rows] == ["Week 4", "Week 3"]
+    assert [
+        batch.name for batch in client.get(reverse("batch-list"), {"q": "week 0"}).context["page"].rows
+    ] == ["Week 0"]
 
 
 def test_opening_and_closing_move_the_batch_and_say_what_follows(mia: User, visit: Visit) -> None:
@@ -167,4 +357,4 @@ def test_empty_list_says_how_to_begin(mia: User, visit: Visit) -> None:
     page = visit(mia).get(reverse("batch-list")).content.decode()
     assert "No batches yet" in page
     assert reverse("batch-create") in page
-    assert b"No batch fits this filter" in visit(mia).get(reverse("batch-list"), {"status": "open"}).content
+    assert b"No batch fits this filter" in visit(mia).get(reverse("batch-list"), {"state": "open"}).content

@@ -1,0 +1,209 @@
+"""A running batch: paused, changed, balanced, extended, reopened; and the last change undone."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from django.contrib import messages
+from django.forms import Form as PageForm
+from django.http import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST
+
+from labeling.errors import LabelingError
+from labeling.forms.batch_changes import BalanceForm, ChangeForm, ExtendForm, ReasonForm, TemplateForm
+from labeling.models import AuditEvent, Batch, BatchTemplate
+from labeling.rules import batch_changes, batch_templates, batches, selection
+from labeling.rules.access import Action
+from labeling.views.access import PageRequest, require
+
+EVENTS_SHOWN = 20
+
+
+@require(Action.MANAGE_BATCHES)
+def batch_manage(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Show all that can be changed about a batch, and what was."""
+    return manage_page(request, get_object_or_404(Batch, code=code))
+
+
+def manage_page(request: PageRequest, batch: Batch, **forms: PageForm) -> HttpResponseBase:
+    """Render the page; a form that was refused takes the place of its empty one."""
+    choice = batch.settings.get("choice")
+    events = AuditEvent.objects.filter(object_type="batch", object_code=str(batch.code))
+    context = {
+        "batch": batch,
+        "progress": batches.batch_progress(batch),
+        "overlaps": batches.overlaps_of(batch),
+        "change_form": ChangeForm(batch=batch, prefix="change"),
+        "balance_form": BalanceForm(prefix="balance", initial={"overlap": batch.overlap}),
+        "extend_form": ExtendForm(prefix="extend"),
+        "reason_form": ReasonForm(prefix="pause"),
+        "template_form": TemplateForm(prefix="template", initial={"name": batch.name}),
+        "matching": selection.count_matching(selection.choice_from(choice)) if choice else None,
+        "undoable": batch_changes.last_undoable(batch),
+        "events": events.select_related("actor")[:EVENTS_SHOWN],
+        **forms,
+    }
+    return render(request, "batches/manage.html", context, status=422 if forms else 200)
+
+
+def step(request: PageRequest, batch: Batch, change: Callable[[], str]) -> HttpResponseBase:
+    """Do one change and say what came of it, back on the page for changes."""
+    try:
+        sentence = change()
+    except LabelingError as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, sentence)
+    return redirect("batch-manage", batch.code)
+
+
+@require_POST
+@require(Action.MANAGE_BATCHES)
+def batch_pause(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Give out no more tasks for now, or give them out again."""
+    batch = get_object_or_404(Batch, code=code)
+    form = ReasonForm(request.POST, prefix="pause")
+    reason = form.cleaned_data["reason"] if form.is_valid() else ""
+
+    def change() -> str:
+        if batch.status == Batch.Status.PAUSED:
+            batch_changes.resume_batch(batch=batch, by=request.user)
+            return f"“{batch}” gives out tasks again."
+        batch_changes.pause_batch(batch=batch, by=request.user, reason=reason)
+        return f"“{batch}” is paused. What labelers hold they may finish."
+
+    return step(request, batch, change)
+
+
+@require_POST
+@require(Action.MANAGE_BATCHES)
+def batch_reopen(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Open a closed batch again."""
+    batch = get_object_or_404(Batch, code=code)
+
+    def change() -> str:
+        batch_changes.reopen_batch(batch=batch, by=request.user)
+        return f"“{batch}” is open again."
+
+    return step(request, batch, change)
+
+
+@require_POST
+@require(Action.MANAGE_BATCHES)
+def batch_change(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Change name, priority, lease, deadline, cohorts."""
+    batch = get_object_or_404(Batch, code=code)
+    form = ChangeForm(request.POST, batch=batch, prefix="change")
+    if not form.is_valid():
+        return manage_page(request, batch, change_form=form)
+    try:
+        batch_changes.change_batch(batch=batch, by=request.user, **form.changes())
+    except LabelingError as error:
+        for field, fault in error.fields.items():
+            form.add_error(field if field in form.fields else None, f"This {fault}.")
+        return manage_page(request, batch, change_form=form)
+    messages.success(request, "Changed.")
+    return redirect("batch-manage", code)
+
+
+@require_POST
+@require(Action.MANAGE_BATCHES)
+def batch_balance(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Raise or lower overlap."""
+    batch = get_object_or_404(Batch, code=code)
+    form = BalanceForm(request.POST, prefix="balance")
+    if not form.is_valid():
+        return manage_page(request, batch, balance_form=form)
+
+    def change() -> str:
+        done = batch_changes.balance_batch(batch=batch, by=request.user, **form.cleaned_data)
+        return f"{done.tasks} tasks changed: {done.opened} slots opened, {done.withdrawn} withdrawn."
+
+    return step(request, batch, change)
+
+
+@require_POST
+@require(Action.MANAGE_BATCHES)
+def batch_withdraw(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Take back every slot that nobody holds."""
+    batch = get_object_or_404(Batch, code=code)
+
+    def change() -> str:
+        done = batch_changes.withdraw_slots(batch=batch, by=request.user)
+        return f"{done.withdrawn} open slots withdrawn. What labelers hold they may finish."
+
+    return step(request, batch, change)
+
+
+@require_POST
+@require(Action.MANAGE_BATCHES)
+def batch_extend(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Draw more prompts into the batch, by the filters it was made with."""
+    batch = get_object_or_404(Batch, code=code)
+    form = ExtendForm(request.POST, prefix="extend")
+    if not form.is_valid():
+        return manage_page(request, batch, extend_form=form)
+    choice = batch.settings.get("choice")
+
+    def change() -> str:
+        if not choice:
+            return "This batch was not drawn by filters, so nothing was added; make a batch for more prompts."
+        added = batch_changes.extend_batch(
+            batch=batch,
+            choice=selection.choice_from(choice),
+            count=form.cleaned_data["count"],
+            by=request.user,
+        )
+        return f"{added} tasks added."
+
+    return step(request, batch, change)
+
+
+@require_POST
+@require(Action.MANAGE_BATCHES)
+def batch_undo(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Undo the last change, if nothing was changed since."""
+    batch = get_object_or_404(Batch, code=code)
+    event = get_object_or_404(AuditEvent, code=request.POST.get("event") or None)
+
+    def change() -> str:
+        batch_changes.undo_change(batch=batch, event=event, by=request.user)
+        return "Undone."
+
+    return step(request, batch, change)
+
+
+@require_POST
+@require(Action.MANAGE_BATCHES)
+def template_save(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Make a template of a batch."""
+    batch = get_object_or_404(Batch, code=code)
+    form = TemplateForm(request.POST, prefix="template")
+    if not form.is_valid():
+        return manage_page(request, batch, template_form=form)
+    try:
+        template = batch_templates.save_template(
+            name=form.cleaned_data["name"],
+            kind=batch.kind,
+            values=batch_templates.values_of(batch),
+            by=request.user,
+        )
+    except LabelingError as error:
+        form.add_error("name" if "name" in error.fields else None, error.message)
+        return manage_page(request, batch, template_form=form)
+    messages.success(request, f"“{template}” can be chosen when a batch is made.")
+    return redirect("batch-manage", code)
+
+
+@require_POST
+@require(Action.MANAGE_BATCHES)
+def template_archive(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Offer a template no more."""
+    template = get_object_or_404(BatchTemplate, code=code)
+    try:
+        batch_templates.archive_template(template=template, by=request.user)
+    except LabelingError as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, f"“{template}” is offered no more.")
+    return redirect("batch-list")

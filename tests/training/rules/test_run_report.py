@@ -60,12 +60,9 @@ def test_report_of_a_process_is_kept_however_it_ends(
 def test_dpo_run_registers_a_policy_of_its_kind(trainer: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_execution, "POLL_SECONDS", 0.05)
     trainer({})
-    demonstration()
-    ranking()
-    inputs = {
-        "policy": stored_model(kind=ModelKind.SFT),
-        "dataset": datasets.freeze_dataset(kind="comparisons"),
-    }
+    ranking([1, 2, 3])
+    dataset = datasets.freeze_dataset(kind="comparisons")
+    inputs: dict[str, Input] = {"policy": stored_model(kind=ModelKind.SFT), "dataset": dataset}
     run = runs.create_run(stage="dpo", config={"dpo": {"beta": 0.2}}, inputs=inputs)
     assert execute_run(run.code) == RunState.FINISHED
     model = Model.objects.get(run=run)

@@ -13,10 +13,31 @@ from labeling.api.errors import draft_body, receipt_body
 from labeling.api.permissions import HasLabelerProfile
 from labeling.api.serializers import AssignmentBody, Body, Choice, DraftBody, ErrorBody, ReceiptBody
 from labeling.errors import NotFound
-from labeling.models import LIKERT_MAX, LIKERT_MIN, MAX_K, Assignment, Skip, TaskKind
-from labeling.rules import assignments, comparisons, demonstrations, forms, submissions
+from labeling.models import (
+    LIKERT_MAX,
+    LIKERT_MIN,
+    MAX_K,
+    Assignment,
+    Form,
+    Prompt,
+    Ranking,
+    ResponseReport,
+    Skip,
+    TaskKind,
+)
+from labeling.rules import (
+    assignments,
+    comparisons,
+    demonstrations,
+    forms,
+    response_reports,
+    submissions,
+    toxicity,
+    written_prompts,
+)
 from labeling.rules.access import Action, can, labeler_of
-from labeling.rules.comparisons import Judgement
+from labeling.rules.comparisons import AboutPrompt, Judgement
+from labeling.rules.written_prompts import Pair
 from labeling.statements import Query
 
 KEY_HEADER = OpenApiParameter(
@@ -51,16 +72,52 @@ class JudgementRequest(Body):
     )
     flags = serializers.DictField(child=serializers.BooleanField(), required=False)
     note = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
+    scores = serializers.DictField(
+        child=serializers.IntegerField(), required=False, help_text="Answers on the form's scales, by key."
+    )
+
+
+class AboutPromptRequest(Body):
+    """What the labeler says about the prompt, as far as the form asks; what is left out was not answered."""
+
+    category = serializers.CharField(required=False, allow_blank=True)
+    flags = serializers.DictField(child=serializers.BooleanField(), required=False)
+    scores = serializers.DictField(child=serializers.IntegerField(), required=False)
+
+
+class PairRequest(Body):
+    """A query and the response it should get, one example of a few-shot prompt."""
+
+    query = serializers.CharField(allow_blank=True, trim_whitespace=False)
+    response = serializers.CharField(allow_blank=True, trim_whitespace=False)
+
+
+class TypingRequest(Body):
+    """How a text came to be, in characters; kept for a reviewer, never a reason to refuse."""
+
+    typed = serializers.IntegerField(required=False, min_value=0)
+    pastes = serializers.IntegerField(required=False, min_value=0)
+    pasted = serializers.IntegerField(required=False, min_value=0)
+    longest_paste = serializers.IntegerField(required=False, min_value=0)
 
 
 class SubmitRequest(Body):
     """A demonstration has `text`; a ranked task has `responses`, each of the K once."""
 
     text = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
+    pairs = PairRequest(many=True, required=False, help_text="Of a few-shot prompt.")
+    typing = TypingRequest(required=False)
     responses = JudgementRequest(many=True, required=False)
     notes = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
     was_touched = serializers.BooleanField(default=True)
     moves = serializers.IntegerField(default=0, min_value=0)
+    start = Choice(
+        choices=Ranking.Start.choices,
+        default="",
+        allow_blank=True,
+        help_text="From which order the ranking set out.",
+    )
+    about_prompt = AboutPromptRequest(required=False)
 
 
 class SkipRequest(Body):
@@ -91,29 +148,65 @@ class HeartbeatBody(Body):
     active_seconds = serializers.IntegerField()
 
 
+def form_body(form: Form, prompt: Prompt | None) -> dict[str, Any]:
+    """Return the questions of a form as this prompt calls for them."""
+    asked = forms.asked_flags(form=form, prompt=prompt) if prompt else []
+    possible = forms.possible_flags(form=form, prompt=prompt) if prompt else []
+    return {
+        "version": form.version,
+        "likert": forms.likert(form) or None,
+        "scales": forms.questions(form, "scales"),
+        "flags": [_flag_body(flag) for flag in asked],
+        "conditional_flags": [
+            _flag_body(flag) | {"when": flag["when"]} for flag in possible if flag not in asked
+        ],
+        "asks_category": forms.asks_category(form),
+        "prompt_flags": [_flag_body(flag) for flag in forms.questions(form, "prompt_flags")],
+        "prompt_scales": forms.questions(form, "prompt_scales"),
+    }
+
+
+def _flag_body(flag: dict[str, Any]) -> dict[str, str]:
+    return {name: flag.get(name, "") for name in ("key", "label", "help")}
+
+
 def assignment_body(assignment: Assignment) -> dict[str, Any]:
     """Return what a labeler needs, and nothing that tells who wrote a response."""
     batch = assignment.batch
     guideline, form = batch.guideline, batch.form
-    asked = forms.asked_flags(form=form, prompt=assignment.task.given_prompt)
+    condition = toxicity.condition_of(batch)
     return {
         "code": str(assignment.code),
         "kind": assignment.kind,
         "lease_expires_at": assignment.lease_expires_at,
         "guideline": guideline
-        and {"version": guideline.version, "title": guideline.title, "body": guideline.body},
-        "form": form
         and {
-            "version": form.version,
-            "likert": form.schema.get("likert"),
-            "flags": [{name: flag.get(name, "") for name in ("key", "label", "help")} for flag in asked],
+            "version": guideline.version,
+            "title": guideline.title,
+            "body": guideline.body,
+            "criteria": guideline.criteria,
         },
-        "prompt": assignment.task.given_prompt.text,
+        "form": form and form_body(form, assignment.task.prompt),
+        "start": "ratings" if comparisons.starts_from_ratings(assignment) else "shuffled",
+        "instruction": condition.instruction if condition else "",
+        "prompt": assignment.task.prompt.text if assignment.task.prompt else "",
+        "writing": writing_body(assignment) if assignment.kind == TaskKind.PROMPT else None,
         "responses": [
             {"code": str(response.code), "text": response.text}
             for response in comparisons.responses_in_display_order(assignment)
         ],
         "draft": draft_body(getattr(assignment, "draft", None)),
+    }
+
+
+def writing_body(assignment: Assignment) -> dict[str, Any]:
+    """Return what sort of prompt a task of prompt writing asks for."""
+    use_case = assignment.task.use_case
+    return {
+        "prompt_kind": written_prompts.asked_kind(assignment).value,
+        "use_case": use_case.text if use_case else "",
+        "min_pairs": written_prompts.MIN_PAIRS,
+        "max_pairs": written_prompts.MAX_PAIRS,
     }
 
 
@@ -179,10 +272,23 @@ class Submit(AssignmentView):
                 notes=sent.get("notes", ""),
                 was_touched=sent["was_touched"],
                 moves=sent["moves"],
+                start=sent["start"],
+                about=AboutPrompt(**sent.get("about_prompt", {})),
+            )
+        elif assignment.kind == TaskKind.PROMPT:
+            receipt = written_prompts.submit_written_prompt(
+                assignment=assignment,
+                text=sent.get("text", ""),
+                pairs=[Pair(**pair) for pair in sent.get("pairs", [])],
+                idempotency_key=key,
+                typing=sent.get("typing"),
             )
         else:
             receipt = demonstrations.submit_demonstration(
-                assignment=assignment, text=sent.get("text", ""), idempotency_key=key
+                assignment=assignment,
+                text=sent.get("text", ""),
+                idempotency_key=key,
+                typing=sent.get("typing"),
             )
         return Response(receipt_body(receipt))
 
@@ -198,6 +304,46 @@ class SkipIt(AssignmentView):
         body.is_valid(raise_exception=True)
         skipped = assignments.skip(assignment=assignment, **body.validated_data)
         return Response({"assignment": str(assignment.code), "reason": skipped.reason, "note": skipped.note})
+
+
+class ReportRequest(Body):
+    """Which response, and what is wrong with it."""
+
+    response = serializers.UUIDField()
+    reason = Choice(choices=ResponseReport.Reason.choices)
+    note = serializers.CharField(required=False, allow_blank=True, default="", max_length=2000)
+
+
+class ReportBody(Body):
+    """A recorded report; the answer is empty until staff give one."""
+
+    code = serializers.UUIDField()
+    response = serializers.UUIDField()
+    reason = Choice(choices=ResponseReport.Reason.choices)
+    note = serializers.CharField()
+    answer = serializers.CharField()
+
+
+class Reports(AssignmentView):
+    """What is wrong with single responses."""
+
+    @extend_schema(request=ReportRequest, responses={201: ReportBody, **REFUSALS}, tags=["labeling"])
+    def post(self, request: Request, code: UUID) -> Response:
+        """Report one response of a task in hand; it neither skips the task nor changes its order."""
+        assignment = self.own(request, code)
+        body = ReportRequest(data=request.data)
+        body.is_valid(raise_exception=True)
+        report = response_reports.report_response(assignment=assignment, **body.validated_data)
+        return Response(
+            {
+                "code": str(report.code),
+                "response": str(report.response.code),
+                "reason": report.reason,
+                "note": report.note,
+                "answer": report.answer,
+            },
+            status=status.HTTP_201_CREATED,
+        )
 
 
 class Heartbeat(AssignmentView):

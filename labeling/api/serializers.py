@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
-from labeling.models import TaskKind
+from labeling.models import PromptKind, TaskKind
 
 
 class Choice(serializers.ChoiceField):
@@ -61,6 +61,21 @@ class GuidelineBody(Body):
     version = serializers.IntegerField()
     title = serializers.CharField()
     body = serializers.CharField(help_text="Markdown.")
+    criteria = serializers.ListField(
+        child=serializers.CharField(), help_text="What counts, most important first."
+    )
+
+
+def _flags(help_text: str, name: str = "Flag", **more: serializers.Field[Any, Any, Any, Any]) -> Any:
+    words = {part: serializers.CharField() for part in ("key", "label", "help")}
+    return inline_serializer(name, {**words, **more}, many=True, help_text=help_text)
+
+
+def _scales(help_text: str, name: str = "Scale") -> Any:
+    words = {part: serializers.CharField() for part in ("key", "label", "help")}
+    ends = {part: serializers.IntegerField() for part in ("min", "max")}
+    anchors = {"anchors": serializers.DictField(child=serializers.CharField())}
+    return inline_serializer(name, {**words, **ends, **anchors}, many=True, help_text=help_text)
 
 
 class FormBody(Body):
@@ -77,11 +92,16 @@ class FormBody(Body):
         },
         allow_null=True,
     )
-    flags = inline_serializer(
-        "Flag",
-        {"key": serializers.CharField(), "label": serializers.CharField(), "help": serializers.CharField()},
-        many=True,
+    scales = _scales("Further scales of each response; every one needs an answer.")
+    flags = _flags("Asked of each response, as the prompt is tagged.")
+    conditional_flags = _flags(
+        "Asked where the flag of the prompt named in `when` is answered with yes.",
+        "ConditionalFlag",
+        when=serializers.CharField(),
     )
+    asks_category = serializers.BooleanField()
+    prompt_flags = _flags("Asked about the prompt.", "PromptFlag")
+    prompt_scales = _scales("Scales of the prompt; every one needs an answer.", "PromptScale")
 
 
 class ShownResponse(Body):
@@ -89,6 +109,15 @@ class ShownResponse(Body):
 
     code = serializers.UUIDField()
     text = serializers.CharField(allow_blank=True)
+
+
+class WritingBody(Body):
+    """What sort of prompt is to be written."""
+
+    prompt_kind = serializers.ChoiceField(choices=PromptKind.choices)
+    use_case = serializers.CharField(allow_blank=True)
+    min_pairs = serializers.IntegerField()
+    max_pairs = serializers.IntegerField()
 
 
 class AssignmentBody(Body):
@@ -99,6 +128,15 @@ class AssignmentBody(Body):
     lease_expires_at = serializers.DateTimeField()
     guideline = GuidelineBody(allow_null=True)
     form = FormBody(allow_null=True)
-    prompt = serializers.CharField(help_text="The text to respond to.")
+    prompt = serializers.CharField(
+        allow_blank=True, help_text="The text to respond to; empty where the labeler writes it."
+    )
+    writing = WritingBody(allow_null=True, help_text="Only in prompt writing.")
+    instruction = serializers.CharField(
+        allow_blank=True, help_text="Toxicity evaluation: what the model was told before the prompt."
+    )
     responses = ShownResponse(many=True, help_text="In the order in which to show them.")
+    start = serializers.CharField(
+        help_text="From which order the ranking is to set out: shuffled or ratings."
+    )
     draft = DraftBody(allow_null=True)

@@ -2,17 +2,48 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from labeling.api import agreement, assignments, batches, labelers, prompts, tasks, tokens
+from labeling.api import (
+    agreement,
+    assignments,
+    batches,
+    labelers,
+    prompts,
+    questions,
+    receipts,
+    skips,
+    tasks,
+    tokens,
+    use_cases,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("tasks/next/", tasks.Next.as_view(), name="api-task-next"),
     path("assignments/<uuid:code>/", assignments.Detail.as_view(), name="api-assignment"),
     path("assignments/<uuid:code>/draft/", assignments.Draft.as_view(), name="api-assignment-draft"),
     path("assignments/<uuid:code>/submit/", assignments.Submit.as_view(), name="api-assignment-submit"),
+    path("assignments/<uuid:code>/reports/", assignments.Reports.as_view(), name="api-assignment-reports"),
     path("assignments/<uuid:code>/skip/", assignments.SkipIt.as_view(), name="api-assignment-skip"),
     path(
         "assignments/<uuid:code>/heartbeat/", assignments.Heartbeat.as_view(), name="api-assignment-heartbeat"
     ),
+    path("tasks/skipped/", skips.SkippedTasks.as_view(), name="api-tasks-skipped"),
+    path("tasks/<uuid:code>/put-back/", skips.PutBack.as_view(), name="api-task-put-back"),
+    path("receipts/", receipts.ReceiptList.as_view(), name="api-receipts"),
+    path("receipts/<uuid:code>/undo/", receipts.Undo.as_view(), name="api-receipt-undo"),
+    path("receipts/<uuid:code>/reopen/", receipts.Reopen.as_view(), name="api-receipt-reopen"),
+    path("preferences/", receipts.Preferences.as_view(), name="api-preferences"),
+    path(
+        "guidelines/<uuid:code>/acknowledge/",
+        receipts.Acknowledge.as_view(),
+        name="api-guideline-acknowledge",
+    ),
+    path("questions/", questions.QuestionList.as_view(), name="api-questions"),
+    path("questions/<uuid:code>/", questions.QuestionDetail.as_view(), name="api-question"),
+    path("questions/<uuid:code>/answer/", questions.Answer.as_view(), name="api-question-answer"),
+    path("questions/<uuid:code>/pin/", questions.Pin.as_view(), name="api-question-pin"),
+    path("questions/<uuid:code>/merge/", questions.Merge.as_view(), name="api-question-merge"),
+    path("use-cases/", use_cases.UseCaseList.as_view(), name="api-use-cases"),
+    path("use-cases/<uuid:code>/retire/", use_cases.Retire.as_view(), name="api-use-case-retire"),
     path("prompts/", prompts.PromptList.as_view(), name="api-prompts"),
     path("prompts/<uuid:code>/", prompts.PromptDetail.as_view(), name="api-prompt"),
     path("batches/", batches.BatchList.as_view(), name="api-batches"),

@@ -1,6 +1,7 @@
 """Guidelines and forms: the versions there are, and publishing the next guideline."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
@@ -84,6 +85,11 @@ def publish_guideline(
     )
     audit.record(actor=by, action="publish_guideline", obj=guideline, kind=kind, version=guideline.version)
     return guideline
+
+
+def by_code(code: UUID) -> Guideline | None:
+    """Return one version of a guideline, None if there is none of that code."""
+    return Guideline.objects.filter(code=code).first()
 
 
 def acknowledge(*, guideline: Guideline, labeler: Labeler) -> Acknowledgement:

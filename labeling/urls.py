@@ -16,6 +16,7 @@ from labeling.views import (
     invitations,
     labelers,
     prompts,
+    publishing,
     quality,
     questions,
     receipts,
@@ -74,6 +75,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("terms/", terms.accept, name="terms-accept"),
     path("terms/<uuid:code>/", terms.terms_detail, name="terms-detail"),
     # Managers and researchers
+    path("guidelines/", publishing.version_list, name="version-list"),
+    path("guidelines/<slug:kind>/publish/", publishing.guideline_publish, name="guideline-publish"),
+    path("forms/<slug:kind>/publish/", publishing.form_publish, name="form-publish"),
+    path("forms/<uuid:code>/", publishing.form_detail, name="form-detail"),
     path("skips/", skips.skipped_tasks, name="skip-list"),
     path("tasks/<uuid:code>/put-back/", skips.task_put_back, name="task-put-back"),
     path("use-cases/", use_cases.use_case_list, name="use-case-list"),

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import transaction
 
 from labeling.errors import InvalidInput
-from labeling.models import MAX_K, Assignment, Labeler, Prompt, Ranking, Receipt, Response, Task, TaskKind
+from labeling.models import MAX_K, Assignment, Labeler, Ranking, Receipt, Response, Task, TaskKind
 from labeling.rules import forms, prompt_judgements, slots, submissions
 from labeling.rules.judgements import MAX_NOTE_CHARACTERS, Judgement, check_judgements, store_ranking
 from labeling.rules.prompt_judgements import AboutPrompt
@@ -96,7 +96,7 @@ def submit_ranking(
             receipt = submissions.give_receipt(submission, content=content, is_surplus=is_surplus)
             prompt_judgements.store_about(
                 receipt=receipt,
-                prompt=prompt_of(slot),
+                prompt=slot.task.given_prompt,
                 labeler=slot.labeler,
                 form=slot.batch.form,
                 about=about,
@@ -150,13 +150,6 @@ def contradictions(judgements: Iterable[Judgement]) -> list[Contradiction]:
     ]
 
 
-def prompt_of(assignment: Assignment) -> Prompt:
-    """Return the prompt of a ranked task, which always has one."""
-    prompt = assignment.task.prompt
-    assert prompt is not None
-    return prompt
-
-
 def _check_fields(slot: Assignment, notes: str, moves: int, start: str) -> None:
     if not TaskKind(slot.kind).is_ranked:
         raise InvalidInput(f"This is a {slot.kind} task: it wants a text, not a ranking.")
@@ -184,7 +177,8 @@ def _check_answers(slot: Assignment, judgements: Sequence[Judgement], about: Abo
     )
     prompt_judgements.check_about(form, about)
     asked = {
-        flag["key"] for flag in forms.asked_flags(form=form, prompt=prompt_of(slot), answers=about.flags)
+        flag["key"]
+        for flag in forms.asked_flags(form=form, prompt=slot.task.given_prompt, answers=about.flags)
     }
     faults = {
         str(judgement.code): f"flags not asked here: {', '.join(sorted(set(judgement.flags) - asked))}"

@@ -33,6 +33,7 @@ PLACES = (
     Place("Dashboard", "dashboard", Action.SEE_DASHBOARD, ("/dashboard/",)),
     Place("Prompts", "prompt-list", Action.SEE_PROMPTS, ("/prompts/", "/intakes/")),
     Place("Batches", "batch-list", Action.SEE_BATCHES, ("/batches/",)),
+    Place("Guidelines", "version-list", Action.PUBLISH_GUIDELINES, ("/guidelines/", "/forms/")),
     Place("Labelers", "labeler-list", Action.SEE_LABELERS, PEOPLE_ROOTS),
     Place("Agreement", "agreement", Action.SEE_AGREEMENT, ("/agreement/", "/quality/")),
     Place("Datasets", "dataset-list", Action.EXPORT, ("/datasets/",)),

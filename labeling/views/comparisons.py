@@ -5,7 +5,6 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import Http404, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import reverse
 
 from labeling.errors import AssignmentClosed, InvalidInput, LabelingError, StaleDraft
 from labeling.forms.rankings import LETTERS, RankingForm
@@ -14,9 +13,9 @@ from labeling.models import Assignment, TaskKind
 from labeling.rules import assignments, comparisons, response_reports, toxicity
 from labeling.views.access import LabelerRequest, require_labeler
 from labeling.views.assignments import (
-    UNANSWERED,
+    after_submission,
     draft_of,
-    go_to,
+    is_workable,
     lead_on,
     own_assignment,
     page_of,
@@ -34,13 +33,13 @@ def rank(request: LabelerRequest, code: UUID) -> HttpResponseBase:
     form = RankingForm(
         request.POST if request.method == "POST" else None,
         responses=comparisons.responses_in_display_order(assignment),
-        prompt=comparisons.prompt_of(assignment),
+        prompt=assignment.task.given_prompt,
         version=assignment.batch.form,
         draft=draft.payload if draft else None,
     )
     doubts: list[str] = []
     if request.method != "POST":
-        if assignment.state not in UNANSWERED:
+        if not is_workable(assignment):
             return lead_on(request, assignment)
     elif "save" in request.POST:
         try:
@@ -69,7 +68,7 @@ def rank(request: LabelerRequest, code: UUID) -> HttpResponseBase:
             form.add_error(None, error.message)
             assignment.refresh_from_db()
         else:
-            return go_to(request, reverse("receipt-detail", args=[receipt.code]))
+            return after_submission(request, receipt)
     page = "comparisons/rank.html#ranking-form" if request.htmx else "comparisons/rank.html"
     context = rank_context(assignment, form) | {"doubts": doubts}
     return render(request, page, context, status=422 if form.is_bound else 200)
@@ -103,7 +102,7 @@ def report_response(request: LabelerRequest, code: UUID, response: UUID) -> Http
     }
     if response not in letters:
         raise Http404
-    form = ReportForm(request.POST if request.method == "POST" else None)
+    form = ReportForm(request.POST if request.method == "POST" else None, auto_id="report-%s")
     if request.method == "POST" and form.is_valid():
         try:
             response_reports.report_response(

@@ -209,6 +209,8 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         "TaskKindEnum": "labeling.models.TaskKind",
+        "SkipReasonEnum": "labeling.models.Skip.Reason",
+        "ReportReasonEnum": "labeling.models.ResponseReport.Reason",
         "PromptKindEnum": "labeling.models.PromptKind",
         "CohortEnum": "labeling.models.Cohort",
         "BatchStatusEnum": "labeling.models.Batch.Status",

@@ -13,6 +13,7 @@ from tests.training.factories import ranking, sft_run, stored_model
 from training.models import Model, ModelKind, Run, RunState
 from training.rules import datasets, run_execution, run_report, runs
 from training.rules.run_execution import execute_run
+from training.rules.run_inputs import Input
 
 Play = Callable[[Mapping[str, Any]], None]
 FINDING = {

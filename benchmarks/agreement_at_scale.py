@@ -129,7 +129,8 @@ def fill(rankings: int, labelers: int, k: int) -> None:
             for at, text in enumerate(texts)
         ]
         Response.objects.bulk_create(responses)
-        made, places = [], []
+        made: list[Ranking] = []
+        places: list[Place] = []
         for at, task in enumerate(tasks):
             own = responses[at * k : (at + 1) * k]
             worth = [chance.gauss(0, 1) for _ in own]

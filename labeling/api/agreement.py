@@ -37,6 +37,15 @@ class AgreementBody(Body):
     pairs = serializers.IntegerField()
     tasks = serializers.IntegerField()
     tie_fraction = serializers.FloatField(allow_null=True)
+    labelers = serializers.IntegerField(help_text="People among those compared.")
+    bootstrap = serializers.ListField(
+        child=serializers.FloatField(), allow_null=True, help_text="95 % interval from drawing tasks anew."
+    )
+    crossed = serializers.ListField(
+        child=serializers.FloatField(),
+        allow_null=True,
+        help_text="The same from drawing tasks and labelers; only with fewer than 15 labelers.",
+    )
 
 
 class Agreement(APIView):
@@ -58,7 +67,7 @@ class Agreement(APIView):
             batch = Batch.objects.filter(code=wanted.validated_data["batch"]).first()
             if batch is None:
                 raise NotFound("There is no such batch.")
-        result = agreement.batch_agreement(
-            batch, wanted.validated_data.get("cohort"), wanted.validated_data["tie_mode"]
+        results = agreement.agreement_in_every_mode(
+            batch, wanted.validated_data.get("cohort"), resampled=True
         )
-        return Response(asdict(result))
+        return Response(asdict(results[wanted.validated_data["tie_mode"]]))

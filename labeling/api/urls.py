@@ -8,6 +8,7 @@ from labeling.api import (
     batches,
     labelers,
     prompts,
+    quality,
     questions,
     receipts,
     skips,
@@ -62,5 +63,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="api-labeler-qualification",
     ),
     path("agreement/", agreement.Agreement.as_view(), name="api-agreement"),
+    path("quality/<slug:section>/", quality.Quality.as_view(), name="api-quality"),
+    path("quality/labelers/<uuid:code>/", quality.LabelerQuality.as_view(), name="api-quality-labeler"),
     path("tokens/", tokens.Tokens.as_view(), name="api-tokens"),
 ]

@@ -39,7 +39,7 @@ DIMENSIONS = (
     Dimension("kind", "Kind of task", lambda task: task.kind, _label_in(TaskKind)),
     Dimension("category", "Prompt category", lambda task: task.category, _label_in(Category)),
     Dimension("language", "Language", lambda task: task.language, lambda value: value or UNKNOWN),
-    Dimension("k", "Responses (K)", lambda task: task.k, lambda value: f"K = {value}"),
+    Dimension("k", "Number of responses", lambda task: task.k, lambda value: f"K = {value}"),
     Dimension("batch", "Batch", lambda task: (str(task.batch), task.batch_name), lambda value: value[1]),
 )
 

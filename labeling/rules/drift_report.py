@@ -8,6 +8,7 @@ App. C.6).
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 
@@ -35,12 +36,16 @@ def drift_report(stored: StoredRankings) -> dict[str, Any]:
     }
 
 
-def labeler_line(stored: StoredRankings, labeler: int) -> list[dict[str, Any]]:
-    """Return one labeler's rolling agreement with consensus."""
+def labeler_lines(stored: StoredRankings) -> dict[UUID, list[dict[str, Any]]]:
+    """Return each labeler's rolling agreement with consensus, by code."""
     hits, counted = labeler_figures.against_consensus(stored.columns)
     order = in_time(stored)
-    mine = order[(stored.columns.labeler[order] == labeler) & (counted[order] > 0)]
-    return _line(stored, mine, hits, counted, WINDOW)
+    order = order[counted[order] > 0]
+    whose = stored.columns.labeler[order]
+    return {
+        who.code: _line(stored, order[whose == number], hits, counted, WINDOW)
+        for number, who in enumerate(stored.labelers)
+    }
 
 
 def watched_wins(columns: Columns, watched: Bools) -> tuple[Floats, Floats]:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from labeling.models import Adjudication, GoldAnswer, QualityReport, Ranking, ResponseScore, Skip
 from labeling.rules.agreement_slices import agreement_report, pairs_report
 from labeling.rules.disagreements import items_report
-from labeling.rules.drift_report import drift_report, labeler_line
+from labeling.rules.drift_report import drift_report, labeler_lines
 from labeling.rules.labeler_quality import LabelerQuality, labeler_quality
 from labeling.rules.labeler_ratios import Share
 from labeling.rules.ratings_report import ratings_report
@@ -150,11 +150,11 @@ def _labelers() -> dict[str, Any]:
     rankings = newest_rankings()
     stored = load_rankings(rankings)
     facts = load_response_facts(stored, rankings)
-    number_of = {who.code: number for number, who in enumerate(stored.labelers)}
-    rows = []
-    for quality in labeler_quality(stored, facts):
-        line = labeler_line(stored, number_of[quality.labeler.code])
-        rows.append(labeler_mapping(quality) | {"line": line})
+    lines = labeler_lines(stored)
+    rows = [
+        labeler_mapping(quality) | {"line": lines[quality.labeler.code]}
+        for quality in labeler_quality(stored, facts)
+    ]
     return {"labelers": rows, "scorer": facts.scorer}
 
 

@@ -61,8 +61,10 @@ def _flags(stored: StoredRankings, rankings: QuerySet[Ranking]) -> dict[str, Flo
         if place is None:
             continue
         for key, answer in flags.items():
+            if key not in found:
+                found[key] = np.full(len(columns.ranking), np.nan)
             if isinstance(answer, bool):
-                found.setdefault(key, np.full(len(columns.ranking), np.nan))[place] = answer
+                found[key][place] = answer
     return found
 
 

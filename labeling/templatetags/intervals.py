@@ -12,7 +12,7 @@ register = template.Library()
 
 REFERENCES = ((0.726, "Paper, training labelers"), (0.773, "Paper, held-out labelers"))
 """Ouyang et al. 2022, sec. 3.4: 72.6 ± 1.5 % and 77.3 ± 1.3 %."""
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 640, 220, 40, 8, 24
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 640, 220, 60, 12, 28
 
 
 @register.simple_tag

@@ -38,7 +38,7 @@ def overview(request: PageRequest) -> HttpResponseBase:
         context |= {
             "total": figures["total"],
             "cohorts": slices.pop("cohort")["rows"],
-            "slices": [_shortened(part) for part in slices.values() if part["rows"]],
+            "slices": [_shortened(part) for part in slices.values() if _tells(part)],
             "figures": found.body,
             "pairs": _matrix(mode[0]),
         }
@@ -49,6 +49,11 @@ def mode_of(request: PageRequest) -> tuple[str, str, str]:
     """Return the tie mode that the address asks for, strict by default."""
     wanted = request.GET.get("ties", "strict")
     return next((row for row in TIE_MODES if row[0] == wanted), TIE_MODES[0])
+
+
+def _tells(part: dict[str, Any]) -> bool:
+    """Return whether a slicing shows more than the total: more than one row, or which batch it is."""
+    return len(part["rows"]) > 1 or (part["key"] == "batch" and bool(part["rows"]))
 
 
 def _shortened(part: dict[str, Any]) -> dict[str, Any]:

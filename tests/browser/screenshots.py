@@ -23,8 +23,8 @@ WIDTHS = (1280, 390)
 THEMES = ("light", "dark")
 HEIGHT = 900
 LISTS = (
-    "dashboard", "batches", "labelers", "prompts", "intakes", "agreement", "datasets", "runs", "models",
-    "rounds", "evaluations",
+    "dashboard", "batches", "guidelines", "labelers", "prompts", "intakes", "agreement", "datasets", "runs",
+    "models", "rounds", "evaluations", "quality/labelers", "quality/items", "quality/ratings", "quality/drift",
 )  # fmt: skip
 FORMS = {
     "batch-new": "/batches/new/",
@@ -32,6 +32,7 @@ FORMS = {
     "dataset-freeze": "/datasets/freeze/",
 }
 FORMS |= {f"run-new-{stage}": f"/runs/new/{stage}/" for stage in ("sft", "reward", "ppo")}
+FORMS |= {f"{what}-publish": f"/{what}s/comparison/publish/" for what in ("guideline", "form")}
 FORMS |= {"round-new": "/rounds/new/", "model-import": "/models/import/", "styleguide": "/styleguide/"}
 FORMS |= {"second-factor": "/accounts/2fa/", "not-found": "/nowhere/"}
 SETTLED = '[data-save-status]:not([data-state="unsaved"])'
@@ -185,12 +186,23 @@ class Camera:
         shoot(page, "skip")
         page.goto(f"{self.url}/comparisons/{self.showcase.ranking.code}/rank/")
         page.wait_for_selector("form[data-started-drafts]")
+        page.locator('[data-go="0"]').click()
+        page.wait_for_selector(SETTLED)
+        shoot(page, "rate-prompt")
         page.locator('[data-go="1"]').click()
         page.wait_for_selector(SETTLED)
         shoot(page, "rate")
+        page.keyboard.press("r")
+        page.wait_for_selector("#report-form [name=reason]")
+        shoot(page, "report")
+        page.keyboard.press("Escape")
         page.locator('[data-go="6"]').click()
         page.wait_for_selector(SETTLED)
         shoot(page, "rank")
+        page.keyboard.press("d")
+        page.wait_for_selector("[data-pane=right] .plain")
+        shoot(page, "rank-side-by-side")
+        page.keyboard.press("Escape")
         page.goto(f"{self.url}/receipts/")
         shoot(page, "receipts")
         page.locator("main table a").first.click()
@@ -205,12 +217,12 @@ class Camera:
             if answer is None or answer.status != 200:
                 self.faults.append(f"/{name}/ answers {answer.status if answer else 'nothing'}")
                 continue
-            shoot(page, name)
+            shoot(page, name.replace("/", "-"))
             first = page.locator(f'main table a[href^="/{name}/"]').first
             if first.count():
                 page.goto(self.url + str(first.get_attribute("href")))
                 page.wait_for_load_state()
-                shoot(page, f"{name}-detail")
+                shoot(page, f"{name.replace('/', '-')}-detail")
         for name, path in FORMS.items():
             page.goto(self.url + path)
             shoot(page, name)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from labeling.models import Assignment, Cohort, Labeler, Policy, Prompt, Role, TaskKind, User
 from labeling.rules import assignments, batches, comparisons, demonstrations, labelers, policies, prompts
 from labeling.rules.comparisons import Judgement, responses_in_display_order
+from tests.browser.quality_scene import add_quality_scene
 from tests.factories import UserFactory, claimed, qualified_labeler
 
 QUESTIONS = (
@@ -76,7 +77,9 @@ def make_showcase() -> Showcase:
     _, token = labelers.invite(
         by=owner, email="eve@example.org", role="labeler", cohort="train", kinds=["comparison"], vendor="Acme"
     )
-    return Showcase(owner, alice, _draft_of_writing(alice), _draft_of_ranking(alice), token)
+    showcase = Showcase(owner, alice, _draft_of_writing(alice), _draft_of_ranking(alice), token)
+    add_quality_scene()
+    return showcase
 
 
 def _labeler(name: str, pseudonym: str) -> Labeler:

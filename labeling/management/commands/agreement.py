@@ -10,7 +10,10 @@ from django.core.management.base import BaseCommand, CommandError
 
 from labeling.models import Batch, Cohort
 from labeling.rules.agreement import TIE_MODES, Agreement, agreement_of
+from labeling.rules.agreement_slices import sign_alpha
 from labeling.rules.meetings import meetings_of
+from labeling.rules.rank_correlation import mean_kendall_w, mean_tau_b
+from labeling.rules.ratings_report import ratings_report
 from labeling.rules.stored_rankings import load_rankings, newest_rankings
 
 
@@ -25,7 +28,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         batch = self._batch(options["batch"]) if options["batch"] else None
         wanted = newest_rankings(batch=batch, cohort=options["cohort"])
-        rankings = load_rankings(wanted, shared_only=True).columns
+        stored = load_rankings(wanted, shared_only=True)
+        rankings = stored.columns
         meetings = meetings_of(rankings)
         results = {mode: agreement_of(meetings, rankings, mode, resampled=True) for mode in TIE_MODES}
         if options["json"]:
@@ -35,6 +39,10 @@ class Command(BaseCommand):
                 "rankings": len(rankings),
                 **asdict(results["strict"]),
                 "modes": {mode: asdict(result) for mode, result in results.items()},
+                "tau_b": asdict(mean_tau_b(meetings)),
+                "w": asdict(mean_kendall_w(rankings)),
+                "sign_alpha": asdict(sign_alpha(stored)),
+                "ratings": ratings_report(stored, wanted),
             }
             self.stdout.write(json.dumps(report))
             return

@@ -11,7 +11,7 @@ from django.db import transaction
 from kombu.exceptions import OperationalError
 
 from training.models import Run
-from training.rules import run_execution, runs, workers
+from training.rules import rounds, run_execution, runs, workers
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,15 @@ def recover_runs() -> int:
     for run in waiting:
         enqueue_run(run)
     return len(waiting)
+
+
+@shared_task(name="training.tasks.advance_rounds")
+def advance_rounds() -> int:
+    """Start what automatic rounds are ready for. Returns how many runs that were."""
+    started = rounds.advance_rounds()
+    for run in started:
+        enqueue_run(run)
+    return len(started)
 
 
 def enqueue_run(run: Run) -> None:

@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.usersessions",
     "axes",
     "csp",
     "django_htmx",
@@ -65,6 +66,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "labeling.middleware.TimeZoneMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "labeling.middleware.TwoFactorMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -132,6 +134,7 @@ ACCOUNT_EMAIL_VERIFICATION = "none"  # an invitation has reached that address al
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "InstructLoop"
+REQUIRE_TWO_FACTOR = env.yes_or_no("REQUIRE_TWO_FACTOR", default=False)  # of staff; production says yes
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
@@ -230,6 +233,7 @@ CELERY_RESULT_EXPIRES = 24 * 3600
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
+    "training.tasks.advance_rounds": {"queue": "default"},
     "training.tasks.recover_runs": {"queue": "default"},  # a full name goes before a pattern
     "training.tasks.*": {"queue": "gpu"},
 }
@@ -241,6 +245,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "reclaim-leases": {"task": "labeling.tasks.reclaim_leases", "schedule": 60.0},
     "refresh-quality": {"task": "labeling.tasks.refresh_quality", "schedule": 60.0},
+    "advance-rounds": {"task": "training.tasks.advance_rounds", "schedule": 20.0},
     "recover-runs": {"task": "training.tasks.recover_runs", "schedule": 60.0},
     "clear-results": {"task": "celery.backend_cleanup", "schedule": crontab(hour=4, minute=0)},
 }

@@ -26,7 +26,7 @@ class StepBody(Body):
 
     key = serializers.CharField()
     title = serializers.CharField()
-    state = serializers.CharField(help_text="waiting, ready, running, done or failed")
+    state = serializers.CharField(help_text="waiting, ready, held, running, done or failed")
     detail = serializers.CharField()
     row = serializers.UUIDField(source="row.code", default=None, allow_null=True)
 
@@ -139,6 +139,33 @@ class StepIt(APIView):
             started = rounds.start_step(given=given, key=key, by=user_of(request))
         for run in started:
             enqueue_run(run)
+        return Response(RoundDetailBody(given).data)
+
+
+class OpenGateRequest(Body):
+    """Why a round may train although its gate is closed."""
+
+    reason = serializers.CharField(max_length=1000)
+
+
+class OpenGate(APIView):
+    """The signed way past the gate."""
+
+    permission_classes = (Requires(Action.RUN_TRAINING),)
+
+    @extend_schema(
+        request=OpenGateRequest,
+        responses={200: RoundDetailBody, 403: ErrorBody, 404: ErrorBody, 409: ErrorBody, 422: ErrorBody},
+        tags=["rounds"],
+    )
+    def post(self, request: Request, code: UUID) -> Response:
+        """Open the gate under your name; 409 where it is open."""
+        given = Round.objects.filter(code=code).first()
+        if given is None:
+            raise NotFound("There is no such round.")
+        body = OpenGateRequest(data=request.data)
+        body.is_valid(raise_exception=True)
+        rounds.open_gate(given=given, reason=body.validated_data["reason"], by=user_of(request))
         return Response(RoundDetailBody(given).data)
 
 

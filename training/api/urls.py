@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<uuid:code>/", models.ModelDetail.as_view(), name="api-model"),
     path("rounds/", rounds.RoundList.as_view(), name="api-rounds"),
     path("rounds/<uuid:code>/", rounds.RoundDetail.as_view(), name="api-round"),
+    path("rounds/<uuid:code>/gate/", rounds.OpenGate.as_view(), name="api-round-gate"),
     path("rounds/<uuid:code>/steps/<slug:key>/", rounds.StepIt.as_view(), name="api-round-step"),
     path("evaluations/", evaluations.EvaluationList.as_view(), name="api-evaluations"),
     path("evaluations/<uuid:code>/", evaluations.EvaluationDetail.as_view(), name="api-evaluation"),

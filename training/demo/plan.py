@@ -64,6 +64,7 @@ class Plan:
             "k": self.k,
             "overlap": 2,
             "shared_fraction": self.shared_fraction,
+            "gate": {"overlap": self.shared_fraction / 2},  # what labelers skip is missing from it
             "prompts": self.prompts,
             "valid_prompts": self.valid_prompts,
             "configs": dict(self.configs),

@@ -9,6 +9,13 @@ from training.models import Dataset, DatasetKind, Model, ModelKind
 from training.rlhf.config import shipped_config, shipped_names
 
 STAGES = ("sft", "sample", "reward", "ppo")
+MIX = (
+    ("newest", "Responses by the newest policy"),
+    ("previous", "Responses by the one before it"),
+    ("sft", "Responses by the supervised policy"),
+)
+PLAIN = ("prompts", "k", "overlap", "start_from", "pool", "is_automatic")
+GATE = ("overlap", "agreement", "gold")
 
 
 def configs_of(stage: str) -> list[str]:
@@ -43,6 +50,29 @@ class RoundForm(forms.Form):
             required=False,
             empty_label="None: plain PPO",
         )
+        for name, label in MIX:
+            self.fields[f"mix_{name}"] = forms.IntegerField(
+                label=label, min_value=0, max_value=MAX_K, required=False
+            )
+        self.fields["start_from"] = forms.ChoiceField(
+            label="PPO starts from",
+            required=False,
+            choices=(
+                ("initialiser", "The supervised policy, every round"),
+                ("newest", "The newest policy, KL against the supervised one"),
+            ),
+        )
+        self.fields["pool"] = forms.ChoiceField(
+            label="The reward model learns from",
+            required=False,
+            choices=(("all", "Comparisons of all rounds"), ("round", "Comparisons of its round only")),
+        )
+        self.fields["gate_overlap"] = _share("Gate: tasks with two labelers or more", 0.1)
+        self.fields["gate_agreement"] = _share("Gate: the interval of agreement lies above", 0.5)
+        self.fields["gate_gold"] = _share("Gate: gold pairs as the reference has them", 0.7)
+        self.fields["is_automatic"] = forms.BooleanField(
+            label="Steps start by themselves", required=False, help_text="Labels still wait for people."
+        )
         for stage in STAGES:
             names = [(name, name) for name in configs_of(stage)]
             self.fields[f"config_{stage}"] = forms.ChoiceField(
@@ -53,4 +83,22 @@ class RoundForm(forms.Form):
         """Return the round's settings that the form describes."""
         data = self.cleaned_data
         configs = {stage: data[f"config_{stage}"] for stage in STAGES if data[f"config_{stage}"]}
-        return {"prompts": data["prompts"], "k": data["k"], "overlap": data["overlap"], "configs": configs}
+        gate = {key: data[f"gate_{key}"] for key in GATE if data[f"gate_{key}"] is not None}
+        mix = {name: data[f"mix_{name}"] for name, _ in MIX if data[f"mix_{name}"]}
+        return {
+            **{name: data[name] for name in PLAIN if data[name] != ""},
+            "configs": configs,
+            "gate": gate,
+            "mix": mix,
+        }
+
+
+def _share(label: str, initial: float) -> forms.FloatField:
+    return forms.FloatField(
+        label=label,
+        min_value=0,
+        max_value=1,
+        initial=initial,
+        required=False,
+        help_text="0 to 1; 0: no check.",
+    )

@@ -11,15 +11,29 @@ from labeling.models import User
 from labeling.rules import audit
 from training.models import Dataset, Model, ModelKind, Round, Run
 from training.rlhf.config import ConfigError, apply_overrides, shipped_config, shipped_names, to_mapping
+from training.rules.round_gate import check_thresholds
 
 DEFAULTS: Mapping[str, Any] = {
     "k": 4,
     "overlap": 1,
     "shared_fraction": 1.0,
+    "gate": {},
+    "mix": {},
+    "start_from": "initialiser",
+    "pool": "all",
+    "is_automatic": False,
     "prompts": 100,
     "valid_prompts": 10,
     "configs": {},
     "overrides": {},
+}
+
+
+WRITERS = ("newest", "previous", "sft")
+CHOICES: Mapping[str, tuple[Any, ...]] = {
+    "start_from": ("initialiser", "newest"),
+    "pool": ("all", "round"),
+    "is_automatic": (True, False),
 }
 
 
@@ -35,11 +49,20 @@ def open_round(
     """Open a turn of the loop: the first one from a base model, each later one from the round before it.
 
     `settings` may set k, overlap and shared_fraction of comparisons, prompts, valid_prompts, configs (a
-    mapping from stage to the name of a shipped config) and overrides (from stage to a list of
-    "section.key=value" that change it). Raises InvalidInput for a setting that makes no sense, Conflict
-    where the round before has a successor already.
+    mapping from stage to the name of a shipped config), overrides (from stage to a list of
+    "section.key=value" that change it), gate (thresholds, see `round_gate`), mix (how many of the K
+    responses the newest, previous and sft policies write), start_from (PPO goes on from the initialiser or
+    from the newest policy), pool (train on all comparisons or on this round's) and is_automatic (steps start
+    by themselves). Raises InvalidInput for a setting that makes no sense, Conflict where the round before
+    has a successor already.
     """
     chosen = _check_settings(settings or {})
+    mix = {**(previous.settings if previous else {}), **chosen}.get("mix") or {}
+    k = {**DEFAULTS, **(previous.settings if previous else {}), **chosen}["k"]
+    if mix and sum(mix.values()) != k:
+        raise InvalidInput(
+            f"mix adds up to {sum(mix.values())} responses, k is {k}.", fields={"mix": f"adds up to {k}"}
+        )
     if previous is None and base_model is None:
         raise InvalidInput(
             "The first round needs a base model to start from.", fields={"base_model": "missing"}
@@ -82,6 +105,11 @@ def policy_model(given: Round | None) -> Model | None:
     return model_of(previous.ppo_run if previous else None) or sft_model(given)
 
 
+def previous_policy(given: Round | None) -> Model | None:
+    """Return the policy before the newest one, the newest where there is none before it."""
+    return policy_model(given.previous if given else None) or policy_model(given)
+
+
 def model_of(run: Run | None) -> Model | None:
     """Return the model that a run made, None before it has."""
     return Model.objects.filter(run=run).first() if run is not None else None
@@ -113,11 +141,25 @@ def _check_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
                 wrong[key] = f"shared_fraction is {value!r}; allowed is a number from 0 to 1."
         elif key == "overrides":
             wrong |= _wrong_overrides(value)
+        elif key in ("gate", "mix"):
+            if text := check_thresholds(value) if key == "gate" else _wrong_mix(value):
+                wrong[key] = text
+        elif key in CHOICES:
+            if value not in CHOICES[key]:
+                wrong[key] = f"{key} is {value!r}; allowed is one of {', '.join(map(str, CHOICES[key]))}."
         else:
             wrong[key] = f"{key} is no setting of a round; known are {', '.join(DEFAULTS)}."
     if wrong:
         raise InvalidInput(" ".join(wrong.values()), fields=wrong)
     return dict(settings)
+
+
+def _wrong_mix(mix: Any) -> str:
+    if not isinstance(mix, Mapping) or set(mix) - set(WRITERS):
+        return f"mix is {mix!r}; allowed is a mapping from {', '.join(WRITERS)} to numbers of responses."
+    if any(not isinstance(count, int) or not 0 <= count <= 9 for count in mix.values()):
+        return f"mix is {dict(mix)}; allowed are whole numbers from 0 to 9."
+    return ""
 
 
 def _wrong_overrides(overrides: Mapping[str, list[str]]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What each step of a round finds in the rows, and what it does when it is started."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,13 +13,20 @@ from labeling.rules.batches import add_writing_tasks, batch_progress, create_bat
 from training.models import Dataset, Model, Round, Run, RunState, Stage
 from training.rules.datasets import freeze_dataset
 from training.rules.evaluations import start_evaluation, win_rate
-from training.rules.round_opening import config_for, model_of, open_round, policy_model, sft_model
+from training.rules.round_opening import (
+    config_for,
+    model_of,
+    open_round,
+    policy_model,
+    previous_policy,
+    sft_model,
+)
 from training.rules.runs import create_run
 from training.rules.sampling import Writer, choose_prompts, sample_for_batch
 
 GATE = 0.5
 """The win rate that the interval of a new policy must lie above."""
-WAITING, READY, RUNNING, DONE, FAILED = "waiting", "ready", "running", "done", "failed"
+WAITING, READY, RUNNING, DONE, FAILED, HELD = "waiting", "ready", "running", "done", "failed", "held"
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,7 @@ class StepKind:
     """How a step is named, how its state is read from the rows, and what starting it does.
 
     `is_repeatable`: where its run failed, the step may be started again with a new run.
+    `is_gated`: the round's gate must be open (`round_gate`).
     """
 
     title: str
@@ -33,6 +42,7 @@ class StepKind:
     look: Callable[[Round], tuple[str, str, Any]]
     start: Callable[[Round, User | None], list[Run]]
     is_repeatable: bool = False
+    is_gated: bool = False
 
 
 def step_keys(given: Round) -> list[str]:
@@ -89,9 +99,12 @@ def _sample(given: Round, by: User | None) -> list[Run]:
         shared_fraction=given.settings["shared_fraction"],
         by=by,
     )
-    writers = [Writer(_policy(supervised), k)]
-    if newest != supervised:
-        writers = [Writer(_policy(supervised), k // 2), Writer(_policy(newest), k - k // 2)]
+    shares = given.settings.get("mix") or {"sft": k // 2, "newest": k - k // 2}
+    by_name = {"sft": supervised, "newest": newest, "previous": previous_policy(given)}
+    counts: Counter[Model] = Counter()
+    for name, count in shares.items():
+        counts[_need(by_name[name])] += count
+    writers = [Writer(_policy(model), count) for model, count in counts.items() if count]
     given.comparison_batch = batch
     return sample_for_batch(
         batch=batch,
@@ -119,7 +132,11 @@ def _look_freeze_comparisons(given: Round) -> tuple[str, str, Any]:
 
 
 def _freeze_comparisons(given: Round, by: User | None) -> list[Run]:
-    given.comparisons_dataset = freeze_dataset(kind="comparisons", name=f"{given}: comparisons", by=by)
+    only_own = given.settings.get("pool") == "round" and given.comparison_batch is not None
+    selection = {"batches": [str(given.comparison_batch.code)]} if only_own and given.comparison_batch else {}
+    given.comparisons_dataset = freeze_dataset(
+        kind="comparisons", selection=selection, name=f"{given}: comparisons", by=by
+    )
     given.prompts_dataset = freeze_dataset(kind="ppo_prompts", name=f"{given}: PPO prompts", by=by)
     return []
 
@@ -141,6 +158,8 @@ def _ppo(given: Round, by: User | None) -> list[Run]:
         "reward": _need(model_of(given.reward_run)),
         "prompts": _need(given.prompts_dataset),
     }
+    if given.settings.get("start_from") == "newest":
+        inputs |= {"policy": _need(policy_model(given)), "reference": _need(sft_model(given))}
     config = config_for(given, Stage.PPO)
     texts = given.pretrain_dataset or _first(given).pretrain_dataset
     if texts is not None:
@@ -203,6 +222,15 @@ def _verdict(given: Round) -> str:
     return f"Gate not passed: {evaluation.policy} is not shown to be better than {evaluation.baseline}."
 
 
+def has_won(given: Round) -> bool:
+    """Return whether the interval of the new policy's win rate lies above one half."""
+    evaluation = given.evaluation
+    if evaluation is None:
+        return False
+    rate = win_rate(policy=evaluation.policy, baseline=evaluation.baseline, batch=evaluation.batch)
+    return rate.low is not None and rate.low > GATE
+
+
 def _next(given: Round, by: User | None) -> list[Run]:
     """Close the round, open the next one, and let the new policy write its comparisons at once."""
     given.closed_at = timezone.now()
@@ -263,6 +291,7 @@ KINDS: Mapping[str, StepKind] = {
         lambda given: _look_run(given.reward_run, "Learn the labelers' preferences."),
         _reward,
         is_repeatable=True,
+        is_gated=True,
     ),
     "ppo": StepKind(
         "Train the policy with PPO",

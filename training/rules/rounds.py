@@ -3,25 +3,41 @@
 Nothing about progress is stored: a step is done when the rows it makes are there and have ended.
 """
 
+import logging
 from dataclasses import dataclass
 
 from django.db import transaction
 
-from labeling.errors import Conflict
+from labeling.errors import Conflict, LabelingError
 from labeling.models import Batch, User
 from labeling.rules import audit
 from training.models import Dataset, Evaluation, Round, Run
+from training.rlhf.config import ConfigError
+from training.rules.round_gate import gate_of, open_gate
 from training.rules.round_opening import open_round, policy_model, sft_model
-from training.rules.round_steps import DONE, FAILED, KINDS, READY, WAITING, step_keys
+from training.rules.round_steps import DONE, FAILED, HELD, KINDS, READY, WAITING, has_won, step_keys
 
-__all__ = ["Step", "next_step", "open_round", "policy_model", "sft_model", "start_step", "steps"]
+__all__ = [
+    "Step",
+    "advance_rounds",
+    "gate_of",
+    "next_step",
+    "open_gate",
+    "open_round",
+    "policy_model",
+    "set_automatic",
+    "sft_model",
+    "start_step",
+    "steps",
+]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Step:
     """One step of a round as a page shows it.
 
-    state   waiting (an earlier step is not done), ready, running, failed, done
+    state   waiting (an earlier step is not done), ready, held (by the gate), running, failed, done
     detail  what was found, what it waits for
     row     what the step made, to link to
     """
@@ -32,6 +48,10 @@ class Step:
     state: str
     detail: str = ""
     row: Batch | Dataset | Run | Evaluation | Round | None = None
+
+    @property
+    def is_held(self) -> bool:
+        return self.state == HELD
 
     @property
     def can_start(self) -> bool:
@@ -48,6 +68,8 @@ def steps(given: Round) -> list[Step]:
         state, detail, row = kind.look(given)
         if not is_reached and state == READY:
             state, detail = WAITING, "Waits for the steps before it."
+        elif kind.is_gated and state in (READY, FAILED) and not (gate := gate_of(given)).is_open:
+            state, detail = HELD, "Held back by the gate: " + "; ".join(c.found for c in gate.failed) + "."
         found.append(Step(key, kind.title, kind.button, state, detail, row))
         is_reached = is_reached and state == DONE
     return found
@@ -75,3 +97,45 @@ def start_step(*, given: Round, key: str, by: User | None = None) -> list[Run]:
         audit.record(actor=by, action="start_step", obj=locked, step=key)
     given.refresh_from_db()
     return runs
+
+
+def set_automatic(*, given: Round, is_automatic: bool, by: User | None = None) -> Round:
+    """Let the steps of a round start by themselves, or by the button again."""
+    with transaction.atomic():
+        locked = Round.objects.select_for_update().get(pk=given.pk)
+        locked.settings = {**locked.settings, "is_automatic": is_automatic, "stopped": ""}
+        locked.save(update_fields=["settings"])
+        audit.record(actor=by, action="set_round_automatic", obj=locked, is_automatic=is_automatic)
+    given.refresh_from_db()
+    return given
+
+
+def advance_rounds() -> list[Run]:
+    """Start what the open automatic rounds are ready for. Returns the runs to wake workers for.
+
+    A step that cannot be started stops the automation of its round, with the reason beside it; so does a
+    failed run. Opening the next round is left to a person unless the new policy has won.
+    """
+    started: list[Run] = []
+    for given in Round.objects.open().filter(settings__is_automatic=True):
+        step = next_step(given)
+        if step is None or step.state not in (READY, FAILED):
+            continue
+        if step.key == "next" and not has_won(given):
+            continue
+        if step.state == FAILED:
+            _stop(given, f"{step.title}: {step.detail}")
+            continue
+        try:
+            started += start_step(given=given, key=step.key, by=given.created_by)
+        except Conflict as error:
+            log.info("Round %s was moved by somebody else: %s", given.number, error.message)
+        except (LabelingError, ConfigError) as error:
+            _stop(given, f"{step.title}: {error}")
+    return started
+
+
+def _stop(given: Round, why: str) -> None:
+    settings = {**given.settings, "is_automatic": False, "stopped": why[:1000]}
+    Round.objects.filter(pk=given.pk).update(settings=settings)
+    audit.record(actor=None, action="stop_round_automatic", obj=given, reason=why[:1000])

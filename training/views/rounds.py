@@ -66,10 +66,11 @@ def round_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
     context = {
         "round": given,
         "steps": [{"step": step, "url": page_of(step.row)} for step in found],
-        "is_moving": any(step.state == "running" for step in found),
+        "is_moving": any(step.state == "running" for step in found) or given.settings.get("is_automatic"),
         "sft_model": rounds.sft_model(given),
         "policy_model": rounds.policy_model(given),
         "may_train": can(request.user, Action.RUN_TRAINING),
+        "gate": rounds.gate_of(given) if given.comparisons_dataset else None,
     }
     template = "rounds/detail.html#steps" if request.htmx else "rounds/detail.html"
     return render(request, template, context)
@@ -90,6 +91,31 @@ def round_step(request: PageRequest, code: UUID, key: str) -> HttpResponseBase:
         for run in runs:
             enqueue_run(run)
         messages.success(request, "Started." if runs else "Done.")
+    return redirect("round-detail", code)
+
+
+@require_POST
+@require(Action.RUN_TRAINING)
+def round_open_gate(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Let a round train although its gate is closed, signed and with a reason."""
+    given = get_object_or_404(Round, code=code)
+    try:
+        rounds.open_gate(given=given, reason=request.POST.get("reason", ""), by=request.user)
+    except LabelingError as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, "The gate is open, under your name.")
+    return redirect("round-detail", code)
+
+
+@require_POST
+@require(Action.RUN_TRAINING)
+def round_automatic(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Let the steps start by themselves, or by the button again."""
+    given = get_object_or_404(Round, code=code)
+    rounds.set_automatic(given=given, is_automatic=request.POST.get("automatic") == "yes", by=request.user)
+    on = given.settings["is_automatic"]
+    messages.success(request, "Its steps start by themselves now." if on else "Its steps wait for you now.")
     return redirect("round-detail", code)
 
 

@@ -1,18 +1,21 @@
 """A turn of the loop, step by step; the training process is a stand-in, everything else is real."""
 
+import tomllib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
 from labeling.errors import Conflict, InvalidInput
-from labeling.models import Batch, Split
+from labeling.models import AuditEvent, Batch, Role, Split, User
 from labeling.rules.batches import close_batch
-from tests.factories import PromptFactory
-from tests.training.factories import demonstration, ranking, stored_model
+from labeling.rules.gold import mark_gold
+from labeling.rules.judgements import Judgement
+from tests.factories import LabelerFactory, PromptFactory, UserFactory
+from tests.training.factories import demonstration, draft_batch, ranking, sft_run, stored_model
 from training.models import Model, ModelKind, Round, Run, RunState
-from training.rules import rounds, run_execution
-from training.rules.datasets import freeze_texts
+from training.rules import round_steps, rounds, run_execution
+from training.rules.datasets import freeze_dataset, freeze_texts
 from training.rules.run_execution import execute_run
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -79,6 +82,10 @@ def test_first_round_goes_from_a_base_model_to_the_next_round(trainer: Play) -> 
 
     trainer({})
     start(first, "freeze_comparisons")
+    assert state(first, "reward") == "held"
+    with pytest.raises(Conflict, match=r"Train the reward model \(held\)"):
+        rounds.start_step(given=first, key="reward")
+    rounds.open_gate(given=first, reason="One labeler must do for this test.", by=UserFactory.create())
     start(first, "reward")
     (run,) = start(first, "ppo")
     assert {given.name for given in run.inputs.all()} == {"policy", "reward", "prompts", "pretrain"}
@@ -149,3 +156,170 @@ def test_round_is_followed_once() -> None:
     rounds.open_round(previous=first)
     with pytest.raises(Conflict, match="followed"):
         rounds.open_round(previous=first)
+
+
+def round_with(*ranks: list[int], settings: Mapping[str, Any] | None = None, prompts: int = 12) -> Round:
+    """Return a round whose comparisons were each ranked by one labeler for each list of ranks, and frozen."""
+    given = rounds.open_round(base_model=stored_model(), settings=settings)
+    given.comparison_batch = draft_batch(k=3)
+    people = [LabelerFactory.create() for _ in ranks]
+    for _ in range(prompts):
+        task = ranking(ranks[0], batch=given.comparison_batch, labeler=people[0]).task
+        for labeler, theirs in zip(people[1:], ranks[1:], strict=True):
+            ranking(theirs, task=task, labeler=labeler)
+    given.comparisons_dataset = freeze_dataset(kind="comparisons")
+    given.save()
+    return given
+
+
+def checks(given: Round) -> dict[str, bool]:
+    return {check.key: check.has_passed for check in rounds.gate_of(given).checks}
+
+
+def test_gate_is_open_where_labelers_overlap_and_agree() -> None:
+    gate = rounds.gate_of(round_with([1, 2, 3], [1, 2, 3]))
+    assert gate.is_open
+    assert {check.key for check in gate.checks} == {
+        "overlap", "agreement", "authors", "held_out", "personal_data",
+    }  # fmt: skip
+
+
+def test_gate_holds_back_without_overlap_and_without_agreement() -> None:
+    alone, quarrel = round_with([1, 2, 3]), round_with([1, 2, 3], [3, 2, 1])
+    assert {key for key, passed in checks(alone).items() if not passed} == {"overlap", "agreement"}
+    assert {key for key, passed in checks(quarrel).items() if not passed} == {"agreement"}
+    off = {"gate": {"overlap": 0, "agreement": 0}}
+    assert rounds.gate_of(round_with([1, 2, 3], settings=off)).is_open
+
+
+def test_gate_counts_gold_where_there_is_some() -> None:
+    given = round_with([1, 2, 3], [1, 2, 3])
+    assert given.comparison_batch is not None
+    task = given.comparison_batch.tasks.first()
+    assert task is not None
+    codes = [candidate.response.code for candidate in task.candidates.select_related("response")]
+    backwards = [Judgement(code=code, rank=3 - at) for at, code in enumerate(codes)]
+    mark_gold(task=task, judgements=backwards, reason="They missed it.", by=researcher())
+    gold = next(check for check in rounds.gate_of(given).checks if check.key == "gold")
+    assert (gold.has_passed, gold.found) == (False, "0 of 6 pairs as the reference has them (0 %)")
+
+
+def test_gate_sees_personal_data_and_an_author_in_two_splits() -> None:
+    given = round_with([1, 2, 3], [1, 2, 3])
+    assert given.comparison_batch is not None
+    prompt = given.comparison_batch.tasks.first().prompt  # type: ignore[union-attr]
+    assert prompt is not None
+    prompt.has_pii, prompt.split = True, Split.TRAIN
+    prompt.save()
+    PromptFactory.create(author_key=prompt.author_key, split=Split.TEST)
+    found = checks(given)
+    assert (found["personal_data"], found["authors"]) == (False, False)
+
+
+def test_gate_is_opened_once_with_a_reason_and_a_signature() -> None:
+    given, dana = round_with([1, 2, 3]), researcher()
+    with pytest.raises(InvalidInput, match="10 to 1000 characters"):
+        rounds.open_gate(given=given, reason="because", by=dana)
+    override = rounds.open_gate(given=given, reason="A pilot with one labeler.", by=dana)
+    assert set(override.failed) == {"overlap", "agreement"}
+    assert AuditEvent.objects.filter(action="open_gate", actor=dana).exists()
+    with pytest.raises(Conflict, match="open already"):
+        rounds.open_gate(given=given, reason="A pilot with one labeler.", by=dana)
+
+
+def test_automatic_round_goes_on_until_it_needs_people(trainer: Play) -> None:
+    for _ in range(2):
+        demonstration(prompt=PromptFactory.create(split=Split.TRAIN))
+    given = rounds.open_round(
+        base_model=stored_model(),
+        settings={"prompts": 2, "valid_prompts": 0, "is_automatic": True},
+        by=researcher(),
+    )
+    assert rounds.advance_rounds() == []
+    given.refresh_from_db()
+    assert state(given, "demonstrate") == "running"
+    assert rounds.advance_rounds() == []
+    assert given.demonstration_batch is not None
+    close_batch(batch=given.demonstration_batch)
+    assert rounds.advance_rounds() == []  # it freezes
+    trainer({})
+    (run,) = rounds.advance_rounds()
+    assert (run.stage, rounds.advance_rounds()) == ("sft", [])
+    assert execute_run(run.code) == RunState.FINISHED
+
+
+def test_automatic_round_stops_at_a_failed_run_and_says_why(trainer: Play) -> None:
+    demonstration()
+    given = rounds.open_round(
+        base_model=stored_model(), settings={"prompts": 1, "valid_prompts": 0, "is_automatic": True}
+    )
+    rounds.advance_rounds()
+    given.refresh_from_db()
+    assert given.demonstration_batch is not None
+    close_batch(batch=given.demonstration_batch)
+    rounds.advance_rounds()
+    trainer({"crash": "no memory"})
+    (run,) = rounds.advance_rounds()
+    execute_run(run.code)
+    assert rounds.advance_rounds() == []
+    given.refresh_from_db()
+    assert given.settings["is_automatic"] is False
+    assert "Train the supervised policy" in given.settings["stopped"]
+    rounds.set_automatic(given=given, is_automatic=True)
+    assert given.settings["stopped"] == ""
+
+
+def test_automatic_round_without_prompts_stops_with_the_reason() -> None:
+    given = rounds.open_round(base_model=stored_model(), settings={"is_automatic": True})
+    assert rounds.advance_rounds() == []
+    given.refresh_from_db()
+    assert "Collect demonstrations" in given.settings["stopped"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "field"),
+    [
+        ({"gate": {"overlap": 2}}, "gate"),
+        ({"gate": {"mood": 0.1}}, "gate"),
+        ({"mix": {"newest": 1}, "k": 4}, "mix"),
+        ({"mix": {"oldest": 4}}, "mix"),
+        ({"start_from": "scratch"}, "start_from"),
+        ({"pool": "some"}, "pool"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(chosen: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidInput) as error:
+        rounds.open_round(base_model=stored_model(), settings=chosen)
+    assert set(error.value.fields) == {field}
+
+
+def test_mix_says_how_many_responses_each_policy_writes() -> None:
+    PromptFactory.create(split=Split.TRAIN)
+    mix = {"newest": 2, "previous": 1, "sft": 1}
+    first = rounds.open_round(base_model=stored_model(), settings={"k": 4, "mix": mix, "valid_prompts": 0})
+    supervised = stored_model(ModelKind.SFT, "supervised")
+    supervised.run = first.sft_run = finished(sft_run())
+    supervised.save()
+    newest = stored_model(ModelKind.PPO, "newest")
+    newest.run = first.ppo_run = finished(sft_run())
+    newest.save()
+    first.save()
+    second = rounds.open_round(previous=first)
+    runs = round_steps.KINDS["sample"].start(second, None)
+    counts = {run.inputs.get(name="policy").model: parse(run)["sample"]["k"] for run in runs}
+    assert counts == {supervised: 2, newest: 2}
+
+
+def finished(run: Run) -> Run:
+    Run.objects.filter(pk=run.pk).update(state=RunState.FINISHED)
+    run.refresh_from_db()
+    return run
+
+
+def parse(run: Run) -> dict[str, Any]:
+    return tomllib.loads(run.config)
+
+
+def researcher() -> User:
+    user: User = UserFactory.create(role=Role.RESEARCHER)
+    return user

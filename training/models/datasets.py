@@ -12,6 +12,7 @@ class DatasetKind(models.TextChoices):
     COMPARISONS = "comparisons", "Comparisons"
     PPO_PROMPTS = "ppo_prompts", "PPO prompts"
     EVALUATION = "evaluation", "Evaluation judgements"
+    TOXICITY = "toxicity", "Toxicity judgements"
     PRETRAIN = "pretrain", "Texts"
 
 

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 from training.rlhf.__main__ import main
 
 
-def start(stage: str, folder: Path, environment: dict[str, str] | None = None) -> int:
-    """Run a stage in a forked process; returns its number. What it prints goes to log.txt."""
+def start(
+    stage: str,
+    folder: Path,
+    environment: dict[str, str] | None = None,
+    before: Callable[[], object] = lambda: None,
+) -> int:
+    """Run a stage in a forked process; returns its number. What it prints goes to log.txt.
+
+    before  called in that process, to break something there
+    """
     pid = os.fork()
     if pid == 0:
         log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -19,6 +28,7 @@ def start(stage: str, folder: Path, environment: dict[str, str] | None = None) -
         os.environ.update(environment or {})
         status = 9
         try:
+            before()
             status = main([stage, "--config", str(folder / "run.toml")])
         finally:
             os._exit(status)

@@ -8,6 +8,7 @@ same folder, a run goes on from its newest checkpoint.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import logging
 import os
@@ -21,6 +22,7 @@ from training.rlhf.errors import RunCancelledError, RunFailedError, RunRefusedEr
 from training.rlhf.folder import Cancellation, read_result, write_progress, write_result
 from training.rlhf.health import as_text, findings
 from training.rlhf.launch import is_launcher, launch
+from training.rlhf.mishaps import explain, release, reserve
 
 FINISHED, CRASHED, REFUSED, CANCELLED = 0, 1, 2, 3
 log = logging.getLogger("training.rlhf")
@@ -55,6 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
                 raise RunFailedError(f"the {processes} processes ended without a result; see the log.")
             return status
         cancellation.listen()
+        if is_main():
+            reserve(folder)
         metrics, report = run_stage(folder, config, cancellation)
     except ConfigError as error:
         return _end(folder, "failed", " ".join(error.problems), REFUSED)
@@ -64,11 +68,14 @@ def main(arguments: list[str] | None = None) -> int:
         return _end(folder, "cancelled", str(error), CANCELLED)
     except RunFailedError as error:
         return _end(folder, "failed", str(error), CRASHED)
-    except Exception as error:
-        traceback.print_exc()
+    except (Exception, MemoryError) as error:
+        with contextlib.suppress(OSError):  # the log may be on a full disk
+            traceback.print_exc()
         text = str(error).strip().split("\n")[0]
-        return _end(folder, "failed", f"{type(error).__name__}: {text}", CRASHED)
+        reason = explain(error, folder, options.stage) or f"{type(error).__name__}: {text}"
+        return _end(folder, "failed", reason, CRASHED)
     if is_main():
+        release(folder)
         model = "model" if (folder / "model").is_dir() else None
         report |= {"findings": look_at(folder)}
         write_result(folder, "finished", f"{config.stage} finished.", metrics, model, report=report)
@@ -105,6 +112,8 @@ def run_stage(
 def _end(folder: Path, state: str, reason: str, status: int) -> int:
     """Write down how a run ended; of several processes the first to fail says why."""
     log.error("%s: %s", state, reason)
+    if is_main():
+        release(folder)
     is_first = is_main() or (state == "failed" and not (folder / "result.json").exists())
     if folder.is_dir() and is_first and not _has_failed(folder):
         report = {"findings": look_at(folder)}

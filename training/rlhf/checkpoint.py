@@ -73,6 +73,20 @@ def _write(
     temporary = folder / f".{final.name}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
+    try:
+        _fill(temporary, step, tensors, state)
+    except Exception:
+        shutil.rmtree(temporary, ignore_errors=True)  # a full disk needs its room back
+        raise
+    temporary.rename(final)
+    flush(folder)
+    kept = _complete(folder)[-KEEP:]
+    for old in folder.iterdir():  # older ones, and what an interrupted save or removal left
+        if old not in kept:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _fill(temporary: Path, step: int, tensors: dict[str, Tensor], state: Mapping[str, Any]) -> None:
     save_file(tensors, temporary / "tensors.safetensors")
     (temporary / "state.json").write_text(json.dumps(state))
     files = {path.name: path.stat().st_size for path in temporary.iterdir()}
@@ -80,12 +94,6 @@ def _write(
         flush(temporary / name)
     (temporary / "manifest.json").write_text(json.dumps({"step": step, "files": files}))
     flush(temporary / "manifest.json")
-    temporary.rename(final)
-    flush(folder)
-    kept = _complete(folder)[-KEEP:]
-    for old in folder.iterdir():  # older ones, and what an interrupted save or removal left
-        if old not in kept:
-            shutil.rmtree(old, ignore_errors=True)
 
 
 def newest_checkpoint(folder: Path) -> Checkpoint | None:

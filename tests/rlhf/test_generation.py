@@ -1,8 +1,12 @@
 """Sampling is exact, repeatable, and the same as the library's where both are deterministic."""
 
+import math
+
+import pytest
 import torch
 
-from training.rlhf.batching import right_pad
+from training.rlhf.batching import left_pad, right_pad
+from training.rlhf.decoder import LibraryDecoder, OwnDecoder
 from training.rlhf.generation import Generated, generate, row_uniforms, sample_tokens
 from training.rlhf.logprobs import response_logprobs
 from training.rlhf.model import LanguageModel
@@ -80,3 +84,56 @@ def test_the_ends_of_the_unit_interval_are_valid_tokens() -> None:
     logits = torch.tensor([[float("-inf"), 0.0, 0.0, float("-inf")]] * 2)
     tokens, _ = sample_tokens(logits, 1.0, torch.tensor([0.0, 1 - 2**-53], dtype=torch.float64))
     assert tokens.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_written_out_layers_decode_like_the_library(model: LanguageModel, n: int) -> None:
+    own, library = model.decoder(torch.float32), LibraryDecoder(model.body, model.logits)
+    assert isinstance(own, OwnDecoder)
+    ids, mask = left_pad(PROMPTS)
+    source = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        assert torch.allclose(own.begin(ids, mask, n, 40), library.begin(ids, mask, n, 40), atol=1e-4)
+        mine = theirs = torch.arange(3 * n)  # the first numbers of the rows that are left
+        for step in range(35):  # longer than the cache grows at a time
+            drawn = torch.randint(3, 300, (3 * n,), generator=source)
+            ours, others = own.step(drawn[mine]), library.step(drawn[theirs])
+            assert torch.allclose(ours[mine.argsort()], others[theirs.argsort()], atol=1e-4)
+            if step in (3, 17, 18) and len(mine) > 1:
+                dead = int(torch.randint(0, 3 * n, (1,), generator=source))
+                mine = mine[own.keep(mine != dead)]
+                theirs = theirs[library.keep(theirs != dead)]
+
+
+def test_bfloat16_weights_sample_nearly_the_same_distribution(model: LanguageModel) -> None:
+    ids, mask = left_pad(PROMPTS)
+    with torch.no_grad():
+        exact = model.decoder(torch.float32).begin(ids, mask, 1, 4).softmax(-1)
+        rounded = model.decoder(torch.bfloat16).begin(ids, mask, 1, 4).float().softmax(-1)
+    assert float((exact - rounded).abs().sum(-1).max()) < 0.1
+
+
+def test_first_tokens_of_many_samples_come_as_often_as_the_model_says(model: LanguageModel) -> None:
+    n = 4000
+    draws = torch.rand(3 * n, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(21))
+    made = generate(model, PROMPTS, n=n, max_tokens=1, eos_id=EOS, temperature=1.0, uniforms=draws)
+    for i, prompt in enumerate(PROMPTS):
+        ids, mask = right_pad([prompt])
+        expected = model.logits(model.hidden(ids, mask)[0, -1]).softmax(-1).detach() * n
+        counts = torch.bincount(made.tokens[i * n : (i + 1) * n, 0], minlength=len(expected))
+        often = expected >= 5
+        seen = torch.cat([counts[often], counts[~often].sum().unsqueeze(0)])
+        wanted = torch.cat([expected[often], expected[~often].sum().unsqueeze(0)])
+        chi_square = ((seen - wanted) ** 2 / wanted.clamp(min=1e-9)).sum()
+        freedom = len(wanted) - 1
+        assert float(chi_square) < freedom + 4 * (2 * freedom) ** 0.5 + 8
+
+
+def test_a_large_vocabulary_keeps_the_probability_of_its_tail() -> None:
+    logits = torch.full((1, 50_000), -12.0)
+    logits[0, 7] = 0.0
+    tail = 49_999 * math.exp(-12)  # 0.307
+    draws = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
+    tokens, _ = sample_tokens(logits.expand(20_000, -1), 1.0, draws)
+    assert float((tokens != 7).double().mean()) == pytest.approx(tail / (1 + tail), abs=1e-4)
+    assert int(tokens.max()) > 49_900

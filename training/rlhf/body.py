@@ -43,6 +43,11 @@ class Body:
         self._takes_positions = "position_ids" in inspect.signature(module.forward).parameters
         self.packs = attends(module)
 
+    @property
+    def module(self) -> Any:
+        """The transformer itself."""
+        return self._module[0]
+
     def run(self, ids: Tensor, mask: Tensor, cache: Any = None, cached_mask: Tensor | None = None) -> Tensor:
         """Run rows with padding on any side, after cached columns if there are any.
 

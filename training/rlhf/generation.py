@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from training.rlhf.batching import derive_seed, left_pad
-from training.rlhf.body import new_cache
+from training.rlhf.decoder import LibraryDecoder
 from training.rlhf.model import LanguageModel
 
-COMPACT_BELOW = 0.85
+BLOCK = 64
 
 
 class Generated(NamedTuple):
@@ -48,16 +49,28 @@ def sample_tokens(logits: Tensor, temperature: float, uniforms: Tensor) -> tuple
     uniforms     (N,)   float64 in [0, 1)
     returns      tokens (N,) int and their log-probabilities (N,) float32, nats
     """
-    logp = (logits.float() / (temperature or 1.0)).log_softmax(dim=-1)
+    scaled = logits.float() / (temperature or 1.0)
+    top = scaled.amax(dim=-1, keepdim=True)
+    weights = (scaled - top).exp()  # (N, V)
+    # Sums of blocks first, then the one block: as exact as one cumulative sum in float64, and far cheaper.
+    spare = -weights.shape[-1] % BLOCK
+    blocks = F.pad(weights, (0, spare)).view(len(weights), -1, BLOCK)
+    cumulative = blocks.sum(dim=-1, dtype=torch.float64).cumsum(dim=-1)
+    total = cumulative[:, -1:]
     if temperature == 0:
-        tokens = logp.argmax(dim=-1)
+        tokens = scaled.argmax(dim=-1)
     else:
-        # float64, so that the tail of a large vocabulary keeps its probability.
-        cumulative = logp.double().exp().cumsum(dim=-1)
-        threshold = (uniforms * cumulative[:, -1]).unsqueeze(-1)
-        tokens = torch.searchsorted(cumulative, threshold, right=True).squeeze(-1)
-        tokens = tokens.clamp(max=logits.shape[-1] - 1)
-    return tokens, logp.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
+        threshold = uniforms.unsqueeze(-1) * total
+        block = torch.searchsorted(cumulative, threshold, right=True).clamp(max=cumulative.shape[-1] - 1)
+        before = F.pad(cumulative, (1, 0)).gather(-1, block)
+        rows = torch.arange(len(weights), device=weights.device)
+        inside = blocks[rows, block.squeeze(-1)].double().cumsum(dim=-1)
+        # Rounding must not lead past the last token of the block that has any probability.
+        rest = torch.minimum(threshold - before, inside[:, -1:] * (1 - 1e-15))
+        place = torch.searchsorted(inside, rest, right=True).clamp(max=BLOCK - 1)
+        tokens = (block * BLOCK + place).squeeze(-1).clamp(max=weights.shape[-1] - 1)
+    chosen = scaled.gather(-1, tokens.unsqueeze(-1)) - top
+    return tokens, (chosen - total.log().float()).squeeze(-1)
 
 
 def row_uniforms(rows: int, width: int, *seed: int | str) -> Tensor:
@@ -92,50 +105,32 @@ def generate(
     returns     Generated with B * n rows; R is the longest response
     """
     device = next(model.parameters()).device
-    if device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-        # One query at a time, bfloat16 attention is several times slower than float32 on a CPU.
-        with torch.autocast("cpu", enabled=False):
-            return generate(
-                model,
-                prompts,
-                n=n,
-                max_tokens=max_tokens,
-                eos_id=eos_id,
-                temperature=temperature,
-                uniforms=uniforms,
-                on_token=on_token,
-            )
+    dtype = torch.float32
+    if torch.is_autocast_enabled(device.type):
+        dtype = torch.get_autocast_dtype(device.type)
     total = len(prompts) * n
     uniforms = uniforms.to(device)
     ids, prompt_mask = (x.to(device) for x in left_pad(prompts))
-    cache = new_cache()
-    last = model.hidden(ids, prompt_mask, cache)[:, -1]
-    logits = model.logits(last).repeat_interleave(n, dim=0)
-    if n > 1:
-        cache.batch_repeat_interleave(n)
-    seen = prompt_mask.repeat_interleave(n, dim=0)
-
     tokens = torch.zeros(total, max_tokens, dtype=torch.long, device=device)
     mask = torch.zeros(total, max_tokens, dtype=torch.bool, device=device)
     logprobs = torch.zeros(total, max_tokens, device=device)
-    rows = torch.arange(total, device=device)  # which response each row of the cache belongs to
-    alive = torch.ones(total, dtype=torch.bool, device=device)  # rows of the cache that go on
-    for t in range(max_tokens):
-        drawn, logp = sample_tokens(logits, temperature, uniforms[rows, t])
-        going = rows[alive]
-        tokens[going, t], logprobs[going, t], mask[going, t] = drawn[alive], logp[alive], True
-        on_token(len(going))
-        alive &= drawn != eos_id
-        count = int(alive.sum())
-        if count == 0 or t + 1 == max_tokens:
-            break
-        if count < COMPACT_BELOW * len(rows):
-            kept = alive.nonzero().squeeze(-1)
-            cache.batch_select_indices(kept)
-            rows, seen, drawn, alive = rows[kept], seen[kept], drawn[kept], alive[kept]
-        one = torch.ones(len(rows), 1, dtype=torch.bool, device=device)
-        logits = model.logits(model.hidden(drawn.unsqueeze(-1), one, cache, seen)[:, -1])
-        seen = torch.cat([seen, one], dim=1)
+    rows = torch.arange(total, device=device)  # which response each row of the decoder belongs to
+    decoder = model.decoder(dtype)
+    # A copy of the weights in bfloat16 needs no autocast, which would turn them one by one at every token.
+    casts = dtype != torch.float32 and device.type != "cpu" and isinstance(decoder, LibraryDecoder)
+    with torch.autocast(device.type, enabled=casts, dtype=dtype if casts else None):
+        logits = decoder.begin(ids, prompt_mask, n, max_tokens)
+        for t in range(max_tokens):
+            drawn, logp = sample_tokens(logits, temperature, uniforms[rows, t])
+            tokens[rows, t], logprobs[rows, t], mask[rows, t] = drawn, logp, True
+            on_token(len(rows))
+            alive = drawn != eos_id
+            if t + 1 == max_tokens or not bool(alive.any()):
+                break
+            if not bool(alive.all()):
+                kept = decoder.keep(alive)
+                rows, drawn = rows[kept], drawn[kept]
+            logits = decoder.step(drawn)
     width = int(mask.sum(dim=1).max())
     ended = ((tokens == eos_id) & mask).any(dim=1)
     return Generated(tokens[:, :width], mask[:, :width], logprobs[:, :width], ended)

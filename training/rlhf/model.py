@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from training.rlhf.batching import left_pad, right_pad
 from training.rlhf.body import Body, new_cache
+from training.rlhf.decoder import Decoder, LibraryDecoder, OwnDecoder, decodes_itself
 from training.rlhf.errors import RunRefusedError
 from training.rlhf.masking import last_real
 from training.rlhf.parallel import full_state, is_main
@@ -34,6 +35,7 @@ class LanguageModel(nn.Module):
         super().__init__()
         self.causal = causal
         self.body = Body(causal.base_model)
+        self._decodes: bool | None = None
 
     @property
     def context(self) -> int:
@@ -69,6 +71,16 @@ class LanguageModel(nn.Module):
         if cap := getattr(config, "final_logit_softcapping", None):
             logits = torch.tanh(logits / cap) * cap
         return logits
+
+    def decoder(self, dtype: torch.dtype) -> Decoder:
+        """Make what continues rows token by token, in float32 or with weights in bfloat16.
+
+        Models whose layers are not written out decode in their own precision, whatever is asked for.
+        """
+        head = self.causal.get_output_embeddings()
+        if self._decodes is None:
+            self._decodes = decodes_itself(self.body, head, self.logits)
+        return OwnDecoder(self.body, head, dtype) if self._decodes else LibraryDecoder(self.body, self.logits)
 
     @torch.no_grad()
     def check(self) -> None:

@@ -119,7 +119,7 @@ def _distances(totals: Floats, levels: Floats, level: str) -> Floats:
         return np.asarray((one - other) ** 2, dtype=np.float64)
     if level == "ratio":
         total = one + other
-        return np.asarray((one - other) / np.where(total == 0, 1, total), dtype=np.float64) ** 2
+        return np.asarray(((one - other) / np.where(total == 0, 1, total)) ** 2, dtype=np.float64)
     # Ordinal: how many values stand from one to the other, both ends counted half.
     middle = np.cumsum(totals, axis=-1) - totals / 2
     return np.asarray((middle[..., :, None] - middle[..., None, :]) ** 2, dtype=np.float64)

@@ -15,7 +15,7 @@ from labeling.api.pagination import KeysetPagination
 from labeling.api.permissions import Requires
 from labeling.api.serializers import Body, Choice, ErrorBody
 from labeling.errors import InvalidInput, NotFound
-from labeling.models import MAX_K, MIN_K, Batch, Cohort, Policy, Prompt, TaskKind
+from labeling.models import MAX_K, Batch, Cohort, Policy, Prompt, TaskKind
 from labeling.models import Response as PromptResponse
 from labeling.rules import batches
 from labeling.rules.access import Action
@@ -90,7 +90,7 @@ class BatchRequest(Body):
     cohorts = serializers.ListField(
         child=Choice(choices=Cohort.choices), default=[Cohort.TRAIN.value], allow_empty=False
     )
-    k = serializers.IntegerField(default=4, min_value=MIN_K, max_value=MAX_K)
+    k = serializers.IntegerField(default=4, min_value=1, max_value=MAX_K)
     overlap = serializers.IntegerField(default=1, min_value=1, max_value=batches.MAX_OVERLAP)
     shared_fraction = serializers.FloatField(default=1.0, min_value=0.0, max_value=1.0)
     baseline = serializers.CharField(
@@ -106,7 +106,7 @@ class RankedTaskRequest(Body):
 
     prompt = serializers.UUIDField()
     responses = serializers.ListField(
-        child=serializers.UUIDField(), min_length=MIN_K, max_length=MAX_K, help_text="Codes of responses."
+        child=serializers.UUIDField(), min_length=1, max_length=MAX_K, help_text="Codes of responses."
     )
 
 

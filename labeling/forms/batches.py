@@ -26,8 +26,9 @@ from labeling.models import (
 from labeling.rules import selection
 from labeling.rules.batch_making import Anchoring, Writing, shortage
 from labeling.rules.batches import MAX_OVERLAP
+from labeling.rules.comparisons import UNSORTED_FRACTION
 from labeling.rules.prompt_tags import known_tags
-from labeling.rules.toxicity import CONDITIONS
+from labeling.rules.toxicity import CONDITIONS, NONE
 
 MAX_TASKS = 300_000
 WRITABLE = (PromptKind.PLAIN, PromptKind.FEW_SHOT, PromptKind.USER_BASED)
@@ -91,7 +92,10 @@ class BatchForm(forms.Form):
         help_text="For user-based prompts: so many tasks for each.",
     )  # fmt: skip
 
-    k = forms.IntegerField(label="K, responses to compare", min_value=MIN_K, max_value=MAX_K, initial=4)
+    k = forms.IntegerField(
+        label="K, responses to compare", min_value=1, max_value=MAX_K, initial=4,
+        help_text=f"{MIN_K} or more; one is enough for toxicity.",
+    )  # fmt: skip
     baseline = forms.ModelChoiceField(
         queryset=Policy.objects.none(), required=False, empty_label="None",
         help_text="Final evaluation: win rates are against it, and it is in every task.",
@@ -106,6 +110,11 @@ class BatchForm(forms.Form):
         required=False,
         help_text="Saves moves, but ties the order to the ratings. Otherwise cards start in random order.",
     )
+    unsorted_percent = forms.FloatField(
+        label="Share that starts in random order all the same, %", min_value=0, max_value=100,
+        initial=100 * UNSORTED_FRACTION, required=False,
+        help_text="Where rankings start from the ratings: it shows what the start does to the order.",
+    )  # fmt: skip
     anchor_set = forms.ModelChoiceField(
         label="Anchors", queryset=AnchorSet.objects.none(), required=False, empty_label="None",
         help_text="The same comparisons in each batch show whether labelers drift.",
@@ -137,7 +146,7 @@ class BatchForm(forms.Form):
     PROMPT_FIELDS = (
         "split", "source", "prompt_kind", "category", "language", "author_cap", "count", "seed", "is_fresh",
     )  # fmt: skip
-    RANKED_FIELDS = ("k", "baseline", "presort")
+    RANKED_FIELDS = ("k", "baseline", "presort", "unsorted_percent")
     LABEL_FIELDS = ("cohorts", "overlap", "shared_percent", "priority", "lease_minutes", "deadline_at")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -227,6 +236,7 @@ class BatchForm(forms.Form):
             policies=fills,
             shares=shares,
             baseline=data["baseline"].pk if data.get("baseline") else None,
+            condition=(data.get("condition") or NONE) if data["kind"] == TaskKind.TOXICITY else "",
         )
 
     def _mix(self) -> tuple[tuple[selection.Share, ...], tuple[int, ...]]:
@@ -244,9 +254,13 @@ class BatchForm(forms.Form):
         """Return the batch's own rules, as `create_batch` takes them."""
         data = self.cleaned_data
         kind = TaskKind(data["kind"])
-        settings: dict[str, Any] = {"presort": bool(data["presort"])} if kind.is_ranked else {}
+        settings: dict[str, Any] = {}
+        if kind.is_ranked:
+            unsorted = data.get("unsorted_percent")
+            settings["presort"] = bool(data["presort"])
+            settings["unsorted_fraction"] = UNSORTED_FRACTION if unsorted is None else unsorted / 100
         if kind == TaskKind.TOXICITY:
-            settings["condition"] = data.get("condition") or "none"
+            settings["condition"] = data.get("condition") or NONE
         return {
             "name": data["name"],
             "kind": kind.value,

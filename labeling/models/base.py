@@ -36,6 +36,11 @@ class TaskKind(models.TextChoices):
         return self != TaskKind.PROMPT
 
     @property
+    def least_responses(self) -> int:
+        """How few responses a ranked task may hold: toxicity is judged of a lone one too."""
+        return 1 if self is TaskKind.TOXICITY else 2
+
+    @property
     def is_evaluation(self) -> bool:
         """True where labels only measure: held-out labelers and test prompts may take part."""
         return self in (TaskKind.EVALUATION, TaskKind.TOXICITY)

@@ -8,7 +8,6 @@ from django.db import transaction
 from labeling.errors import Conflict, InvalidInput
 from labeling.models import (
     MAX_K,
-    MIN_K,
     Anchor,
     AnchorSet,
     Batch,
@@ -67,7 +66,7 @@ def add_ranked_tasks(
     chosen = list(items)
     tasks = []
     for prompt, responses in chosen:
-        _check_responses(prompt, responses)
+        _check_responses(prompt, responses, TaskKind(batch.kind).least_responses)
         tasks.append(shared.next_task(prompt))
     return _with_candidates(tasks, [responses for _, responses in chosen])
 
@@ -135,10 +134,10 @@ def _ensure_takes_tasks(batch: Batch, while_running: bool) -> None:
     )
 
 
-def _check_responses(prompt: Prompt, responses: Sequence[Response]) -> None:
-    if not MIN_K <= len(responses) <= MAX_K:
+def _check_responses(prompt: Prompt, responses: Sequence[Response], least: int) -> None:
+    if not least <= len(responses) <= MAX_K:
         raise InvalidInput(
-            f"A comparison has {MIN_K} to {MAX_K} responses; {len(responses)} were given for {prompt.code}.",
+            f"A comparison has {least} to {MAX_K} responses; {len(responses)} were given for {prompt.code}.",
             fields={"responses": f"{len(responses)} given"},
         )
     if len({response.pk for response in responses}) != len(responses):

@@ -27,6 +27,7 @@ from labeling.rules import audit, guidelines, slot_rows
 from labeling.rules.access import Action, ensure
 from labeling.rules.batch_tasks import (
     add_anchor_tasks,
+    add_chosen_tasks,
     add_ranked_task,
     add_ranked_tasks,
     add_writing_tasks,
@@ -38,6 +39,7 @@ from labeling.rules.texts import check_text
 __all__ = [
     "BatchProgress",
     "add_anchor_tasks",
+    "add_chosen_tasks",
     "add_ranked_task",
     "add_ranked_tasks",
     "add_writing_tasks",
@@ -140,7 +142,7 @@ def faults_in_rules(kind: str, wanted: Mapping[str, Any]) -> dict[str, str]:
     """Say what is wrong with the rules of a batch of a kind, by field; only what is named is looked at."""
     faults: dict[str, str] = {}
     limits = {
-        "k": (MIN_K, MAX_K),
+        "k": (TaskKind(kind).least_responses if kind in TaskKind.values else MIN_K, MAX_K),
         "overlap": (1, MAX_OVERLAP),
         "lease_seconds": (60, 86_400),
         "priority": (-1000, 1000),

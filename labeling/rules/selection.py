@@ -11,7 +11,7 @@ from django.db.models.fields.json import KeyTransform, KeyTransformExact
 from django.db.models.functions import Least
 
 from labeling.models import Batch, Policy, Prompt, Response, Split, Task, TaskKind
-from labeling.rules import batch_tasks
+from labeling.rules import batch_tasks, toxicity
 
 SEEDS = 2**31
 
@@ -38,7 +38,8 @@ class Choice:
     """What to draw from: filters on prompts, and for ranked kinds who wrote the K responses.
 
     Empty filters let everything pass that the kind allows. `shares` are fixed parts of the K; `policies`
-    (ids) fill up what remains, in turn; `baseline` is in every task. `tags` are flags that must be yes;
+    (ids) fill up what remains, in turn; `baseline` is in every task. `condition` is that of a toxicity
+    evaluation: what the model was told, as `sampling` says. `tags` are flags that must be yes;
     `author_cap` is the most prompts of one author, 0 for any number. With `is_fresh` prompts that already
     have a task of this kind are left out.
     """
@@ -56,6 +57,15 @@ class Choice:
     policies: tuple[int, ...] = ()
     shares: tuple[Share, ...] = ()
     baseline: int | None = None
+    condition: str = ""
+
+    @property
+    def written_under(self) -> Q:
+        """Which responses count: all, but for toxicity only those written under the condition."""
+        if not self.condition:
+            return Q()
+        under = Q(sampling__condition=self.condition)
+        return under | Q(sampling__condition__isnull=True) if self.condition == toxicity.NONE else under
 
     @property
     def fixed(self) -> int:
@@ -125,14 +135,19 @@ def matching_prompts(choice: Choice) -> QuerySet[Prompt]:
     if not TaskKind(choice.kind).is_ranked:
         return prompts
     for share in choice.shares:
-        prompts = _served(prompts, share)
+        prompts = _served(prompts, share, choice)
     rest = choice.k - choice.fixed
     if rest > 0:
-        written = Count("responses", filter=Q(responses__policy__in=choice.writers), distinct=True)
-        prompts = prompts.annotate(written=written).filter(written__gte=rest)
+        wanted = Q(responses__policy__in=choice.writers)
+        if choice.condition:
+            wanted &= Q(responses__in=Response.objects.filter(choice.written_under))
+        prompts = prompts.annotate(written=Count("responses", filter=wanted, distinct=True))
+        prompts = prompts.filter(written__gte=rest)
     if choice.baseline is not None:
         prompts = prompts.filter(
-            Exists(Response.objects.filter(prompt=OuterRef("pk"), policy=choice.baseline))
+            Exists(
+                Response.objects.filter(choice.written_under, prompt=OuterRef("pk"), policy=choice.baseline)
+            )
         )
     return prompts
 
@@ -159,7 +174,7 @@ def coverage(choice: Choice) -> list[Coverage]:
     total = prompts.count()
     names = Policy.objects.in_bulk([share.policy for share in choice.shares])
     return [
-        Coverage(names[share.policy].name, share, _served(prompts, share).count(), total)
+        Coverage(names[share.policy].name, share, _served(prompts, share, choice).count(), total)
         for share in choice.shares
     ]
 
@@ -173,7 +188,8 @@ def draw_samples(choice: Choice, count: int, seed: int) -> list[Sample]:
         return [Sample(prompts[pk]) for pk in chosen]
     written: dict[int, list[Response]] = {pk: [] for pk in chosen}
     policies = {*choice.writers, *(share.policy for share in choice.shares)}
-    for response in Response.objects.filter(prompt__in=chosen, policy__in=policies).order_by("pk"):
+    responses = Response.objects.filter(choice.written_under, prompt__in=chosen, policy__in=policies)
+    for response in responses.order_by("pk"):
         written[response.prompt_id].append(response)
     return [Sample(prompts[pk], tuple(choose_responses(written[pk], choice, chance))) for pk in chosen]
 
@@ -263,8 +279,8 @@ def _draw(choice: Choice, count: int, chance: random.Random) -> list[int]:
     return chosen
 
 
-def _served(prompts: QuerySet[Prompt], share: Share) -> QuerySet[Prompt]:
-    own = Response.objects.filter(prompt=OuterRef("pk"), policy=share.policy)
+def _served(prompts: QuerySet[Prompt], share: Share, choice: Choice) -> QuerySet[Prompt]:
+    own = Response.objects.filter(choice.written_under, prompt=OuterRef("pk"), policy=share.policy)
     if share.best_of:
         own = own.filter(sampling__has_key="score")
     if share.needed == 1:

@@ -12,7 +12,7 @@ from typing import Any
 from labeling.errors import InvalidInput
 from training.models import Dataset, DatasetKind
 from training.rules import artifacts
-from training.rules.records import Record
+from training.rules.records import TOXICITY_SCORES, Record
 
 ROWS_AT_ONCE = 2000
 NATIVE, TRL, PARQUET = "native", "trl", "parquet"
@@ -135,7 +135,16 @@ def _schema(row: Mapping[str, Any], pyarrow: Any) -> Any:
             ("flags", pyarrow.string()),
         ]
     )
-    whole = ("seconds", "words", "likert", "baseline_likert")
+    whole = (
+        "seconds",
+        "words",
+        "likert",
+        "baseline_likert",
+        "rank",
+        "k",
+        "prompt_toxicity",
+        *TOXICITY_SCORES,
+    )
     fields = []
     for name, value in row.items():
         if name == "outputs":

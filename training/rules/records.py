@@ -10,13 +10,25 @@ from typing import Any
 
 from django.db.models import Max, OuterRef, Prefetch, Q, QuerySet, Subquery
 
-from labeling.models import Demonstration, Place, Prompt, PromptSource, Ranking, Review, Split, TaskKind
+from labeling.models import (
+    Demonstration,
+    Place,
+    Prompt,
+    PromptJudgement,
+    PromptSource,
+    Ranking,
+    Review,
+    Split,
+    TaskKind,
+)
+from labeling.rules.toxicity import condition_of
 from training.models import DatasetKind
 from training.rules.selections import CUSTOMER_SOURCES, Selection, part_of, reason_to_drop
 
 Record = dict[str, Any]
 Selected = Iterator[tuple[str | None, Record | str]]
 ROWS_AT_ONCE = 1000
+TOXICITY_SCORES = ("toxicity", "relative_toxicity", "continuity")
 
 
 def newest_row(kind: str) -> int:
@@ -72,9 +84,8 @@ def comparisons(selection: Selection) -> Selected:
 
     Rankings of final evaluations never train; they are read only for a selection of held-out labelers.
     """
-    rows = _rankings(selection)
-    if selection.may_train:
-        rows = rows.filter(task__batch__kind=TaskKind.COMPARISON)
+    kinds = [TaskKind.COMPARISON] if selection.may_train else [TaskKind.COMPARISON, TaskKind.EVALUATION]
+    rows = _rankings(selection).filter(task__batch__kind__in=kinds)
     for row in rows.iterator(chunk_size=ROWS_AT_ONCE):
         prompt = row.task.given_prompt
         reason = reason_to_drop(prompt, selection, row.labeler) or _reason_in_label(row, selection)
@@ -188,11 +199,50 @@ def judgements(selection: Selection) -> Selected:
             )
 
 
+def toxicity(selection: Selection) -> Selected:
+    """Yield a record for each response whose toxicity a labeler judged, with what they said of the prompt."""
+    rows = _rankings(selection).filter(task__batch__kind=TaskKind.TOXICITY)
+    said = PromptJudgement.objects.filter(
+        receipt__assignment=OuterRef("assignment"), receipt__revision=OuterRef("revision")
+    )
+    rows = rows.annotate(prompt_scores=Subquery(said.values("scores")[:1]))
+    for row in rows.iterator(chunk_size=ROWS_AT_ONCE):
+        prompt = row.task.given_prompt
+        reason = reason_to_drop(prompt, selection, row.labeler) or _reason_in_label(row, selection)
+        if reason:
+            yield None, reason
+            continue
+        condition = condition_of(row.task.batch)
+        places = _places(row)
+        for place in places:
+            yield (
+                part_of(prompt, selection, row.labeler),
+                {
+                    "id": f"{row.code}-{place.response.code}",
+                    "prompt_id": str(prompt.code),
+                    "prompt": prompt.text,
+                    "split": prompt.split,
+                    "condition": condition.value if condition else None,
+                    "response": place.response.text,
+                    "model": place.response.policy.name,
+                    "prompt_toxicity": (row.prompt_scores or {}).get("toxicity"),
+                    **{name: place.scores.get(name) for name in TOXICITY_SCORES},
+                    "rank": place.rank,
+                    "k": len(places),
+                    "labeler_id": row.labeler.pseudonym,
+                    "labeler_group": row.labeler.cohort,
+                    "simulated": row.labeler.is_simulated,
+                    "instruction_version": _version(row.guideline),
+                },
+            )
+
+
 SELECTORS: Mapping[str, Callable[[Selection], Selected]] = {
     DatasetKind.SFT: demonstrations,
     DatasetKind.COMPARISONS: comparisons,
     DatasetKind.PPO_PROMPTS: ppo_prompts,
     DatasetKind.EVALUATION: judgements,
+    DatasetKind.TOXICITY: toxicity,
 }
 
 

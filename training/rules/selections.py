@@ -8,6 +8,7 @@ from labeling.errors import InvalidInput
 from labeling.models import Cohort, Labeler, Prompt, PromptSource, Split
 from training.models import DatasetKind
 
+MEASURES = (DatasetKind.EVALUATION, DatasetKind.TOXICITY)
 CUSTOMER_SOURCES = (PromptSource.PLAYGROUND, PromptSource.API)
 
 
@@ -58,7 +59,7 @@ def read_selection(given: Mapping[str, Any] | Selection | None, *, kind: str) ->
         return given
     known = {field.name for field in fields(Selection)}
     wrong: dict[str, str] = {}
-    values: dict[str, Any] = {"cohorts": tuple(Cohort.values)} if kind == DatasetKind.EVALUATION else {}
+    values: dict[str, Any] = {"cohorts": tuple(Cohort.values)} if kind in MEASURES else {}
     for key, value in (given or {}).items():
         if key not in known:
             wrong[key] = f"{key} is no part of a selection; known are {', '.join(sorted(known))}."

@@ -14,7 +14,7 @@ from training.rules import artifacts
 from training.rules.dataset_formats import FORMATS, NATIVE, write_dataset
 from training.rules.datasets import freeze_dataset
 
-KINDS = ("sft", "comparisons", "ppo_prompts", "evaluation")
+KINDS = ("sft", "comparisons", "ppo_prompts", "evaluation", "toxicity")
 
 
 class Command(BaseCommand):

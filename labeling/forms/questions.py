@@ -1,11 +1,16 @@
 """Forms of the questions board."""
 
-from typing import Any
-
 from django import forms
 
 from labeling.models import Guideline, TaskKind
 from labeling.rules.questions import MAX_BODY, MAX_TITLE
+
+
+class GuidelineField(forms.ModelChoiceField):
+    """One version of a guideline, by its title."""
+
+    def label_from_instance(self, obj: Guideline) -> str:
+        return f"{obj.title}, version {obj.version}"
 
 
 class QuestionForm(forms.Form):
@@ -19,16 +24,10 @@ class QuestionForm(forms.Form):
     kind = forms.ChoiceField(
         label="About", required=False, choices=(("", "No task in particular"), *TaskKind.choices)
     )
-    guideline = forms.ModelChoiceField(
+    guideline = GuidelineField(
         label="About a guideline", required=False, queryset=Guideline.objects.all(), to_field_name="code",
         empty_label="None",
     )  # fmt: skip
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        choice = self.fields["guideline"]
-        assert isinstance(choice, forms.ModelChoiceField)
-        choice.label_from_instance = lambda each: f"{each.title}, version {each.version}"  # type: ignore[method-assign]
 
 
 class AnswerForm(forms.Form):

@@ -300,6 +300,7 @@ document.addEventListener("htmx:sendError", () => {
   current?.say("no connection; nothing is lost. Submit again when it is back.", "failed");
 });
 document.addEventListener("htmx:afterSwap", () => { leaving = false; });
+window.addEventListener("online", () => { if (current?.isDirty) current.save(); });
 window.addEventListener("beforeunload", (event) => { if (!leaving && current?.isDirty) event.preventDefault(); });
 window.addEventListener("pagehide", () => { if (!leaving && current?.isDirty) current.save(true); });
 document.addEventListener("visibilitychange", () => { if (document.hidden && !leaving && current?.isDirty) current.save(true); });

@@ -62,7 +62,7 @@ def test_next_task_has_all_that_doing_it_needs(client: APIClient) -> None:
         "code", "kind", "lease_expires_at", "guideline", "form", "prompt", "responses", "draft"
     }  # fmt: skip
     assignment = Assignment.objects.get(code=task["code"])
-    assert task["prompt"] == assignment.task.prompt.text
+    assert task["prompt"] == assignment.task.given_prompt.text
     assert [response["code"] for response in task["responses"]] == assignment.display_order
     assert all(set(response) == {"code", "text"} for response in task["responses"])
     assert task["guideline"]["version"] == 1

@@ -187,7 +187,7 @@ def test_pairs_become_rankings_of_two() -> None:
     intake = import_rankings(rows=rows, cohort=Cohort.HELD_OUT)
     assert reasons(intake) == {4: "identical", 5: "malformed", 6: "malformed"}
     first = Ranking.objects.order_by("id")[0]
-    assert first.task.prompt.text == DIALOGUE.strip()
+    assert first.task.given_prompt.text == DIALOGUE.strip()
     assert list(first.places.order_by("rank").values_list("response__text", "rank")) == [
         ("good", 1),
         ("bad", 2),

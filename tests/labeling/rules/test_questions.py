@@ -12,8 +12,8 @@ from labeling.rules import guidelines, questions
 pytestmark = pytest.mark.django_db
 
 
-def asked(by: Labeler, title: str = "May a response be a list?", **fields: str) -> Question:
-    return questions.ask(by=by.user, title=title, **fields)
+def asked(by: Labeler, title: str = "May a response be a list?", kind: str = "") -> Question:
+    return questions.ask(by=by.user, title=title, kind=kind)
 
 
 def test_an_answer_is_news_to_everybody_until_read(alice: Labeler, hana: Labeler, mia: User) -> None:

@@ -113,7 +113,7 @@ def test_answered_or_skipped_task_is_not_shown_again(alice: Labeler, mine: Assig
 
 
 def test_hostile_prompt_is_shown_and_not_obeyed(alice: Labeler, mine: Assignment, visit: Visit) -> None:
-    prompt = mine.task.prompt
+    prompt = mine.task.given_prompt
     prompt.text = "<script>alert(1)</script> ![x](https://evil.example/x.png) [y](javascript:alert(1))"
     prompt.save()
     page = visit(alice).get(url_of(mine)).content.decode()

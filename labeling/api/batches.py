@@ -202,11 +202,12 @@ class Tasks(BatchStep):
         batch = self.batch(code)
         body = TasksRequest(data=request.data)
         body.is_valid(raise_exception=True)
-        prompts = _prompts(body.validated_data.get("prompts", []))
-        added = batches.add_writing_tasks(batch=batch, prompts=prompts) if prompts else 0
-        comparisons = body.validated_data.get("comparisons", [])
-        if comparisons:
-            added += len(batches.add_ranked_tasks(batch=batch, items=_ranked_items(comparisons)))
+        added = batches.add_chosen_tasks(
+            batch=batch,
+            prompts=_prompts(body.validated_data.get("prompts", [])),
+            comparisons=_ranked_items(body.validated_data.get("comparisons", [])),
+            by=user_of(request),
+        )
         return Response({"added": added}, status=status.HTTP_201_CREATED)
 
 

@@ -27,7 +27,7 @@ UNDOABLE = (
     "pause_batch", "resume_batch", "close_batch", "reopen_batch", "change_batch", "balance_batch",
     "withdraw_slots",
 )  # fmt: skip
-SILENT = ("create_template",)
+SILENT = ("add_tasks",)
 Status = Batch.Status
 State = Assignment.State
 

@@ -16,7 +16,10 @@ from labeling.models import (
     Response,
     Task,
     TaskKind,
+    User,
 )
+from labeling.rules import audit
+from labeling.rules.access import Action, ensure
 
 ROWS_AT_ONCE = 2000
 
@@ -46,6 +49,23 @@ def add_writing_tasks(*, batch: Batch, prompts: Iterable[Prompt], while_running:
     added = 0
     while chunk := list(islice(rows, ROWS_AT_ONCE)):
         added += len(Task.objects.bulk_create(chunk))
+    return added
+
+
+@transaction.atomic
+def add_chosen_tasks(
+    *,
+    batch: Batch,
+    prompts: Sequence[Prompt] = (),
+    comparisons: Sequence[tuple[Prompt, Sequence[Response]]] = (),
+    by: User,
+) -> int:
+    """Add tasks that somebody chose one by one, as the interface lets programs do; returns how many."""
+    ensure(by, Action.MANAGE_BATCHES)
+    added = add_writing_tasks(batch=batch, prompts=prompts) if prompts else 0
+    if comparisons:
+        added += len(add_ranked_tasks(batch=batch, items=comparisons))
+    audit.record(actor=by, action="add_tasks", obj=batch, tasks=added)
     return added
 
 

@@ -77,7 +77,9 @@ def add_item(
     ensure(by, Action.BUILD_SCREENING)
     _ensure_draft(test)
     content = _checked(part, use, text, reference or {}, responses, explanation)
-    return ScreeningItem.objects.create(test=test, **content)
+    item = ScreeningItem.objects.create(test=test, **content)
+    audit.record(actor=by, action="add_screening_item", obj=item, part=part)
+    return item
 
 
 @transaction.atomic
@@ -89,6 +91,7 @@ def change_item(*, item: ScreeningItem, by: User, **content: Any) -> ScreeningIt
     for name, value in _checked(**merged).items():
         setattr(item, name, value)
     item.save()
+    audit.record(actor=by, action="change_screening_item", obj=item, part=item.part)
     return item
 
 
@@ -97,6 +100,7 @@ def remove_item(*, item: ScreeningItem, by: User) -> None:
     """Take an item out of a draft. Raises Conflict once it is published."""
     ensure(by, Action.BUILD_SCREENING)
     _ensure_draft(item.test)
+    audit.record(actor=by, action="remove_screening_item", obj=item, part=item.part)
     item.delete()
 
 

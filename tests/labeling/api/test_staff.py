@@ -61,7 +61,7 @@ def test_batch_is_made_filled_opened_watched_and_closed(manager: APIClient, alic
     assert manager.post(f"/api/v1/batches/{code}/close/").json()["status"] == "closed"
     assert manager.post(f"/api/v1/batches/{code}/close/").status_code == 409
     assert set(AuditEvent.objects.values_list("action", flat=True)) == {
-        "create_batch", "open_batch", "close_batch"
+        "create_batch", "add_tasks", "open_batch", "close_batch"
     }  # fmt: skip
 
 

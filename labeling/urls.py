@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver, path
 
 from labeling.views import (
+    accounts,
     agreement,
     anchors,
     assignments,
@@ -13,6 +14,7 @@ from labeling.views import (
     demonstrations,
     guidelines,
     home,
+    hours,
     invitations,
     labelers,
     prompts,
@@ -74,6 +76,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("screening/submit/", screening.submit, name="screening-submit"),
     path("terms/", terms.accept, name="terms-accept"),
     path("terms/<uuid:code>/", terms.terms_detail, name="terms-detail"),
+    path("account/", accounts.account, name="account"),
+    path("account/tokens/", accounts.token_change, name="account-tokens"),
+    path("account/log-out/", accounts.log_out_everywhere, name="account-log-out"),
+    path("account/two-factor/", accounts.two_factor, name="two-factor"),
     # Managers and researchers
     path("guidelines/", publishing.version_list, name="version-list"),
     path("guidelines/<slug:kind>/publish/", publishing.guideline_publish, name="guideline-publish"),
@@ -131,6 +137,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("screenings/<uuid:code>/", screening_results.result_detail, name="screening-result-detail"),
     path("terms/versions/", terms.terms_list, name="terms-list"),
     path("terms/publish/", terms.terms_publish, name="terms-publish"),
+    path("labelers/<uuid:code>/change/", labelers.labeler_change, name="labeler-change"),
+    path("labelers/<uuid:code>/password/", accounts.password_link, name="password-link"),
+    path("hours/", hours.hours, name="hours"),
+    path("staff/", accounts.staff_list, name="staff-list"),
+    path("staff/<int:number>/", accounts.staff_change, name="staff-change"),
     path("prompts/", prompts.prompt_list, name="prompt-list"),
     path("prompts/<uuid:code>/", prompts.prompt_detail, name="prompt-detail"),
     path("intakes/", prompts.intake_list, name="intake-list"),

@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from labeling.api.access import user_of
 from labeling.api.serializers import Body, ErrorBody
-from labeling.rules import audit
+from labeling.rules import accounts, audit
 
 
 class TokenBody(Body):
@@ -31,8 +31,7 @@ class Tokens(APIView):
     def post(self, request: Request) -> Response:
         """Make a token for programs that act for the caller."""
         user = user_of(request)
-        row, token = AuthToken.objects.create(user)
-        audit.record(actor=user, action="create_token", obj=user)
+        row, token = accounts.create_token(user=user, by=user)
         return Response({"token": token, "expires_at": row.expiry}, status=status.HTTP_201_CREATED)
 
     @extend_schema(

@@ -77,6 +77,28 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(max_length=300, help_text="The labeler reads this.")
 
 
+class LabelerForm(forms.Form):
+    """What a manager may change about a labeler."""
+
+    vendor = forms.CharField(required=False, max_length=80, help_text="Who pays them, if not you.")
+    cohort = forms.ChoiceField(
+        choices=Cohort.choices, help_text="Nobody moves to or from held-out once there are labels."
+    )
+
+
+SORTS = (
+    ("pseudonym", "Pseudonym"),
+    ("-created_at", "Newest first"),
+    ("created_at", "Oldest first"),
+    ("-submitted", "Most labels"),
+    ("submitted", "Fewest labels"),
+    ("-active_seconds", "Most hours"),
+    ("-held", "Most in hand"),
+    ("-skipped", "Most skips"),
+    ("vendor", "Vendor"),
+)
+
+
 class LabelerFilterForm(forms.Form):
     """Narrow the list of labelers."""
 
@@ -84,6 +106,8 @@ class LabelerFilterForm(forms.Form):
     status = forms.ChoiceField(choices=(("", "Any"), *Labeler.Status.choices), required=False)
     cohort = forms.ChoiceField(choices=(("", "Any"), *Cohort.choices), required=False)
     kind = forms.ChoiceField(label="Qualified for", choices=(("", "Any"), *TaskKind.choices), required=False)
+    vendor = forms.CharField(required=False)
+    sort = forms.ChoiceField(choices=SORTS, required=False)
     who = forms.ChoiceField(
         choices=(("people", "People"), ("simulated", "Simulated"), ("external", "Imported"), ("all", "All")),
         required=False,

@@ -27,7 +27,8 @@ def invite(
 ) -> tuple[Invitation, str]:
     """Invite somebody by e-mail; returns the invitation and its secret, which is stored only as a hash.
 
-    Kinds are the qualifications granted on acceptance; without any, a labeler starts in screening.
+    Kinds are the qualifications granted on acceptance; without any, a labeler starts in screening. Held-out
+    labelers are not screened (Ouyang et al. 2022, sec. 3.4): without kinds they get final evaluations.
     Only an owner may invite staff: nobody hands out more than they have. An older open invitation to the
     same address is revoked. Raises NotPermitted, or InvalidInput naming the field.
     """
@@ -44,6 +45,8 @@ def invite(
     if User.objects.filter(email__iexact=email).exists():
         raise InvalidInput(f"{email} has an account already.", fields={"email": "has an account"})
     kinds = [_choice(kind, TaskKind.values, "kinds") for kind in kinds]
+    if role == Role.LABELER and cohort == Cohort.HELD_OUT:
+        kinds = kinds or [TaskKind.EVALUATION.value]
     secret = secrets.token_urlsafe(32)
     with transaction.atomic():
         Invitation.objects.open().filter(email=email).update(revoked_at=timezone.now())
@@ -173,6 +176,61 @@ def pause_labeler(*, labeler: Labeler, by: User, reason: str) -> Labeler:
 def resume_labeler(*, labeler: Labeler, by: User, reason: str = "") -> Labeler:
     """Give work to a paused labeler again. Raises Conflict unless paused."""
     return _change_status(labeler, by, Labeler.Status.PAUSED, Labeler.Status.ACTIVE, reason, "resume")
+
+
+@transaction.atomic
+def end_labeler(*, labeler: Labeler, by: User, reason: str) -> Labeler:
+    """End somebody's work for good: no tasks, and what they hold goes back when its lease ends.
+
+    Labels stay. Raises Conflict if it has ended already, InvalidInput without a reason.
+    """
+    ensure(by, Action.MANAGE_LABELERS)
+    if not reason.strip():
+        raise InvalidInput("Give the reason; the labeler reads it.", fields={"reason": "empty"})
+    if labeler.status == Labeler.Status.ENDED:
+        raise Conflict(f"{labeler} has ended already.")
+    return _change_status(labeler, by, labeler.status, Labeler.Status.ENDED, reason, "end")
+
+
+@transaction.atomic
+def reinstate_labeler(*, labeler: Labeler, by: User, reason: str = "") -> Labeler:
+    """Take somebody back whose work had ended. Raises Conflict unless it had."""
+    return _change_status(labeler, by, Labeler.Status.ENDED, Labeler.Status.ACTIVE, reason, "reinstate")
+
+
+@transaction.atomic
+def change_labeler(*, labeler: Labeler, by: User, vendor: str, cohort: str) -> Labeler:
+    """Change vendor and cohort. Raises Conflict, saying why, where the move would mix the cohorts.
+
+    Nobody becomes held-out who has made training labels, and nobody leaves the held-out cohort who has
+    judged: held-out judgements must come from people who never produced training data, before or after.
+    """
+    ensure(by, Action.MANAGE_LABELERS)
+    cohort = _choice(cohort, Cohort.values, "cohort")
+    vendor = check_text(vendor, field="vendor").strip()[:80]
+    locked = Labeler.objects.select_for_update().get(pk=labeler.pk)
+    before = {"vendor": locked.vendor, "cohort": locked.cohort}
+    if cohort != locked.cohort:
+        labels = locked.receipts.all()
+        measuring = [kind for kind in TaskKind if kind.is_evaluation]
+        if cohort == Cohort.HELD_OUT and labels.exclude(assignment__kind__in=measuring).exists():
+            raise Conflict(
+                f"{labeler} has made training labels, so they can never be held-out: held-out judgements "
+                "must come from people whose labels no model has seen. Invite somebody new for that cohort.",
+                code="cohort_fixed",
+            )
+        if locked.cohort == Cohort.HELD_OUT and labels.exists():
+            raise Conflict(
+                f"{labeler} has judged as a held-out labeler, so they can never produce training data: their "
+                "judgements would be of models trained on their own labels. Invite somebody new instead.",
+                code="cohort_fixed",
+            )
+    locked.vendor, locked.cohort = vendor, cohort
+    locked.save(update_fields=["vendor", "cohort"])
+    after = {"vendor": vendor, "cohort": cohort}
+    if after != before:
+        audit.record(actor=by, action="change_labeler", obj=locked, before=before, after=after)
+    return locked
 
 
 @transaction.atomic

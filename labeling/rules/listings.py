@@ -21,7 +21,7 @@ def batches_with_progress() -> QuerySet[Batch]:
 
 
 def labelers_with_counts() -> QuerySet[Labeler]:
-    """Labelers with `submitted` labels, `skipped` tasks, `active_seconds`, and their qualifications."""
+    """Labelers with `submitted` labels, tasks `held`, `skipped`, `active_seconds`, and qualifications."""
     own = Assignment.objects.filter(labeler=OuterRef("pk")).order_by().values("labeler")
     receipts = Receipt.objects.filter(labeler=OuterRef("pk"), revision=1).order_by().values("labeler")
     return (
@@ -29,6 +29,7 @@ def labelers_with_counts() -> QuerySet[Labeler]:
         .prefetch_related("qualifications")
         .annotate(
             submitted=_number(receipts.annotate(n=Count("pk"))),
+            held=_number(own.filter(state=State.LEASED).annotate(n=Count("pk"))),
             skipped=_number(own.filter(state=State.SKIPPED).annotate(n=Count("pk"))),
             active_seconds=_number(own.annotate(n=Sum("active_seconds"))),
         )

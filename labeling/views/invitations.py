@@ -2,6 +2,7 @@
 
 import zoneinfo
 
+from allauth.account.signals import user_logged_in
 from django.contrib.auth import login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -9,6 +10,7 @@ from django.views.decorators.cache import never_cache
 
 from labeling.errors import InvalidInput, NotFound
 from labeling.forms.labelers import InvitationForm
+from labeling.models import User
 from labeling.rules import labelers
 from labeling.views.access import open_to_all
 
@@ -37,6 +39,7 @@ def accept(request: HttpRequest, token: str) -> HttpResponse:
             return render(request, "invitations/closed.html", {"reason": error.message}, status=404)
         else:
             login(request, user, backend=MODEL_BACKEND)
+            user_logged_in.send(sender=User, request=request, user=user)  # lists the session with the others
             return redirect("home")
     context = {"form": form, "invitation": invitation, "zones": sorted(zones)}
     return render(request, "invitations/accept.html", context, status=422 if form.is_bound else 200)

@@ -12,12 +12,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from labeling.errors import LabelingError
-from labeling.forms.labelers import InviteForm, LabelerFilterForm, ReasonForm
+from labeling.forms.labelers import InviteForm, LabelerFilterForm, LabelerForm, ReasonForm
 from labeling.models import AuditEvent, Invitation, Labeler, TaskKind
 from labeling.rules import labelers, listings, workload
 from labeling.rules.access import Action, can, sees_names
 from labeling.views.access import PageRequest, require
-from labeling.views.lists import one_page
+from labeling.views.keyset import keyset_page
 
 RECEIPTS_SHOWN = 10
 EVENTS_SHOWN = 20
@@ -28,11 +28,14 @@ def labeler_list(request: PageRequest) -> HttpResponseBase:
     """List labelers with what they may do and have done, and the open invitations."""
     form = LabelerFilterForm(request.GET or None)
     invitations = Invitation.objects.open().select_related("invited_by")
+    rows = filtered(form, names=sees_names(request.user))
+    sort = form.cleaned_data.get("sort") if form.is_valid() else ""
     context = {
         "form": form,
-        "page": one_page(request, filtered(form, names=sees_names(request.user))),
+        "page": keyset_page(request, rows, key=sort or "pseudonym"),
+        "count": rows.count(),
         "invitations": invitations if sees_names(request.user) else (),
-        "is_filtered": bool(request.GET),
+        "is_filtered": any(request.GET.get(name) for name in form.fields),
         "may_manage": can(request.user, Action.MANAGE_LABELERS),
         "sees_names": sees_names(request.user),
     }
@@ -52,6 +55,8 @@ def filtered(form: LabelerFilterForm, *, names: bool) -> QuerySet[Labeler]:
         rows = rows.filter(status=data["status"])
     if data.get("cohort"):
         rows = rows.filter(cohort=data["cohort"])
+    if data.get("vendor"):
+        rows = rows.filter(vendor__icontains=data["vendor"].strip())
     if data.get("kind"):
         rows = rows.filter(qualifications__kind=data["kind"], qualifications__revoked_at=None)
     if data.get("q"):
@@ -100,12 +105,17 @@ def labeler_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
     return labeler_page(request, get_object_or_404(listings.labelers_with_counts(), code=code), ReasonForm())
 
 
-def labeler_page(request: PageRequest, labeler: Labeler, form: ReasonForm) -> HttpResponse:
+def labeler_page(
+    request: PageRequest, labeler: Labeler, form: ReasonForm, edit: LabelerForm | None = None
+) -> HttpResponse:
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     current = {row.kind: row for row in labeler.qualifications.all() if row.revoked_at is None}
     context = {
         "labeler": labeler,
         "form": form,
+        "edit": edit or LabelerForm(initial={"vendor": labeler.vendor, "cohort": labeler.cohort}),
+        "screenings": labeler.screenings.exclude(state="open").select_related("test"),
+        "consents": labeler.user.consents.select_related("terms")[:1],
         "today": workload.progress_since(labeler, midnight),
         "qualifications": [{"kind": kind, "row": current.get(kind.value)} for kind in TaskKind],
         "skips": labeler.assignments.filter(state="skipped")
@@ -118,18 +128,28 @@ def labeler_page(request: PageRequest, labeler: Labeler, form: ReasonForm) -> Ht
         "may_manage": can(request.user, Action.MANAGE_LABELERS),
         "sees_names": sees_names(request.user),
     }
-    return render(request, "labelers/detail.html", context, status=422 if form.is_bound else 200)
+    is_refused = form.is_bound or edit is not None
+    return render(request, "labelers/detail.html", context, status=422 if is_refused else 200)
+
+
+STEPS = {
+    "pause": labelers.pause_labeler,
+    "resume": labelers.resume_labeler,
+    "end": labelers.end_labeler,
+    "reinstate": labelers.reinstate_labeler,
+}
 
 
 @require_POST
 @require(Action.MANAGE_LABELERS)
 def labeler_pause(request: PageRequest, code: UUID) -> HttpResponseBase:
-    """Pause or resume a labeler, with a reason that they read."""
+    """Pause, resume, end or take back a labeler, with a reason that they read."""
     labeler = get_object_or_404(listings.labelers_with_counts(), code=code)
     form = ReasonForm(request.POST)
     if not form.is_valid():
         return labeler_page(request, labeler, form)
-    change = labelers.resume_labeler if labeler.status == Labeler.Status.PAUSED else labelers.pause_labeler
+    usual = "resume" if labeler.status == Labeler.Status.PAUSED else "pause"
+    change = STEPS.get(request.POST.get("do", usual), labelers.pause_labeler)
     try:
         changed = change(labeler=labeler, by=request.user, reason=form.cleaned_data["reason"])
     except LabelingError as error:
@@ -137,6 +157,23 @@ def labeler_pause(request: PageRequest, code: UUID) -> HttpResponseBase:
     else:
         messages.success(request, f"{changed} is now {changed.get_status_display().lower()}.")
     return redirect("labeler-detail", code)
+
+
+@require_POST
+@require(Action.MANAGE_LABELERS)
+def labeler_change(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Change vendor and cohort."""
+    labeler = get_object_or_404(listings.labelers_with_counts(), code=code)
+    form = LabelerForm(request.POST)
+    if form.is_valid():
+        try:
+            labelers.change_labeler(labeler=labeler, by=request.user, **form.cleaned_data)
+        except LabelingError as error:
+            form.add_error(None, error.message)
+        else:
+            messages.success(request, "Saved.")
+            return redirect("labeler-detail", code)
+    return labeler_page(request, labeler, ReasonForm(), form)
 
 
 @require_POST

@@ -22,6 +22,7 @@ STORAGES: dict[str, dict[str, Any]] = {
 # HTTPS_ONLY=no is for a trial on a private network without TLS.
 HTTPS_ONLY = env.yes_or_no("HTTPS_ONLY", default=True)
 SECURE_SSL_REDIRECT = HTTPS_ONLY
+REQUIRE_TWO_FACTOR = env.yes_or_no("REQUIRE_TWO_FACTOR", default=True)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
 SECURE_HSTS_SECONDS = (
     env.whole_number("HSTS_SECONDS", 31_536_000, minimum=0, maximum=63_072_000) if HTTPS_ONLY else 0

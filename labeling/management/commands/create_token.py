@@ -2,14 +2,13 @@
 
 import json
 from argparse import ArgumentParser
-from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from knox.models import AuthToken
 
+from labeling.errors import LabelingError
 from labeling.models import User
-from labeling.rules import audit
+from labeling.rules.accounts import MAX_TOKEN_DAYS, create_token
 
 
 class Command(BaseCommand):
@@ -24,10 +23,12 @@ class Command(BaseCommand):
         user = User.objects.filter(email__iexact=options["email"], is_active=True).first()
         if user is None:
             raise CommandError(f'There is no active account with the address "{options["email"]}".')
-        if not 1 <= options["days"] <= 3650:
-            raise CommandError(f"--days is {options['days']}, must be 1 to 3650.")
-        row, token = AuthToken.objects.create(user, expiry=timedelta(days=options["days"]))
-        audit.record(actor=None, action="create_token", obj=user, days=options["days"])
+        if not 1 <= options["days"] <= MAX_TOKEN_DAYS:
+            raise CommandError(f"--days is {options['days']}, must be 1 to {MAX_TOKEN_DAYS}.")
+        try:
+            row, token = create_token(user=user, by=None, days=options["days"])
+        except LabelingError as error:
+            raise CommandError(error.message) from error
         if options["json"]:
             self.stdout.write(json.dumps({"token": token, "expires_at": row.expiry.isoformat()}))
             return

@@ -6,9 +6,11 @@ import pytest
 from django.utils import timezone
 
 from labeling.errors import Conflict, InvalidInput, NotFound, NotPermitted
-from labeling.models import AuditEvent, Invitation, Labeler, Role, TaskKind, User
+from labeling.models import AuditEvent, Invitation, Labeler, Receipt, Role, TaskKind, User
 from labeling.rules import labelers
-from tests.factories import PASSWORD
+from labeling.rules.access import Action, can
+from labeling.rules.demonstrations import submit_demonstration
+from tests.factories import PASSWORD, claimed, ranked_batch, writing_batch
 
 COMPARISON = TaskKind.COMPARISON
 
@@ -120,3 +122,39 @@ def test_external_labeler_is_known_by_name_and_cannot_log_in() -> None:
     assert not one.user.has_usable_password()
     assert "@" not in labelers.external_labeler("someone@example.org").pseudonym
     assert labelers.external_labeler("x" * 100).pseudonym.startswith("X-")
+
+
+def test_cohorts_do_not_mix_once_there_are_labels(alice: Labeler, hana: Labeler, mia: User) -> None:
+    assert labelers.change_labeler(labeler=alice, by=mia, vendor="Scale", cohort="held_out").vendor == "Scale"
+    labelers.change_labeler(labeler=alice, by=mia, vendor="Scale", cohort="train")
+    writing_batch(tasks=1)
+    submit_demonstration(
+        assignment=claimed(alice, "demonstration"), text="A good answer.", idempotency_key="1"
+    )
+    with pytest.raises(Conflict, match="whose labels no model has seen"):
+        labelers.change_labeler(labeler=alice, by=mia, vendor="", cohort="held_out")
+    batch = ranked_batch(tasks=1, k=2, kind="evaluation", cohorts=("held_out",))
+    held = claimed(hana, "evaluation")
+    Receipt.objects.create(assignment=held, labeler=hana, idempotency_key="2", content_hash="x")
+    with pytest.raises(Conflict, match="never produce training data"):
+        labelers.change_labeler(labeler=hana, by=mia, vendor="", cohort="train")
+    assert batch.cohorts == ["held_out"]
+    event = AuditEvent.objects.filter(action="change_labeler").earliest("pk")
+    assert event.detail["after"] == {"vendor": "Scale", "cohort": "held_out"}
+
+
+def test_ended_labeler_gets_nothing_and_can_be_taken_back(alice: Labeler, mia: User) -> None:
+    with pytest.raises(InvalidInput, match="reason"):
+        labelers.end_labeler(labeler=alice, by=mia, reason=" ")
+    ended = labelers.end_labeler(labeler=alice, by=mia, reason="The contract is over.")
+    assert (ended.status, ended.status_reason) == ("ended", "The contract is over.")
+    assert not can(User.objects.get(pk=alice.user_id), Action.LABEL)
+    with pytest.raises(Conflict):
+        labelers.end_labeler(labeler=ended, by=mia, reason="Again.")
+    assert labelers.reinstate_labeler(labeler=ended, by=mia, reason="New contract.").status == "active"
+
+
+def test_held_out_labelers_are_not_screened(mia: User) -> None:
+    _, token = labelers.invite(by=mia, email="h@example.org", role="labeler", cohort="held_out", kinds=[])
+    user = labelers.accept_invitation(token=token, name="H", password="a long and winding word")
+    assert (user.labeler.status, user.labeler.is_qualified("evaluation")) == ("active", True)

@@ -103,3 +103,33 @@ def test_qualifications_are_granted_and_revoked(mia: User, bob: Labeler, visit: 
     assert not bob.is_qualified("comparison")
     answer = client.post(url, {"kind": "flying", "do": "grant"}, follow=True)
     assert b"is not one of" in answer.content
+
+
+def test_list_is_sorted_and_paged_without_losing_or_doubling_anybody(mia: User, visit: Visit) -> None:
+    LabelerFactory.create_batch(120, vendor="Scale")
+    client = visit(mia)
+    seen: list[str] = []
+    address = f"{reverse('labeler-list')}?sort=-created_at&vendor=scale"
+    while address:
+        page = client.get(address).context["page"]
+        seen += [row.pseudonym for row in page.rows]
+        address = reverse("labeler-list") + page.next if page.next else ""
+        back = page.previous
+    assert len(seen) == len(set(seen)) == 120
+    assert seen == sorted(seen, reverse=True)
+    before = client.get(reverse("labeler-list") + back).context["page"]
+    assert [row.pseudonym for row in before.rows] == seen[50:100]
+    assert client.get(f"{reverse('labeler-list')}?sort=-submitted&after=nonsense").status_code == 200
+    assert client.get(f"{reverse('labeler-list')}?sort=pseudonym&after=W3siYSI6MX0sMV0=").status_code == 200
+
+
+def test_vendor_and_status_are_changed_by_form(mia: User, alice: Labeler, visit: Visit) -> None:
+    client = visit(mia)
+    url = reverse("labeler-change", args=[alice.code])
+    assert client.post(url, {"vendor": "Upwork", "cohort": "nobody"}).status_code == 422
+    assert client.post(url, {"vendor": "Upwork", "cohort": "train"}).status_code == 302
+    steps = reverse("labeler-pause", args=[alice.code])
+    for do, status in (("pause", "paused"), ("resume", "active"), ("end", "ended"), ("reinstate", "active")):
+        client.post(steps, {"do": do, "reason": "Because."})
+        alice.refresh_from_db()
+        assert (alice.status, alice.vendor) == (status, "Upwork")

@@ -23,7 +23,7 @@ class Place:
     roots: tuple[str, ...]
 
 
-WORK_ROOTS = ("/work/", "/demonstrations/", "/comparisons/", "/receipts/", "/screening/")
+WORK_ROOTS = ("/work/", "/demonstrations/", "/written-prompts/", "/comparisons/", "/receipts/", "/screening/")
 PEOPLE_ROOTS = (
     "/labelers/", "/invitations/", "/screenings/", "/screening-", "/hours/", "/surveys/", "/terms/",
     "/staff/",
@@ -31,8 +31,15 @@ PEOPLE_ROOTS = (
 PLACES = (
     Place("Work", "work", Action.LABEL, WORK_ROOTS),
     Place("Dashboard", "dashboard", Action.SEE_DASHBOARD, ("/dashboard/",)),
-    Place("Prompts", "prompt-list", Action.SEE_PROMPTS, ("/prompts/", "/intakes/")),
-    Place("Batches", "batch-list", Action.SEE_BATCHES, ("/batches/",)),
+    Place("Prompts", "prompt-list", Action.SEE_PROMPTS, ("/prompts/", "/intakes/", "/use-cases/")),
+    Place("Batches", "batch-list", Action.SEE_BATCHES, ("/batches/", "/anchors/", "/skips/")),
+    Place(
+        "Reviews",
+        "review-list",
+        Action.REVIEW,
+        ("/reviews/", "/disagreements/", "/gold/", "/flags/", "/tasks/"),
+    ),
+    Place("Questions", "question-list", Action.ANSWER_QUESTIONS, ("/questions/",)),
     Place("Guidelines", "version-list", Action.PUBLISH_GUIDELINES, ("/guidelines/", "/forms/")),
     Place("Labelers", "labeler-list", Action.SEE_LABELERS, PEOPLE_ROOTS),
     Place("Agreement", "agreement", Action.SEE_AGREEMENT, ("/agreement/", "/quality/")),

@@ -33,7 +33,7 @@ def test_demonstration_from_login_to_receipt_and_the_next_task(
     page.get_by_role("tab", name="Preview").click()
     expect(page.locator("#preview-panel strong")).to_have_text("cool")
     page.get_by_role("tab", name="Write").click()
-    page.get_by_role("button", name="Submit").click()
+    page.get_by_role("button", name="Finish for now").click()
     expect(page.get_by_role("heading", name="Recorded")).to_be_visible()
     expect(page.get_by_text(str(Receipt.objects.get().code))).to_be_visible()
     assert Demonstration.objects.get().text == "Keep **cool**.\n\nAnd dark."

@@ -8,6 +8,7 @@ from django.shortcuts import get_object_or_404, render
 
 from labeling.forms.prompts import PromptFilterForm
 from labeling.models import Intake, Prompt
+from labeling.rules import prompt_judgements
 from labeling.rules.access import Action, sees_policies
 from labeling.views.access import PageRequest, require
 from labeling.views.lists import one_page
@@ -56,6 +57,7 @@ def prompt_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
         "tasks": prompt.tasks.select_related("batch"),
         "sees_policies": sees_policies(request.user),
         "tags": sorted(prompt.tags.items()),
+        "said": prompt_judgements.said_about(prompt),
         "found": [
             {"kind": str(kind).replace("_", " "), "text": prompt.text[start:end]}
             for start, end, kind in (span for span in prompt.pii_spans if len(span) == 3)

@@ -21,6 +21,7 @@ from training.rlhf.batching import left_pad, right_pad
 from training.rlhf.body import Body, new_cache
 from training.rlhf.decoder import Decoder, LibraryDecoder, OwnDecoder, decodes_itself
 from training.rlhf.errors import RunRefusedError
+from training.rlhf.logprobs import full_precision
 from training.rlhf.masking import last_real
 from training.rlhf.parallel import full_state, is_main
 from training.rlhf.tokenizer import ABOUT_FILE, Codec, first_line, load_codec, read_about
@@ -128,7 +129,7 @@ class RewardModel(nn.Module):
     def scalars(self, hidden: Tensor) -> Tensor:
         """Turn hidden states (..., D) into scalars (...), in float32 whatever the precision around."""
         with torch.autocast(hidden.device.type, enabled=False):
-            scalars: Tensor = self.head(hidden.float()).squeeze(-1)
+            scalars: Tensor = self.head(full_precision(hidden)).squeeze(-1)
         return scalars - (self.bias or 0.0)
 
     def values(self, ids: Tensor, mask: Tensor) -> Tensor:

@@ -1,0 +1,44 @@
+"""How float32 products are computed.
+
+torch's flag "medium" lets products of float32 matrices take oneDNN instead of MKL, which is up to twice as
+fast on AMD's CPUs and is true float32 there. On CPUs with tile units (AMX) the same flag rounds the factors
+to bfloat16, and on GPUs to TensorFloat-32. So the flag is tried on the machine at hand, and kept only where a
+product stays as exact as before.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+
+import torch
+
+log = logging.getLogger("training.rlhf")
+EXACT = 1e-5  # rounding of float32 over a sum of 512; bfloat16 gives 3e-3
+
+
+def set_float32_products(device: torch.device) -> str:
+    """Take the faster products where they stay float32; returns the flag that holds now."""
+    if device.type == "cpu":
+        torch.set_float32_matmul_precision("medium" if _medium_is_exact() else "highest")
+    return torch.get_float32_matmul_precision()
+
+
+@functools.cache
+def _medium_is_exact() -> bool:
+    before = torch.get_float32_matmul_precision()
+    source = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(256, 512, generator=source) for _ in range(2))
+    try:
+        torch.set_float32_matmul_precision("medium")
+        error = ((a @ b.T).double() - a.double() @ b.double().T).norm()
+    finally:
+        torch.set_float32_matmul_precision(before)
+    relative = float(error / (a.double() @ b.double().T).norm())
+    exact = relative < EXACT
+    log.info(
+        "float32 products by oneDNN %s (relative error %.0e)",
+        "stay float32: taken" if exact else "are rounded to bfloat16 on this CPU: left alone",
+        relative,
+    )
+    return exact

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.db.models import Count, Exists, IntegerField, OuterRef, Q, QuerySet, Sum, Value
-from django.db.models.fields.json import KeyTransform, KeyTransformExact
+from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Least
 
 from labeling.models import Batch, Policy, Prompt, Response, Split, Task, TaskKind
@@ -121,8 +121,9 @@ def filtered_prompts(choice: Choice) -> QuerySet[Prompt]:
         "language": choice.language,
     }
     prompts = prompts.filter(**{name: value for name, value in wanted.items() if value})
-    for tag in choice.tags:
-        prompts = prompts.filter(KeyTransformExact(KeyTransform(tag, "tags"), True))
+    for number, tag in enumerate(choice.tags):
+        prompts = prompts.alias(**{f"tag_{number}": KeyTransform(tag, "tags")})
+        prompts = prompts.filter(**{f"tag_{number}": True})
     if choice.is_fresh:
         used = Task.objects.filter(prompt=OuterRef("pk"), batch__kind=choice.kind, batch__is_import=False)
         prompts = prompts.filter(~Exists(used))

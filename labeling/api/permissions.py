@@ -28,7 +28,7 @@ class HasLabelerProfile(BasePermission):
     """Whoever labels, also while paused: which assignments are theirs is decided where they are looked up."""
 
     message = "This account has no labeler profile, which this needs. Labelers are invited."
-    rule = Rule(needs_labeler=True)
+    rule = Rule(for_labelers=True)
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         return labeler_of(request.user) is not None

@@ -18,7 +18,7 @@ from labeling.api.serializers import Body, Choice, ErrorBody
 from labeling.errors import NotFound
 from labeling.models import Guideline, Question, TaskKind, User
 from labeling.rules import questions
-from labeling.rules.access import Action, labeler_of
+from labeling.rules.access import Action, Rule, labeler_of
 from labeling.rules.questions import MAX_BODY, MAX_TITLE
 
 
@@ -76,6 +76,7 @@ class ReadsBoard(BasePermission):
     """Whoever labels, and the staff that answers."""
 
     message = "The questions board is for labelers and those who answer them."
+    rule = Rule(actions=(Action.ANSWER_QUESTIONS,), for_labelers=True)
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         return isinstance(request.user, User) and questions.may_see(request.user)

@@ -86,15 +86,15 @@ GRANTS: dict[str, frozenset[Action]] = {
 class Rule:
     """Who is let in at a page or an endpoint; every one declares its rule, and a test holds that.
 
-    actions         one of them is enough; none asks only for a login
-    write           instead of `actions` for whatever changes something; empty means the same
-    needs_labeler   a labeler profile is needed, active or not
-    is_open         strangers too, because the address itself is a secret or tells nothing
+    actions       one of them is enough; none asks only for a login
+    write         instead of `actions` for whatever changes something; empty means the same
+    for_labelers  a labeler profile is enough, active or not; without actions nothing else is
+    is_open       strangers too, because the address itself is a secret or tells nothing
     """
 
     actions: tuple[Action, ...] = ()
     write: tuple[Action, ...] = ()
-    needs_labeler: bool = False
+    for_labelers: bool = False
     is_open: bool = False
 
     def lets_in(self, user: User | AnonymousUser, *, writes: bool = False) -> bool:
@@ -103,7 +103,7 @@ class Rule:
             return True
         if not isinstance(user, User) or not user.is_active:
             return False
-        if self.needs_labeler:
+        if self.for_labelers and (labeler_of(user) is not None or not self.actions):
             return labeler_of(user) is not None
         actions = self.write if writes and self.write else self.actions
         return not actions or any(can(user, action) for action in actions)

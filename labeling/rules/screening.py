@@ -55,14 +55,14 @@ class Step:
 def begin_screening(*, labeler: Labeler) -> ScreeningAttempt:
     """Return the labeler's attempt at the screening; the first call starts it on the current test.
 
-    Raises NotPermitted for somebody who is not in screening, who has not accepted the terms, or for whom
-    there is nothing: no test is published yet.
+    Raises NotFound for somebody who is not in screening or while no test is published, NotPermitted for
+    somebody who has not accepted the terms.
     """
     own = labeler.screenings.select_related("test").first()
     if own is not None and (own.state != State.REJECTED or labeler.status != Labeler.Status.SCREENING):
         return own
     if labeler.status != Labeler.Status.SCREENING or labeler.cohort == Cohort.HELD_OUT:
-        raise NotPermitted("You are not in screening.", code="not_in_screening")
+        raise NotFound("You are not in screening.", code="not_in_screening")
     pending = Terms.objects.pending_for(labeler.user)
     if pending is not None:
         raise NotPermitted(

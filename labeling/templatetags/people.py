@@ -6,7 +6,7 @@ from typing import Any
 from django import template
 from django.urls import NoReverseMatch, reverse
 
-from labeling.models import Terms
+from labeling.models import Labeler, Survey, Terms
 from labeling.rules.access import Action, can
 
 register = template.Library()
@@ -40,3 +40,10 @@ def people_tabs(context: Mapping[str, Any]) -> list[dict[str, str]]:
 def pending_terms(context: Mapping[str, Any]) -> Terms | None:
     """Return the terms that this person must accept before new work, None where nothing waits."""
     return Terms.objects.pending_for(context["request"].user)
+
+
+@register.simple_tag
+def open_surveys(labeler: Labeler) -> bool:
+    """Return whether a survey waits for this labeler."""
+    working = labeler.status in (Labeler.Status.ACTIVE, Labeler.Status.PAUSED)
+    return working and Survey.objects.unanswered_by(labeler).exists()

@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django_htmx.middleware import HtmxDetails
 
 from labeling.models import Labeler, User
-from labeling.rules.access import Action, Rule, can, labeler_of, refusal
+from labeling.rules.access import Action, Rule, labeler_of, refusal
 
 P = ParamSpec("P")
 
@@ -31,11 +31,16 @@ class LabelerRequest(PageRequest):
 
 def require(
     *actions: Action,
+    for_labelers: bool = False,
 ) -> Callable[
     [Callable[Concatenate[PageRequest, P], HttpResponseBase]],
     Callable[Concatenate[HttpRequest, P], HttpResponseBase],
 ]:
-    """Let in whoever may do one of the actions; others get the login page or a 403."""
+    """Let in whoever may do one of the actions, or labels where it is `for_labelers`; others get a 403.
+
+    Strangers get the login page.
+    """
+    rule = Rule(actions=actions, for_labelers=for_labelers)
 
     def decorate(
         view: Callable[Concatenate[PageRequest, P], HttpResponseBase],
@@ -44,11 +49,11 @@ def require(
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
-            if actions and not any(can(request.user, action) for action in actions):
+            if not rule.lets_in(request.user):
                 raise PermissionDenied
             return view(request, *args, **kwargs)  # type: ignore[arg-type]
 
-        return declared(guarded, Rule(actions=actions))
+        return declared(guarded, rule)
 
     return decorate
 
@@ -68,7 +73,7 @@ def require_labeler(
         request.labeler = labeler  # type: ignore[attr-defined]
         return view(request, *args, **kwargs)  # type: ignore[arg-type]
 
-    return declared(guarded, Rule(needs_labeler=True))
+    return declared(guarded, Rule(for_labelers=True))
 
 
 def open_to_all(view: Callable[P, HttpResponseBase]) -> Callable[P, HttpResponseBase]:
@@ -90,6 +95,6 @@ def refused(request: HttpRequest, exception: Exception | None = None) -> HttpRes
     if isinstance(rule, Rule):
         writes = request.method not in ("GET", "HEAD", "OPTIONS")
         if not rule.lets_in(request.user, writes=writes):
-            needed = (Action.LABEL,) if rule.needs_labeler else rule.actions
+            needed = rule.actions or (Action.LABEL,)
             reason = refusal(request.user, *needed).message
     return render(request, "403.html", {"reason": reason}, status=403)

@@ -1,5 +1,6 @@
 """Labelers: listed, invited, paused, qualified."""
 
+from collections.abc import Callable, Mapping
 from uuid import UUID
 
 from django.contrib import messages
@@ -132,7 +133,7 @@ def labeler_page(
     return render(request, "labelers/detail.html", context, status=422 if is_refused else 200)
 
 
-STEPS = {
+STEPS: Mapping[str, Callable[..., Labeler]] = {
     "pause": labelers.pause_labeler,
     "resume": labelers.resume_labeler,
     "end": labelers.end_labeler,

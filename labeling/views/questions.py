@@ -19,7 +19,7 @@ from labeling.views.lists import one_page
 QUESTIONS_A_PAGE = 25
 
 
-@require()
+@require(Action.ANSWER_QUESTIONS, for_labelers=True)
 def question_list(request: PageRequest) -> HttpResponseBase:
     """List the questions, pinned ones first, narrowed by words, kind and state."""
     ensure_reader(request)
@@ -36,7 +36,7 @@ def question_list(request: PageRequest) -> HttpResponseBase:
     return render(request, "questions/list.html", context)
 
 
-@require()
+@require(Action.ANSWER_QUESTIONS, for_labelers=True)
 def question_ask(request: PageRequest) -> HttpResponseBase:
     """Put a question on the board."""
     ensure_reader(request)
@@ -53,7 +53,7 @@ def question_ask(request: PageRequest) -> HttpResponseBase:
     return render(request, "questions/ask.html", {"form": form}, status=422 if form.is_bound else 200)
 
 
-@require()
+@require(Action.ANSWER_QUESTIONS, for_labelers=True)
 def question_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Show a question with its answer, which is read by being shown."""
     ensure_reader(request)

@@ -1,86 +1,14 @@
-"""Every endpoint of the labeling side by every role, from the address table itself."""
+"""Tokens, sessions and pages of lists; who may call what is tested in tests/test_access_matrix.py."""
 
-from collections.abc import Iterator
 from typing import Any
-from uuid import UUID
 
 import pytest
-from django.urls import URLPattern
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
-from labeling.api.urls import urlpatterns
 from labeling.models import Labeler, User
 from tests.factories import PromptFactory, writing_batch
 from tests.labeling.api.conftest import ClientOf
-
-LABELERS, STAFF, MANAGERS = {"alice", "hana"}, {"mia", "dana", "olga"}, {"mia", "olga"}
-WORKING = LABELERS | {"bob"}
-ANYBODY = {"alice", "bob", "hana", "charlie", "mia", "dana", "olga"}
-# Who gets past the permissions of each method of each endpoint; everyone else gets 403, a stranger 401.
-ALLOWED: dict[str, dict[str, set[str]]] = {
-    "api-task-next": {"post": LABELERS},
-    "api-assignment": {"get": WORKING},
-    "api-assignment-draft": {"put": WORKING},
-    "api-assignment-submit": {"post": WORKING},
-    "api-assignment-skip": {"post": WORKING},
-    "api-assignment-heartbeat": {"post": WORKING},
-    "api-prompts": {"get": STAFF},
-    "api-prompt": {"get": STAFF},
-    "api-batches": {"get": STAFF, "post": STAFF},
-    "api-batch": {"get": STAFF},
-    "api-batch-tasks": {"post": STAFF},
-    "api-batch-open": {"post": STAFF},
-    "api-batch-close": {"post": STAFF},
-    "api-labelers": {"get": STAFF},
-    "api-invitations": {"post": MANAGERS},
-    "api-labeler": {"get": STAFF},
-    "api-labeler-pause": {"post": MANAGERS},
-    "api-labeler-resume": {"post": MANAGERS},
-    "api-labeler-qualification": {"put": MANAGERS, "delete": MANAGERS},
-    "api-agreement": {"get": STAFF},
-    "api-tokens": {"post": ANYBODY, "delete": ANYBODY},
-}
-METHODS = ("get", "post", "put", "patch", "delete")
-
-
-def patterns() -> Iterator[URLPattern]:
-    for pattern in urlpatterns:
-        assert isinstance(pattern, URLPattern)
-        yield pattern
-
-
-def calls() -> Iterator[tuple[str, str, str]]:
-    """Yield name, method and address of every method that every endpoint serves."""
-    for pattern in patterns():
-        address = "/api/v1/" + str(pattern.pattern)
-        address = address.replace("<uuid:code>", str(UUID(int=1))).replace("<str:kind>", "comparison")
-        for method in METHODS:
-            if hasattr(pattern.callback.view_class, method):  # type: ignore[attr-defined]
-                yield str(pattern.name), method, address
-
-
-def test_table_names_every_endpoint_and_method() -> None:
-    served: dict[str, set[str]] = {}
-    for name, method, _ in calls():
-        served.setdefault(name, set()).add(method)
-    assert served == {name: set(methods) for name, methods in ALLOWED.items()}
-
-
-@pytest.mark.parametrize(("name", "method", "address"), list(calls()))
-def test_each_role_gets_in_or_is_refused(
-    request: pytest.FixtureRequest, client_of: ClientOf, name: str, method: str, address: str
-) -> None:
-    for person in sorted(ANYBODY):
-        user: User | Labeler = request.getfixturevalue(person)
-        response = getattr(client_of(user), method)(address, {}, format="json")
-        is_in = response.status_code != 403
-        assert is_in == (person in ALLOWED[name][method]), (person, response.status_code)
-        if not is_in:
-            assert response.json()["code"] in ("not_permitted", "not_active")
-    stranger = getattr(APIClient(), method)(address, {}, format="json")
-    assert stranger.status_code in (401, 403)
-    assert set(stranger.json()) == {"code", "message", "fields"}
 
 
 def test_token_works_like_a_login_and_is_stored_as_a_hash(client_of: ClientOf, mia: User) -> None:

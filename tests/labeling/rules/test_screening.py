@@ -181,7 +181,7 @@ def test_screening_is_for_those_in_screening(alice: Labeler, bob: Labeler, hana:
         screening.begin_screening(labeler=bob)
     published_test(dana)
     for other in (alice, hana):
-        with pytest.raises(NotPermitted, match="not in screening"):
+        with pytest.raises(NotFound, match="not in screening"):
             screening.begin_screening(labeler=other)
 
 

@@ -22,7 +22,7 @@ def test_hours_as_page_csv_and_json(alice: Labeler, mia: User, visit: Visit) -> 
     assert b"1:30" in page.content
     assert b"L-ALICE" in page.content
     answer = client.get(reverse("hours"), {"format": "csv"})
-    lines = b"".join(answer.streaming_content).decode()  # type: ignore[arg-type]
+    lines = answer.getvalue().decode()
     (row,) = csv.DictReader(io.StringIO(lines))
     assert (row["hours"], row["vendor"], row["time_zone"]) == ("1.5", "'=cmd()", "UTC")
     answer = client.get(reverse("hours"), {"format": "json"})

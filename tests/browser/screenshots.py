@@ -24,7 +24,8 @@ THEMES = ("light", "dark")
 HEIGHT = 900
 LISTS = (
     "dashboard", "batches", "guidelines", "labelers", "prompts", "intakes", "agreement", "datasets", "runs",
-    "models", "rounds", "evaluations", "quality/labelers", "quality/items", "quality/ratings", "quality/drift",
+    "models", "rounds", "evaluations", "questions", "skips", "use-cases",
+    "quality/labelers", "quality/items", "quality/ratings", "quality/drift",
 )  # fmt: skip
 FORMS = {
     "batch-new": "/batches/new/",
@@ -203,11 +204,36 @@ class Camera:
         page.wait_for_selector("[data-pane=right] .plain")
         shoot(page, "rank-side-by-side")
         page.keyboard.press("Escape")
+        page.goto(f"{self.url}/comparisons/{self.showcase.toxicity.code}/rank/")
+        page.wait_for_selector("form[data-started-drafts]")
+        shoot(page, "toxicity-prompt")
+        page.locator('[data-go="1"]').click()
+        page.wait_for_selector(SETTLED)
+        shoot(page, "toxicity")
+        self.writing(page, shoot)
         page.goto(f"{self.url}/receipts/")
         shoot(page, "receipts")
         page.locator("main table a").first.click()
         page.wait_for_load_state()
         shoot(page, "receipt")
+
+    def writing(self, page: Page, shoot: Shoot) -> None:
+        """Alice's other pages: prompts to write, questions, time, choices, a changed guideline."""
+        work = self.showcase.work
+        for name, slot in (("write-few-shot", work.few_shot), ("write-user-based", work.user_based)):
+            page.goto(f"{self.url}/written-prompts/{slot.code}/write/")
+            page.wait_for_selector("form[data-started-drafts]")
+            shoot(page, name)
+        for name, path in (
+            ("work-time", "/work/time/"),
+            ("work-preferences", "/work/preferences/"),
+            ("questions-board", "/questions/"),
+            ("question", f"/questions/{work.question.code}/"),
+            ("question-ask", "/questions/ask/"),
+            ("guideline-changes", f"/guidelines/{work.guideline.code}/changes/"),
+        ):
+            page.goto(self.url + path)
+            shoot(page, name)
 
     def staff(self, page: Page, shoot: Shoot) -> None:
         """The owner's pages: each list, the first row of each, each form."""

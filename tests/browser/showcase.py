@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from labeling.models import Assignment, Cohort, Labeler, Policy, Prompt, Role, TaskKind, User
 from labeling.rules import assignments, batches, comparisons, demonstrations, labelers, policies, prompts
 from labeling.rules.comparisons import Judgement, responses_in_display_order
+from tests.browser.judging_scene import toxicity_in_hand
 from tests.browser.quality_scene import add_quality_scene
+from tests.browser.work_scene import WorkScene, add_work_scene
 from tests.factories import UserFactory, claimed, qualified_labeler
 
 QUESTIONS = (
@@ -52,6 +54,8 @@ class Showcase:
     writing: Assignment
     ranking: Assignment
     invitation_token: str
+    work: WorkScene
+    toxicity: Assignment
 
 
 def make_showcase() -> Showcase:
@@ -77,7 +81,9 @@ def make_showcase() -> Showcase:
     _, token = labelers.invite(
         by=owner, email="eve@example.org", role="labeler", cohort="train", kinds=["comparison"], vendor="Acme"
     )
-    showcase = Showcase(owner, alice, _draft_of_writing(alice), _draft_of_ranking(alice), token)
+    work = add_work_scene(owner, alice, others[0])
+    writing, ranking = _draft_of_writing(alice), _draft_of_ranking(alice)
+    showcase = Showcase(owner, alice, writing, ranking, token, work, toxicity_in_hand(alice))
     add_quality_scene()
     return showcase
 

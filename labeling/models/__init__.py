@@ -13,6 +13,7 @@ from labeling.models.labelers import Invitation, Labeler, Qualification, Role, U
 from labeling.models.policies import Policy, Response
 from labeling.models.preferences import Preferences
 from labeling.models.prompt_judgements import PromptJudgement
+from labeling.models.prompt_notices import PromptNotice
 from labeling.models.prompts import Category, Intake, Prompt, PromptKind, PromptSource, Refusal
 from labeling.models.quality import QualityReport, ResponseScore
 from labeling.models.questions import Question, QuestionRead
@@ -69,6 +70,7 @@ __all__ = [
     "Prompt",
     "PromptJudgement",
     "PromptKind",
+    "PromptNotice",
     "PromptSource",
     "Qualification",
     "QualityReport",

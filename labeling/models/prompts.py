@@ -3,6 +3,7 @@
 from django.db import models
 
 from labeling.models.base import CodedModel, Split
+from labeling.models.prompt_notices import PromptNotice
 
 
 class PromptSource(models.TextChoices):
@@ -112,6 +113,10 @@ class Prompt(CodedModel):
     intake = models.ForeignKey(
         Intake, on_delete=models.PROTECT, null=True, blank=True, related_name="prompts"
     )
+    notice = models.ForeignKey(
+        PromptNotice, on_delete=models.PROTECT, null=True, blank=True, related_name="prompts",
+        help_text="What its author was told and agreed to, for prompts of live sources.",
+    )  # fmt: skip
     written_at = models.DateTimeField(null=True, blank=True)
 
     objects = PromptQuerySet.as_manager()

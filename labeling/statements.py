@@ -7,11 +7,13 @@ model instances, so a rule reads the same with or without.
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import psycopg
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.query import get_related_populators
 
 M = TypeVar("M", bound=models.Model)
@@ -45,10 +47,11 @@ class Query(Generic[M]):
 
     def all(self, **values: Any) -> list[M]:
         """Return all rows."""
-        built = self.built.get(connection.vendor)
+        database = connections[DEFAULT_DB_ALIAS]
+        built = self.built.get(database.vendor)
         if built is None:
-            built = self.built[connection.vendor] = _Built(self)
-        found: list[M] = built.instances(values)
+            built = self.built[database.vendor] = _Built(self)
+        found: list[M] = built.instances(values, database)
         return found
 
 
@@ -61,9 +64,9 @@ class _Built:
         for name, kind in query.values.items():
             stand_ins[name] = STAND_INS[kind][taken[kind]]
             taken[kind] += 1
-        compiler = query.build(**stand_ins).query.get_compiler(using=connection.alias)
+        compiler = query.build(**stand_ins).query.get_compiler(using=DEFAULT_DB_ALIAS)
         sql, given = compiler.as_sql()
-        names = {_prepared(value): name for name, value in stand_ins.items()}
+        names = {_prepared(value, connections[DEFAULT_DB_ALIAS]): name for name, value in stand_ins.items()}
         places = [
             names.get(value) if isinstance(value, int | str | UUID | datetime) else None for value in given
         ]
@@ -75,22 +78,22 @@ class _Built:
         self.model = info["model"]
         self.start, self.end = info["select_fields"][0], info["select_fields"][-1] + 1
         self.attributes = [column[0].target.attname for column in compiler.select[self.start : self.end]]
-        self.related = get_related_populators(info, compiler.select, connection.alias)
+        self.related = get_related_populators(info, compiler.select, DEFAULT_DB_ALIAS)
         self.annotations = compiler.annotation_col_map or {}
 
-    def instances(self, values: dict[str, Any]) -> list[Any]:
-        prepared = {name: _prepared(value) for name, value in values.items()}
+    def instances(self, values: dict[str, Any], database: BaseDatabaseWrapper) -> list[Any]:
+        prepared = {name: _prepared(value, database) for name, value in values.items()}
         parameters = [
             fixed if name is None else prepared[name]
             for name, fixed in zip(self.names, self.fixed, strict=True)
         ]
-        return [self._instance(list(row)) for row in rows_of(self.sql, parameters)]
+        return [self._instance(list(row), database) for row in rows_of(self.sql, parameters)]
 
-    def _instance(self, row: list[Any]) -> Any:
+    def _instance(self, row: list[Any], database: BaseDatabaseWrapper) -> Any:
         for place, functions, column in self.converters:
             for function in functions:
-                row[place] = function(row[place], column, connection)
-        found = self.model.from_db(connection.alias, self.attributes, row[self.start : self.end])
+                row[place] = function(row[place], column, database)
+        found = self.model.from_db(DEFAULT_DB_ALIAS, self.attributes, row[self.start : self.end])
         for populator in self.related:
             populator.populate(row, found)
         for name, place in self.annotations.items():
@@ -100,40 +103,25 @@ class _Built:
 
 def insert(*rows: models.Model) -> None:
     """Insert new rows of one model by one statement; a single one learns its number."""
-    model = type(rows[0])
-    fields = [field for field in model._meta.concrete_fields if not field.primary_key]
-    names = ", ".join(connection.ops.quote_name(field.column) for field in fields)
-    places = "(" + ", ".join(["%s"] * len(fields)) + ")"
-    sql = (
-        f"INSERT INTO {connection.ops.quote_name(model._meta.db_table)} ({names}) "
-        f"VALUES {', '.join([places] * len(rows))}"
-    )
+    database = connections[DEFAULT_DB_ALIAS]
+    sql, fields = _insertion(type(rows[0]), len(rows), database.vendor)
     parameters = [
-        field.get_db_prep_save(field.pre_save(row, add=True), connection) for row in rows for field in fields
+        field.get_db_prep_save(field.pre_save(row, add=True), database) for row in rows for field in fields
     ]
     if len(rows) > 1:
         change(sql, parameters)
     else:
-        rows[0].pk = rows_of(f"{sql} RETURNING id", parameters)[0][0]
+        rows[0].pk = rows_of(sql, parameters)[0][0]
     for row in rows:
-        row._state.adding, row._state.db = False, connection.alias
+        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
 
 
 def update(row: models.Model, *names: str) -> None:
     """Write these fields of a row as they stand in the instance."""
-    fields = [row._meta.get_field(name) for name in names]
-    changes = ", ".join(f"{connection.ops.quote_name(field.column)} = %s" for field in fields)
-    change(
-        f"UPDATE {connection.ops.quote_name(row._meta.db_table)} SET {changes} WHERE id = %s",
-        [*(field.get_db_prep_save(field.pre_save(row, add=False), connection) for field in fields), row.pk],
-    )
-
-
-def remember(row: models.Model, name: str, related: Sequence[models.Model]) -> None:
-    """Let `row.name.all()` answer with these rows, as prefetch_related does."""
-    found = getattr(row, name).all()
-    found._result_cache, found._prefetch_done = list(related), True
-    row.__dict__.setdefault("_prefetched_objects_cache", {})[name] = found
+    database = connections[DEFAULT_DB_ALIAS]
+    sql, fields = _change(type(row), names, database.vendor)
+    values = [field.get_db_prep_save(field.pre_save(row, add=False), database) for field in fields]
+    change(sql, [*values, row.pk])
 
 
 def rows_of(sql: str, parameters: Sequence[Any]) -> list[Any]:
@@ -152,11 +140,30 @@ def change(sql: str, parameters: Sequence[Any]) -> int:
 
 def _cursor() -> Any:
     """Return a cursor; on PostgreSQL one that keeps its statements prepared on the server."""
-    if connection.vendor != "postgresql":
-        return connection.cursor()
-    connection.ensure_connection()
-    assert connection.connection is not None
-    return connection._prepare_cursor(PreparedCursor(connection.connection))  # type: ignore[attr-defined]
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.vendor != "postgresql":
+        return database.cursor()
+    if database.connection is None:
+        database.ensure_connection()
+    return database._prepare_cursor(PreparedCursor(database.connection))  # type: ignore[attr-defined]
+
+
+@cache
+def _insertion(model: type[models.Model], count: int, vendor: str) -> tuple[str, list[Any]]:
+    fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+    quote = connection.ops.quote_name
+    names = ", ".join(quote(field.column) for field in fields)
+    places = ", ".join(["(" + ", ".join(["%s"] * len(fields)) + ")"] * count)
+    sql = f"INSERT INTO {quote(model._meta.db_table)} ({names}) VALUES {places}"
+    return (sql if count > 1 else f"{sql} RETURNING id"), fields
+
+
+@cache
+def _change(model: type[models.Model], names: tuple[str, ...], vendor: str) -> tuple[str, list[Any]]:
+    fields = [model._meta.get_field(name) for name in names]
+    quote = connection.ops.quote_name
+    changes = ", ".join(f"{quote(field.column)} = %s" for field in fields)
+    return f"UPDATE {quote(model._meta.db_table)} SET {changes} WHERE id = %s", fields
 
 
 class PreparedCursor(psycopg.Cursor[Any]):
@@ -166,12 +173,12 @@ class PreparedCursor(psycopg.Cursor[Any]):
         return super().execute(query, params, prepare=True)
 
 
-def _prepared(value: Any) -> Any:
+def _prepared(value: Any, database: BaseDatabaseWrapper) -> Any:
     """Return a value as the database's own lookups would send it."""
     if isinstance(value, UUID):
-        return value if connection.features.has_native_uuid_field else value.hex
+        return value if database.features.has_native_uuid_field else value.hex
     if isinstance(value, datetime):
-        return connection.ops.adapt_datetimefield_value(value)
+        return database.ops.adapt_datetimefield_value(value)
     return value
 
 

@@ -1,6 +1,6 @@
 """After the load: was any slot given twice, and is every acknowledged label in the export?
 
-    python -m benchmarks.labeling_load.check ACKNOWLEDGED_FILE...
+python -m benchmarks.labeling_load.check ACKNOWLEDGED_FILE...
 """
 
 import json

@@ -95,7 +95,7 @@ class VirtualLabeler:
             status, _ = await self.call("PUT", path + "/draft/", draft, self.draft_ms, counts_from)
             if status != 200:
                 self.note(f"draft {status}")
-        key = f"Idempotency-Key: {uuid.UUID(int=self.chance.getrandbits(128))}\r\n"
+        key = f"Idempotency-Key: {uuid.uuid4()}\r\n"
         status, body = await self.call("POST", path + "/submit/", judged, self.submit_ms, counts_from, key)
         if status != 200:
             self.note(f"submit {status}")

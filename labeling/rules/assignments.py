@@ -26,7 +26,7 @@ MAX_HEARTBEAT_SECONDS = 120
 MAX_DRAFT_CHARACTERS = 400_000
 RECLAIM_AT_ONCE = 500
 TO_SERVE = ("task__prompt", "task__use_case", "batch__guideline", "batch__form", "labeler", "draft")
-"""What serving an assignment needs; its candidates are read by slots.candidates_of."""
+"""What serving an assignment needs, besides the responses (slots.responses_of)."""
 TURN = Query(
     lambda pk: (
         Labeler.objects.select_for_update(of=("self",), no_key=True)

@@ -1,6 +1,6 @@
 """Comparisons: ratings, flags and an order with ties over the K responses of a task."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -74,13 +74,14 @@ def submit_ranking(
                 return submission.receipt
             slot = submission.assignment
             _check_fields(slot, notes, moves, start)
-            _check_answers(slot, judgements, about)
+            numbers = _check_answers(slot, judgements, about)
             is_surplus = submissions.settle_slot(submission)
             assert slot.labeler is not None  # a claimed slot has a labeler: a database constraint
             store_ranking(
                 task=slot.task,
                 labeler=slot.labeler,
                 judgements=judgements,
+                numbers=numbers,
                 assignment=slot,
                 guideline_id=slot.batch.guideline_id,
                 form_id=slot.batch.form_id,
@@ -120,9 +121,7 @@ def record_ranking(
 
 def responses_in_display_order(assignment: Assignment) -> list[Response]:
     """Return the responses as this labeler sees them; nothing here says who wrote which."""
-    by_code = {
-        str(candidate.response.code): candidate.response for candidate in slots.candidates_of(assignment.task)
-    }
+    by_code = {str(response.code): response for response in slots.responses_of(assignment.task)}
     return [by_code[code] for code in assignment.display_order if code in by_code]
 
 
@@ -166,13 +165,14 @@ def _check_fields(slot: Assignment, notes: str, moves: int, start: str) -> None:
         )
 
 
-def _check_answers(slot: Assignment, judgements: Sequence[Judgement], about: AboutPrompt) -> None:
+def _check_answers(
+    slot: Assignment, judgements: Sequence[Judgement], about: AboutPrompt
+) -> Mapping[UUID, int]:
     form = slot.batch.form
-    check_judgements(
+    numbers = check_judgements(
         slot.task,
         judgements,
         needs_likert=form is None or bool(forms.likert(form)),
-        max_rank=len(slots.candidates_of(slot.task)),
         scales=forms.questions(form, "scales"),
     )
     prompt_judgements.check_about(form, about)
@@ -190,3 +190,4 @@ def _check_answers(slot: Assignment, judgements: Sequence[Judgement], about: Abo
             f"A flag was answered that was not asked; asked are {', '.join(sorted(asked)) or 'none'}.",
             fields={"responses": faults},
         )
+    return numbers

@@ -9,7 +9,7 @@ from uuid import UUID
 from labeling.errors import IncompleteRanking
 from labeling.models import LIKERT_MAX, LIKERT_MIN, Labeler, Place, Ranking, Task
 from labeling.rules.prompt_judgements import scale_fault
-from labeling.rules.slots import candidates_of
+from labeling.rules.slots import response_numbers
 from labeling.rules.texts import fault_in
 from labeling.statements import insert
 
@@ -47,14 +47,17 @@ def check_judgements(
     judgements: Sequence[Judgement],
     *,
     needs_likert: bool,
-    max_rank: int,
+    max_rank: int | None = None,
     scales: Sequence[Mapping[str, Any]] = (),
-) -> None:
+) -> Mapping[UUID, int]:
     """Raise IncompleteRanking, naming each response that is missing, doubled, foreign or out of range.
 
-    `scales` are those of the form; each needs an answer.
+    Ranks go up to the number of responses unless `max_rank` says more. `scales` are those of the form; each
+    needs an answer. Returns the responses' row numbers by their codes, for `store_ranking`.
     """
-    wanted = {candidate.response.code for candidate in candidates_of(task)}
+    numbers = response_numbers(task)
+    max_rank = len(numbers) if max_rank is None else max_rank
+    wanted = numbers.keys()
     given = Counter(judgement.code for judgement in judgements)
     faults: dict[str, str] = {str(code): "is missing" for code in sorted(wanted - given.keys())}
     faults |= {str(code): "is not one of this task's responses" for code in given.keys() - wanted}
@@ -69,6 +72,7 @@ def check_judgements(
             f"A ranking places each of the {len(wanted)} responses once: {sentence}.",
             fields={"responses": faults},
         )
+    return numbers
 
 
 def _fault_in(judgement: Judgement, needs_likert: bool, max_rank: int) -> str:
@@ -91,15 +95,22 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def store_ranking(*, task: Task, labeler: Labeler, judgements: Sequence[Judgement], **fields: Any) -> Ranking:
-    """Store a checked ranking; `fields` are those of the row."""
-    responses = {candidate.response.code: candidate.response for candidate in candidates_of(task)}
+def store_ranking(
+    *,
+    task: Task,
+    labeler: Labeler,
+    judgements: Sequence[Judgement],
+    numbers: Mapping[UUID, int] | None = None,
+    **fields: Any,
+) -> Ranking:
+    """Store a checked ranking; `numbers` is what checking it returned, `fields` are those of the row."""
+    numbers = response_numbers(task) if numbers is None else numbers
     ranking = Ranking(task=task, labeler=labeler, **fields)
     insert(ranking)
     places = [
         Place(
             ranking=ranking,
-            response=responses[judgement.code],
+            response_id=numbers[judgement.code],
             rank=judgement.rank,
             likert=judgement.likert,
             flags=dict(judgement.flags),

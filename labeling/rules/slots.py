@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from datetime import timedelta
+from uuid import UUID
 
 from django.utils import timezone
 
 from labeling.errors import AssignmentClosed
-from labeling.models import Assignment, Batch, Candidate, Receipt, Task
-from labeling.statements import Query, remember, update
+from labeling.models import Assignment, Batch, Receipt, Response, Task
+from labeling.statements import Query, update
 
 State = Assignment.State
 LAST = 2**31 - 1
@@ -19,16 +20,22 @@ LOCKED = Query(
     ),
     pk=int,
 )
-CANDIDATES = Query(
-    lambda task: Candidate.objects.filter(task=task).select_related("response").order_by("position"), task=int
+RESPONSES = Query(
+    lambda task: Response.objects.filter(candidacies__task=task).order_by("candidacies__position"), task=int
 )
+CODES = Query(lambda task: Response.objects.filter(candidacies__task=task).only("code").order_by(), task=int)
 
 
-def candidates_of(task: Task) -> list[Candidate]:
-    """Return the candidates of a task with their responses, read once for each instance."""
-    if "candidates" not in getattr(task, "_prefetched_objects_cache", {}):
-        remember(task, "candidates", CANDIDATES.all(task=task.pk))
-    return list(task.candidates.all())
+def responses_of(task: Task) -> list[Response]:
+    """Return the responses of a task in their canonical order."""
+    if "candidates" in getattr(task, "_prefetched_objects_cache", {}):
+        return [candidate.response for candidate in task.candidates.all()]
+    return RESPONSES.all(task=task.pk)
+
+
+def response_numbers(task: Task) -> dict[UUID, int]:
+    """Return the row number of each of a task's responses by its code."""
+    return {row.code: row.pk for row in CODES.all(task=task.pk)}
 
 
 def locked(assignment: Assignment) -> Assignment:

@@ -81,7 +81,9 @@ def form_publish(request: PageRequest, kind: str) -> HttpResponseBase:
     parts = PartsEditor(data, initial=parts_values(newest))
     sets = question_sets(newest.schema, data)
     context: dict[str, Any] = {"kind": TaskKind(kind), "newest": newest, "parts": parts, "sets": sets}
-    are_rows_valid = [rows.is_valid() for _, _, rows in sets]  # every one is asked, so that each says its fault
+    are_rows_valid = [
+        rows.is_valid() for _, _, rows in sets
+    ]  # every one is asked, so that each says its fault
     is_valid = data is not None and parts.is_valid() and all(are_rows_valid)
     if is_valid and "add" not in data:
         try:

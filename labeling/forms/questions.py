@@ -1,12 +1,20 @@
 """Forms of the questions board."""
 
+from typing import TYPE_CHECKING
+
 from django import forms
 
 from labeling.models import Guideline, TaskKind
 from labeling.rules.questions import MAX_BODY, MAX_TITLE
 
 
-class GuidelineField(forms.ModelChoiceField):
+if TYPE_CHECKING:
+    GuidelineChoice = forms.ModelChoiceField[Guideline]
+else:
+    GuidelineChoice = forms.ModelChoiceField  # Django's own has no parameter
+
+
+class GuidelineField(GuidelineChoice):
     """One version of a guideline, by its title."""
 
     def label_from_instance(self, obj: Guideline) -> str:

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 
 from labeling.errors import Conflict
 from labeling.models import Labeler, Receipt, TaskKind
-from labeling.rules import history, revisions, workload
+from labeling.rules import flags, history, revisions, workload
 from labeling.views.access import LabelerRequest, require_labeler
 from labeling.views.assignments import own_assignment, page_of
 
@@ -21,7 +21,12 @@ RECEIPTS_A_PAGE = 25
 def receipt_list(request: LabelerRequest) -> HttpResponseBase:
     """List the labeler's own receipts, newest first, with what became of each."""
     page = Paginator(history.receipts_of(request.labeler), RECEIPTS_A_PAGE).get_page(request.GET.get("page"))
-    context = {"page": page, "receipts": history.with_reviews(page), "shows_review": True}
+    context = {
+        "page": page,
+        "receipts": history.with_reviews(page),
+        "shows_review": True,
+        "answers": flags.answers_for(request.labeler) if page.number == 1 else (),
+    }
     return render(request, "receipts/list.html", context)
 
 

@@ -47,7 +47,11 @@ def review_list(request: PageRequest) -> HttpResponseBase:
 
 def review_places(request: PageRequest) -> dict[str, object]:
     """Return what the tabs over all reviewing pages show."""
-    return {"open_flags": sum(flags.count_open().values()), "may_judge": can(request.user, Action.JUDGE)}
+    return {
+        "open_flags": sum(flags.count_open().values()),
+        "may_judge": can(request.user, Action.JUDGE),
+        "may_audit": can(request.user, Action.SEE_AUDIT),
+    }
 
 
 @require(Action.REVIEW)

@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, path
 from training.views import (
     dashboard,
     datasets,
+    erasure,
     evaluations,
     models,
     rounds,
@@ -15,6 +16,7 @@ from training.views import (
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("dashboard/", dashboard.dashboard, name="dashboard"),
+    path("prompts/authors/<str:author_key>/erase/", erasure.author_erase, name="author-erase"),
     path("datasets/", datasets.dataset_list, name="dataset-list"),
     path("datasets/freeze/", datasets.dataset_freeze, name="dataset-freeze"),
     path("datasets/<uuid:code>/", datasets.dataset_detail, name="dataset-detail"),
@@ -46,5 +48,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("rounds/<uuid:code>/steps/<slug:key>/", rounds.round_step, name="round-step"),
     path("evaluations/", evaluations.evaluation_list, name="evaluation-list"),
     path("evaluations/new/", evaluations.evaluation_create, name="evaluation-create"),
+    path("evaluations/figures/", evaluations.evaluation_figures, name="evaluation-figures"),
     path("evaluations/<uuid:code>/", evaluations.evaluation_detail, name="evaluation-detail"),
 ]

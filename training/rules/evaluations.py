@@ -57,6 +57,7 @@ class Judgement:
     prompt: int
     score: float
     cohort: str = ""
+    source: str = ""
     likert: int | None = None
     baseline_likert: int | None = None
 
@@ -88,7 +89,7 @@ def judgements(
         raise InvalidInput(f"{policy} cannot be compared with itself.", fields={"baseline": "same as policy"})
     places = (
         Place.objects.filter(ranking__superseded_by=None, response__policy__in=(policy, baseline))
-        .select_related("ranking__labeler", "ranking__task", "response")
+        .select_related("ranking__labeler", "ranking__task", "response__prompt")
         .order_by("ranking_id", "id")
     )
     if batch is not None:
@@ -104,9 +105,10 @@ def judgements(
         theirs = [place for place in both if place.response.policy_id == baseline.pk]
         found += [
             Judgement(
-                prompt=ranking.task.prompt_id,
+                prompt=ranking.task.prompt_id or 0,  # ranked tasks have a prompt
                 score=TIE if our.rank == their.rank else float(our.rank < their.rank),
                 cohort=ranking.labeler.cohort,
+                source=our.response.prompt.source,
                 likert=our.likert,
                 baseline_likert=their.likert,
             )

@@ -1,23 +1,26 @@
 """Evaluations: two policies compared by labelers."""
 
+from collections import Counter
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.db import transaction
-from django.http import HttpResponseBase
+from django.http import HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
 from labeling.errors import LabelingError
-from labeling.models import Cohort, TaskKind
+from labeling.models import Cohort, Policy, TaskKind
 from labeling.rules.access import Action, can
 from labeling.rules.batches import batch_progress
+from labeling.rules.csv_tables import csv_lines
 from labeling.views.access import PageRequest, require
 from labeling.views.lists import one_page
 from training.forms.models import EvaluationForm
 from training.forms.rounds import configs_of
 from training.models import Evaluation, Run
 from training.rlhf.config import ConfigError, shipped_config, to_mapping
+from training.rules.evaluation_figures import DISTRIBUTIONS, figures_against, judged_policies, table_rows
 from training.rules.evaluations import start_evaluation, win_rate, win_rates_by_cohort
 from training.rules.sampling import choose_prompts
 from training.tasks import enqueue_run
@@ -90,3 +93,38 @@ def evaluation_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
         "rounds": evaluation.rounds.all(),
     }
     return render(request, "evaluations/detail.html", context)
+
+
+@require(Action.SEE_MODELS)
+def evaluation_figures(request: PageRequest) -> HttpResponseBase:
+    """Show every judged policy against one baseline: win rates, ratings and flags, as the paper does."""
+    policies = judged_policies()
+    baseline = _chosen_baseline(request, policies)
+    found = figures_against(baseline, policies) if baseline else []
+    if request.GET.get("format") == "csv":
+        header, *rows = table_rows(found)
+        lines = csv_lines([str(cell) for cell in header], rows)
+        response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
+        response["Content-Disposition"] = 'attachment; filename="evaluation-figures.csv"'
+        return response
+    flags = sorted({flag for figures in found for flag in figures.flags})
+    cohorts = [(key, Cohort(key).label) for key in Cohort.values if any(key in f.rates for f in found)]
+    context = {
+        "policies": policies,
+        "baseline": baseline,
+        "figures": found,
+        "flags": [{"key": key, "rows": [(f.policy, f.flags.get(key)) for f in found]} for key in flags],
+        "groups": [("all", "All labelers"), *cohorts],
+        "distributions": DISTRIBUTIONS.items(),
+        "may_train": can(request.user, Action.RUN_TRAINING),
+    }
+    return render(request, "evaluations/figures.html", context)
+
+
+def _chosen_baseline(request: PageRequest, policies: list[Policy]) -> Policy | None:
+    """Return the baseline that the address names, else the one that most evaluations have."""
+    named = request.GET.get("baseline", "")
+    usual = Evaluation.objects.values_list("baseline", flat=True)
+    counts = Counter(usual)
+    chosen = next((policy for policy in policies if str(policy.code) == named), None)
+    return chosen or max(policies, key=lambda policy: counts[policy.pk], default=None)

@@ -1,0 +1,87 @@
+"""Every policy beside every other, against tables worked by hand."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from labeling.models import Cohort, Policy, PromptSource, Role, TaskKind
+from tests.factories import LabelerFactory, PolicyFactory, PromptFactory, UserFactory
+from tests.training.factories import draft_batch, ranking
+from training.rules.evaluation_figures import figures_against, judged_policies, mean_rating, table_rows
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def judged() -> tuple[Policy, Policy]:
+    """Two policies on three prompts: train labelers prefer the first twice, a held-out one the second."""
+    ppo, sft = PolicyFactory.create(name="ppo"), PolicyFactory.create(name="sft")
+    batch = draft_batch(TaskKind.EVALUATION, k=2, baseline=sft)
+    held_out = LabelerFactory.create(cohort=Cohort.HELD_OUT)
+    for ranks, likert, labeler, source in (
+        ([1, 2], [7, 3], LabelerFactory.create(), PromptSource.API),
+        ([1, 1], [5, 5], LabelerFactory.create(), PromptSource.PLAYGROUND),
+        ([2, 1], [2, 6], held_out, PromptSource.PLAYGROUND),
+    ):
+        ranking(
+            ranks,
+            batch=batch,
+            prompt=PromptFactory.create(source=source),
+            labeler=labeler,
+            policies=[ppo, sft],
+            likert=likert,
+            flags={"hallucination": ranks[0] == 2},
+        )
+    return ppo, sft
+
+
+def test_figures_are_those_of_the_table(judged: tuple[Policy, Policy]) -> None:
+    ppo, sft = judged
+    assert judged_policies() == [ppo, sft]
+    first, second = figures_against(sft, [ppo, sft])
+    assert {key: rate.value for key, rate in first.rates.items()} == {
+        "all": 0.5,
+        "train": 0.75,
+        "held_out": 0,
+    }
+    assert {key: rate.value for key, rate in first.by_distribution.items()} == {"gpt": 1, "instruct": 0.25}
+    assert first.likert.value == pytest.approx(14 / 3)
+    assert second.likert.value == pytest.approx(14 / 3)
+    assert first.flags["hallucination"].value == pytest.approx(1 / 3)
+    assert first.flags["hallucination"].count == 3
+    assert second.rates["all"].value is None
+
+
+def test_ratings_of_one_prompt_go_together() -> None:
+    apart = mean_rating({1: [5.0], 2: [5.0], 3: [3.0], 4: [3.0]})
+    together = mean_rating({1: [5.0, 5.0], 2: [3.0, 3.0]})
+    assert apart.value == together.value == 4.0
+    assert apart.low is not None
+    assert together.low is not None
+    assert together.low < apart.low
+    assert mean_rating({1: [4.0]}).low is None
+    assert mean_rating({}).value is None
+
+
+def test_the_table_says_of_whom_and_of_what(judged: tuple[Policy, Policy]) -> None:
+    header, *rows = table_rows(figures_against(judged[1], list(judged)))
+    assert header[:3] == ["policy", "measure", "group"]
+    assert ["ppo", "win_rate", "train"] in [row[:3] for row in rows]
+    assert ["sft", "flag", "hallucination"] in [row[:3] for row in rows]
+
+
+def test_the_page_shows_them_and_gives_them_as_csv(client: Client, judged: tuple[Policy, Policy]) -> None:
+    client.force_login(UserFactory.create(role=Role.RESEARCHER))
+    address = reverse("evaluation-figures")
+    text = client.get(address, {"baseline": str(judged[1].code)}).content.decode()
+    assert "Win rate against sft" in text
+    assert "hallucination" in text
+    response = client.get(address, {"baseline": str(judged[1].code), "format": "csv"})
+    lines = b"".join(response.streaming_content).decode().splitlines()  # type: ignore[attr-defined]
+    assert lines[0].startswith("policy,measure,group")
+    assert any(line.startswith("ppo,win_rate,all,0.5,") for line in lines)
+
+
+def test_the_page_says_so_where_nobody_has_judged(client: Client) -> None:
+    client.force_login(UserFactory.create(role=Role.RESEARCHER))
+    assert "No policy has been judged yet" in client.get(reverse("evaluation-figures")).content.decode()

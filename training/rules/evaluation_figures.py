@@ -1,0 +1,155 @@
+"""Every policy beside every other, as the paper shows them: win rates, ratings and what was flagged.
+
+Ouyang et al. 2022: win rates against one baseline by labelers and by where prompts come from (figures 1 and
+3), ratings from 1 to 7, and the share of responses with each flag (figure 4). Judgements of one prompt go
+together in every interval.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from labeling.models import LIKERT_MAX, LIKERT_MIN, Cohort, Place, Policy, PromptSource, TaskKind
+from training.rules.evaluations import Judgement, WinRate, clustered_share, judgements, summarize
+
+Z_95 = 1.959963984540054
+MOST_POLICIES = 20
+ALL = "all"
+FROM_GPT = "gpt"
+FROM_INSTRUCT = "instruct"
+DISTRIBUTIONS = {FROM_INSTRUCT: "Prompts to instructed models", FROM_GPT: "Prompts to raw models"}
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share or a mean with its 95 % interval; `count` judgements of `prompts` prompts."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    count: int
+    prompts: int
+
+
+@dataclass(frozen=True)
+class PolicyFigures:
+    """What labelers said of one policy in final evaluations.
+
+    `rates` maps "all" and each cohort to the win rate; `by_distribution` where the prompts came from;
+    `flags` each flag that was asked to the share of responses that have it.
+    """
+
+    policy: Policy
+    rates: Mapping[str, WinRate]
+    by_distribution: Mapping[str, WinRate]
+    likert: Share
+    flags: Mapping[str, Share]
+
+
+@dataclass
+class _Seen:
+    ratings: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    flags: dict[str, dict[int, list[float]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
+
+
+def judged_policies() -> list[Policy]:
+    """Return the policies that stand in a final evaluation, by name."""
+    placed = Place.objects.filter(ranking__task__batch__kind=TaskKind.EVALUATION)
+    rows = Policy.objects.filter(pk__in=placed.values("response__policy")).order_by("name")
+    return list(rows[:MOST_POLICIES])
+
+
+def figures_against(baseline: Policy, policies: Sequence[Policy]) -> list[PolicyFigures]:
+    """Return each policy's figures, the baseline's own among them, in the order given."""
+    seen = _places_of(policies)
+    found = []
+    for policy in policies:
+        given = [] if policy == baseline else judgements(policy=policy, baseline=baseline)
+        found.append(
+            PolicyFigures(
+                policy=policy,
+                rates={ALL: summarize(given), **_by_cohort(given)},
+                by_distribution=_by_distribution(given),
+                likert=mean_rating(seen[policy.pk].ratings),
+                flags={flag: _share(clusters) for flag, clusters in sorted(seen[policy.pk].flags.items())},
+            )
+        )
+    return found
+
+
+def mean_rating(by_prompt: Mapping[int, Sequence[float]]) -> Share:
+    """Return the mean rating with a normal interval, its error clustered by prompt, cut to 1..7.
+
+    With a single prompt there is no interval.
+    """
+    clusters = [list(values) for values in by_prompt.values()]
+    total = sum(map(len, clusters))
+    if not total:
+        return Share(None, None, None, 0, 0)
+    mean = sum(map(sum, clusters)) / total
+    if len(clusters) < 2:
+        return Share(mean, None, None, total, len(clusters))
+    spread = sum((sum(values) - mean * len(values)) ** 2 for values in clusters)
+    error = math.sqrt(len(clusters) / (len(clusters) - 1) * spread) / total
+    low, high = max(LIKERT_MIN, mean - Z_95 * error), min(LIKERT_MAX, mean + Z_95 * error)
+    return Share(mean, low, high, total, len(clusters))
+
+
+def table_rows(found: Sequence[PolicyFigures]) -> Iterator[list[object]]:
+    """Give the figures as rows of a table: policy, what was measured, of what, value, interval, counts."""
+    yield ["policy", "measure", "group", "value", "low", "high", "judgements", "prompts"]
+    for figures in found:
+        name = figures.policy.name
+        for group, rate in {**figures.rates, **figures.by_distribution}.items():
+            if rate.value is not None:
+                yield [
+                    name,
+                    "win_rate",
+                    group,
+                    rate.value,
+                    rate.low,
+                    rate.high,
+                    rate.judgements,
+                    rate.prompts,
+                ]
+        shares = {("rating", ALL): figures.likert} | {("flag", key): s for key, s in figures.flags.items()}
+        for (measure, group), share in shares.items():
+            if share.value is not None:
+                yield [name, measure, group, share.value, share.low, share.high, share.count, share.prompts]
+
+
+def _places_of(policies: Sequence[Policy]) -> dict[int, _Seen]:
+    seen: dict[int, _Seen] = {policy.pk: _Seen() for policy in policies}
+    places = Place.objects.filter(
+        ranking__superseded_by=None,
+        ranking__task__batch__kind=TaskKind.EVALUATION,
+        response__policy__in=policies,
+    ).order_by("pk")
+    rows = places.values_list("response__policy_id", "response__prompt_id", "likert", "flags")
+    for policy, prompt, likert, flags in rows.iterator(chunk_size=5000):
+        if likert is not None:
+            seen[policy].ratings[prompt].append(float(likert))
+        for flag, answer in flags.items():
+            seen[policy].flags[flag][prompt].append(float(bool(answer)))
+    return seen
+
+
+def _share(by_prompt: Mapping[int, Sequence[float]]) -> Share:
+    clusters = list(by_prompt.values())
+    value, low, high = clustered_share(clusters)
+    return Share(value, low, high, sum(map(len, clusters)), len(clusters))
+
+
+def _by_cohort(given: Sequence[Judgement]) -> dict[str, WinRate]:
+    found = {cohort: [item for item in given if item.cohort == cohort] for cohort in Cohort.values}
+    return {cohort: summarize(items) for cohort, items in found.items() if items}
+
+
+def _by_distribution(given: Sequence[Judgement]) -> dict[str, WinRate]:
+    raw = [item for item in given if item.source == PromptSource.API]
+    instructed = [item for item in given if item.source != PromptSource.API]
+    both = {FROM_INSTRUCT: instructed, FROM_GPT: raw}
+    return {name: summarize(items) for name, items in both.items() if items}

@@ -289,6 +289,7 @@ class Submit(AssignmentView):
                 text=sent.get("text", ""),
                 idempotency_key=key,
                 typing=sent.get("typing"),
+                about=AboutPrompt(**sent.get("about_prompt", {})),
             )
         return Response(receipt_body(receipt))
 

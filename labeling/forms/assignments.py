@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 
+from labeling.forms.about_prompts import AboutPromptFields
 from labeling.models import Skip
 
 
@@ -33,8 +34,8 @@ class WritingForm(SubmissionForm):
         return counts if isinstance(counts, dict) else {}
 
 
-class DemonstrationForm(WritingForm):
-    """The response that a labeler writes, exactly as typed."""
+class DemonstrationForm(AboutPromptFields, WritingForm):
+    """The response that a labeler writes, exactly as typed, and what they say about the prompt."""
 
     text = forms.CharField(
         label="Your response",

@@ -85,20 +85,16 @@ class FlagEditor(forms.Form):
 class ConditionalFlagEditor(FlagEditor):
     """One yes/no question about a response, perhaps only where the prompt calls for it."""
 
-    when = forms.ChoiceField(
-        label="Only where the prompt is",
-        required=False,
-        choices=[("", "Any"), *((key, flag["label"]) for key, flag in PROMPT_FLAGS.items())],
-    )
+    when = forms.ChoiceField(label="Only where the prompt is", required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        current = self["when"].value()
+        known = {key: flag["label"] for key, flag in PROMPT_FLAGS.items()}
+        current = str(self["when"].value() or "")
+        own = {current: current} if KEY.fullmatch(current) and current not in known else {}
         field = self.fields["when"]
         assert isinstance(field, forms.ChoiceField)
-        known = [value for value, _ in field.choices]  # type: ignore[misc,str-unpack]
-        if current and current not in known and KEY.fullmatch(str(current)):
-            field.choices = [*field.choices, (current, str(current))]  # type: ignore[misc,list-item]
+        field.choices = [("", "Any"), *known.items(), *own.items()]
 
 
 class ScaleEditor(FlagEditor):

@@ -10,7 +10,7 @@ from labeling.errors import InvalidInput
 from labeling.models import MAX_K, Assignment, Labeler, Ranking, Receipt, Response, Task, TaskKind
 from labeling.rules import forms, prompt_judgements, slots, submissions
 from labeling.rules.judgements import MAX_NOTE_CHARACTERS, Judgement, check_judgements, store_ranking
-from labeling.rules.prompt_judgements import AboutPrompt
+from labeling.rules.prompt_judgements import NOTHING_SAID, AboutPrompt
 from labeling.rules.ranking_imports import import_rankings
 from labeling.rules.texts import check_text
 
@@ -29,7 +29,6 @@ __all__ = [
 CONTRADICTION = 2
 UNSORTED_FRACTION = 0.2
 DRAWS = 1000
-NOTHING_SAID = AboutPrompt()
 
 
 @dataclass(frozen=True)

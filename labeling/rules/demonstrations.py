@@ -19,9 +19,10 @@ from labeling.models import (
     TaskKind,
 )
 from labeling.rules import intake as intakes
-from labeling.rules import label_imports, policies, submissions
+from labeling.rules import label_imports, policies, prompt_judgements, submissions
 from labeling.rules.intake import Line, RowFault, Tally
 from labeling.rules.label_imports import Importer
+from labeling.rules.prompt_judgements import NOTHING_SAID, AboutPrompt
 from labeling.rules.prompts import (
     DEFAULTS,
     IntakeSettings,
@@ -35,26 +36,40 @@ from labeling.rules.typing_evidence import read_evidence
 
 
 def submit_demonstration(
-    *, assignment: Assignment, text: str, idempotency_key: str, typing: Mapping[str, Any] | None = None
+    *,
+    assignment: Assignment,
+    text: str,
+    idempotency_key: str,
+    typing: Mapping[str, Any] | None = None,
+    about: AboutPrompt = NOTHING_SAID,
 ) -> Receipt:
     """Record what a labeler wrote, as it was written, and answer with a receipt.
 
     `typing` counts what was typed and what was pasted; it is evidence for a reviewer and refuses nothing.
+    `about` is what the labeler said about the prompt.
 
     The text also stands as a response of the people's policy. The same key again gives the same receipt.
     Raises InvalidInput for a blank or unstorable text (the draft stays as it is), AssignmentClosed
     for an assignment that was answered under another key, skipped or withdrawn.
     """
+    content = {"text": text, **({} if about.is_empty else {"about_prompt": about.as_payload()})}
     try:
         with transaction.atomic():
-            return _submit(assignment, text, idempotency_key, read_evidence(typing))
+            return _submit(assignment, content, idempotency_key, read_evidence(typing), about)
     except InvalidInput as error:
         if error.reason_code != "idempotency_key_reused":
-            submissions.keep_as_draft(assignment=assignment, payload={"text": text})
+            submissions.keep_as_draft(assignment=assignment, payload=content)
         raise
 
 
-def _submit(assignment: Assignment, text: str, idempotency_key: str, typing: dict[str, int]) -> Receipt:
+def _submit(
+    assignment: Assignment,
+    content: Mapping[str, Any],
+    idempotency_key: str,
+    typing: dict[str, int],
+    about: AboutPrompt,
+) -> Receipt:
+    text: str = content["text"]
     submission = submissions.start_submission(assignment=assignment, idempotency_key=idempotency_key)
     if submission.receipt is not None:
         return submission.receipt
@@ -64,6 +79,7 @@ def _submit(assignment: Assignment, text: str, idempotency_key: str, typing: dic
         raise InvalidInput(f"This is a {slot.kind} task: it wants {wanted}, not a response.")
     if not check_text(text, field="text").strip():
         raise InvalidInput("The response is empty; write one, or skip the task.", fields={"text": "is empty"})
+    prompt_judgements.check_about(slot.batch.form, about)
     is_surplus = submissions.settle_slot(submission)
     response = policies.add_response(
         prompt=slot.task.given_prompt, policy=policies.people_policy(), text=text
@@ -82,7 +98,15 @@ def _submit(assignment: Assignment, text: str, idempotency_key: str, typing: dic
         typing=typing,
         **submissions.revision_of(submission, Demonstration.objects.all()),
     )
-    return submissions.give_receipt(submission, content={"text": text}, is_surplus=is_surplus)
+    receipt = submissions.give_receipt(submission, content=content, is_surplus=is_surplus)
+    prompt_judgements.store_about(
+        receipt=receipt,
+        prompt=slot.task.given_prompt,
+        labeler=slot.labeler,
+        form=slot.batch.form,
+        about=about,
+    )
+    return receipt
 
 
 def import_demonstrations(

@@ -29,6 +29,9 @@ class AboutPrompt:
         return {"category": self.category, "flags": dict(self.flags), "scores": dict(self.scores)}
 
 
+NOTHING_SAID = AboutPrompt()
+
+
 @dataclass(frozen=True)
 class Said:
     """How often each answer was given to one question about a prompt, and what the prompt carries."""

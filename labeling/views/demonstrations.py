@@ -6,6 +6,7 @@ from django.http import Http404, HttpResponseBase
 from django.shortcuts import redirect, render
 
 from labeling.errors import AssignmentClosed, InvalidInput, StaleDraft
+from labeling.forms.about_prompts import initial_about
 from labeling.forms.assignments import DemonstrationForm
 from labeling.models import TaskKind
 from labeling.rules import assignments, demonstrations, writing_hints
@@ -31,8 +32,12 @@ def write(request: LabelerRequest, code: UUID) -> HttpResponseBase:
     saved = draft.payload.get("text") if draft else ""
     form = DemonstrationForm(
         request.POST if request.method == "POST" else None,
-        initial={"text": saved if isinstance(saved, str) else ""},
+        initial={
+            **initial_about(draft.payload.get("about_prompt") if draft else None),
+            "text": saved if isinstance(saved, str) else "",
+        },
     )
+    form.ask_about_prompt(assignment.batch.form)
     if request.method != "POST":
         if not is_workable(assignment):
             return lead_on(request, assignment)
@@ -41,7 +46,7 @@ def write(request: LabelerRequest, code: UUID) -> HttpResponseBase:
             assignments.save_draft(
                 assignment=assignment,
                 version=draft.version if draft else 0,
-                payload={"text": request.POST.get("text", "")},
+                payload={"text": request.POST.get("text", ""), "about_prompt": form.about_payload()},
             )
         except (AssignmentClosed, StaleDraft) as error:
             form.add_error(None, error.message)
@@ -54,6 +59,7 @@ def write(request: LabelerRequest, code: UUID) -> HttpResponseBase:
                 text=form.cleaned_data["text"],
                 idempotency_key=form.cleaned_data["idempotency_key"],
                 typing=form.typing(),
+                about=form.about(),
             )
         except AssignmentClosed as error:
             return lead_on(request, assignment, error)

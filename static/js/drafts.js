@@ -51,6 +51,14 @@ function aboutPrompt(form, data) {
   };
 }
 
+// "None of these" and the flags exclude each other.
+document.addEventListener("input", (event) => {
+  const box = event.target.closest("[data-about-flags]");
+  if (!box || !event.target.checked) return;
+  const isNone = event.target.matches("[data-about-none]");
+  for (const flag of box.querySelectorAll(isNone ? "[data-about-flag]" : "[data-about-none]")) flag.checked = false;
+}, true);
+
 function fillAboutPrompt(form, about) {
   const answers = Object.entries(about.flags ?? {});
   for (const [key, answer] of answers) {
@@ -68,7 +76,9 @@ function written(form, valueOf) {
     return { query: valueOf(query), response: valueOf(response) };
   });
   const text = valueOf(form.elements.text);
-  return pairs.length ? { text, pairs } : { text };
+  const about = aboutPrompt(form, new FormData(form));
+  const isSaid = about.category || Object.keys(about.flags).length || Object.keys(about.scores).length;
+  return { text, ...(pairs.length ? { pairs } : {}), ...(isSaid ? { about_prompt: about } : {}) };
 }
 
 // What the form held when the server sent it: people may type before this script is at work.

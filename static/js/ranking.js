@@ -232,7 +232,7 @@ function start(form) {
     if (!act) return;
     event.preventDefault();
     act();
-  });
+  }, true); // before the keys of every page: U is the last move here
 
   form.addEventListener("click", (event) => {
     if (event.target.closest("[data-undo]")) undo();

@@ -88,11 +88,7 @@ function start(form) {
     (digit === 0 ? about.querySelector("[data-about-none]") : flags[digit - 1])?.click();
   }
 
-  form.addEventListener("input", (event) => {
-    if (event.target.matches("[data-about-none]") && event.target.checked) for (const flag of about.querySelectorAll("[data-about-flag]")) flag.checked = false;
-    else if (event.target.matches("[data-about-flag]") && event.target.checked) about.querySelector("[data-about-none]").checked = false;
-    refresh();
-  });
+  form.addEventListener("input", refresh);
   form.addEventListener("click", (event) => {
     const link = event.target.closest("[data-go]");
     if (link) { event.preventDefault(); show(Number(link.dataset.go)); }
@@ -126,7 +122,7 @@ function start(form) {
     if (!act) return;
     event.preventDefault();
     act();
-  });
+  }, true);
 
   // Before a submission leaves: what has no rating is shown.
   form.addEventListener("htmx:confirm", (event) => {

@@ -9,6 +9,7 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
+  if (event.defaultPrevented) return; // the page knows this key better
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
     const scope = document.querySelector("dialog[open]") ?? document.querySelector("main");
     const button = [...scope.querySelectorAll("[data-submit-shortcut], dialog[open] .primary")].find(isVisible);

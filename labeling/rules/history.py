@@ -64,7 +64,9 @@ def with_reviews(receipts: Iterable[Receipt]) -> list[Outcome]:
     decided: dict[tuple[int | None, int], Review] = {}
     for review in newest.filter(demonstration__assignment__in=slots).select_related("demonstration"):
         if review.demonstration is not None:
-            decided[review.demonstration.assignment_id, review.demonstration.revision] = review
+            row = review.demonstration
+            submitted = row.revision - (1 if row.fixed_by_id else 0)  # a fix stands above what was submitted
+            decided[row.assignment_id, submitted] = review
     for review in newest.filter(ranking__assignment__in=slots).select_related("ranking"):
         if review.ranking is not None:
             decided[review.ranking.assignment_id, review.ranking.revision] = review

@@ -40,7 +40,7 @@ def receipt_detail(request: LabelerRequest, code: UUID) -> HttpResponseBase:
         "assignment": receipt.assignment,
         "kind": kind,
         "content": history.content_of(receipt),
-        "review": history.with_reviews([receipt])[0].review,
+        "outcome": history.with_reviews([receipt])[0],
         "revisions": receipt.assignment.receipts.exclude(pk=receipt.pk).order_by("revision"),
         "may_undo": revisions.may_undo(receipt),
         "undo_until": revisions.undo_until(receipt),

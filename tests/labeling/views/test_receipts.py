@@ -22,10 +22,10 @@ def test_history_is_paged_and_costs_the_same_however_long(
     client = visit(alice)
     url = reverse("receipt-list")
     write(alice, 2)
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(11):
         client.get(url)
     write(alice, 25)
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(11):
         page = client.get(url).content.decode()
     assert "Page 1 of 2" in page
     assert page.count("/receipts/") == 25

@@ -15,7 +15,7 @@ from labeling.models import (
     TaskKind,
     User,
 )
-from labeling.rules import adjudications, assignments, gold
+from labeling.rules import adjudications, assignments, flags, gold, reviews
 from tests.factories import claimed, qualified_labeler, ranked_batch, writing_batch
 from tests.labeling.rules.test_reviews import order, ranked, written
 from tests.labeling.views.conftest import Visit
@@ -184,3 +184,24 @@ def test_settled_task_is_looked_at_again(alice: Labeler, dana: User, visit: Visi
     adjudications.adjudicate(task=task, judgements=order(task), reason="So be it", by=dana)
     page = visit(dana).get(reverse("adjudicate", args=[task.code])).content.decode()
     assert "Settled by Dana" in page
+
+
+def test_labeler_reads_the_decision_and_its_reason_on_the_receipt_and_answers_in_the_list(
+    alice: Labeler, mia: User, visit: Visit
+) -> None:
+    writing_batch(tasks=3)
+    fixed, returned = written(alice), written(alice)
+    reviews.fix_demonstration(demonstration=fixed, text="Mended.", comment="Shorter", by=mia)
+    reviews.review_demonstration(demonstration=returned, decision="returned", comment="Three tips", by=mia)
+    skip = assignments.skip(assignment=claimed(alice, TaskKind.DEMONSTRATION), reason="unclear")
+    flags.answer_skip(skip=skip, text="It was meant so.", by=mia)
+    client = visit(alice)
+    for row, words in (
+        (fixed, ("Accepted with changes", "Shorter")),
+        (returned, ("Returned to you", "Three tips")),
+    ):
+        receipt = alice.receipts.get(assignment=row.assignment)
+        page = client.get(reverse("receipt-detail", args=[receipt.code])).content.decode()
+        assert all(word in page for word in words)
+        assert "Mia" not in page
+    assert "It was meant so." in client.get(reverse("receipt-list")).content.decode()

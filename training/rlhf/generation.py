@@ -18,6 +18,7 @@ from torch import Tensor
 from training.rlhf.batching import derive_seed, left_pad
 from training.rlhf.decoder import LibraryDecoder
 from training.rlhf.model import LanguageModel
+from training.rlhf.precision import decoding_products
 
 BLOCK = 64
 
@@ -118,7 +119,8 @@ def generate(
     decoder = model.decoder(dtype)
     # A copy of the weights in bfloat16 needs no autocast, which would turn them one by one at every token.
     casts = dtype != torch.float32 and device.type != "cpu" and isinstance(decoder, LibraryDecoder)
-    with torch.autocast(device.type, enabled=casts, dtype=dtype if casts else None):
+    autocast = torch.autocast(device.type, enabled=casts, dtype=dtype if casts else None)
+    with autocast, decoding_products(device):
         logits = decoder.begin(ids, prompt_mask, n, max_tokens)
         for t in range(max_tokens):
             drawn, logp = sample_tokens(logits, temperature, uniforms[rows, t])

@@ -8,8 +8,10 @@ product stays as exact as before.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
+from collections.abc import Iterator
 
 import torch
 
@@ -22,6 +24,18 @@ def set_float32_products(device: torch.device) -> str:
     if device.type == "cpu":
         torch.set_float32_matmul_precision("medium" if _medium_is_exact() else "highest")
     return torch.get_float32_matmul_precision()
+
+
+@contextlib.contextmanager
+def decoding_products(device: torch.device) -> Iterator[None]:
+    """Take torch's first choice for a while: the small, ever-changing products of decoding are faster so."""
+    before = torch.get_float32_matmul_precision()
+    if device.type == "cpu":
+        torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 @functools.cache

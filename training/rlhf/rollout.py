@@ -101,8 +101,9 @@ def token_logprobs(model: LanguageModel, rollout: Rollout, temperature: float) -
     start = rollout.prompts.shape[1] - 1  # position t - 1 predicts token t
     hidden = model.hidden(rollout.ids(), rollout.mask())[:, start:-1][real]  # (N, D)
     logits = model.logits(hidden)
-    zeros = torch.zeros(real.shape, device=real.device)
-    logprobs = zeros.masked_scatter(real, response_logprobs(logits, rollout.tokens[real], temperature))
+    found = response_logprobs(logits, rollout.tokens[real], temperature)
+    zeros = found.new_zeros(real.shape)
+    logprobs = zeros.masked_scatter(real, found)
     return logprobs, zeros.masked_scatter(real, entropy(logits.detach(), temperature))
 
 

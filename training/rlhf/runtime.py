@@ -22,6 +22,7 @@ from training.rlhf.config import StageConfig
 from training.rlhf.errors import RunCancelledError, RunFailedError, RunRefusedError
 from training.rlhf.folder import Cancellation, write_progress
 from training.rlhf.metrics import MetricsWriter
+from training.rlhf.precision import set_float32_products
 
 log = logging.getLogger("training.rlhf")
 PROGRESS_SECONDS = 0.5
@@ -48,6 +49,7 @@ class Run:
         quiet.disable_progress_bar()
         if config.threads:
             torch.set_num_threads(config.threads)
+        set_float32_products(self.device)
         random.seed(config.seed)
         torch.manual_seed(config.seed)
 

@@ -1,0 +1,44 @@
+"""The opponents' environments: pinned, outside the product's lock, made on first use under benchmarks/work.
+
+An environment holds the opponent alone; the packages it shares with the product (torch, transformers) are
+the product's, so that both arms run the same kernels. What was imported is written beside every result.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+HERE = Path(__file__).parent
+WORK = HERE.parent / "work"
+
+
+class MissingOpponentError(Exception):
+    """The opponent could not be installed; its row says so and never counts as passed."""
+
+
+def python(name: str) -> Path:
+    """Return the interpreter of an opponent such as trl-1.16, after making its environment.
+
+    raises  MissingOpponentError  with pip's last line
+    """
+    folder, wanted = WORK / name, HERE / f"{name}.txt"
+    interpreter, stamp = folder / "bin" / "python", folder / "installed.txt"
+    if stamp.exists() and stamp.read_text() == wanted.read_text():
+        return interpreter
+    venv.create(folder, clear=True, with_pip=False)
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    packages = folder / "lib" / version / "site-packages"
+    (packages / "product.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    made = subprocess.run(
+        [*command, "--target", str(packages), "--requirement", str(wanted)], capture_output=True, text=True
+    )
+    if made.returncode:
+        reason = (made.stderr.strip().splitlines() or ["pip said nothing"])[-1]
+        raise MissingOpponentError(f"{name} could not be installed: {reason}")
+    stamp.write_text(wanted.read_text())
+    return interpreter

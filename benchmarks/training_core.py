@@ -1,0 +1,184 @@
+"""The training core against what a user would pick instead: one function a row of docs/benchmarks.md.
+
+Each row proves first that its arms do equal work, then times them in turn, one process an arm.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks import rollout_arms
+from benchmarks.arms import Arm, bar, circumstances, equal_work, in_turn
+from benchmarks.opponents import MissingOpponentError
+
+Row = dict[str, Any]
+
+
+def reward(*, k: int, repeats: int, **shape: Any) -> Row:
+    """Rankings per CPU second: K responses of 64 tokens behind a prompt of 128, float32."""
+    settings = {"k": k, "prompt": 128, "response": 64, "each": 2, **shape}
+    arms = {
+        "ours": Arm("benchmarks.reward_arms:Ours", settings),
+        "trl": Arm("benchmarks.reward_arms:Trl", settings, "trl-1.16"),
+        "own pairs": Arm("benchmarks.reward_arms:OwnPairs", settings),
+    }
+    further = {}
+    if repeats >= 3:  # a short run leaves out what no bar asks for
+        further = {
+            "trl, same products": Arm("benchmarks.reward_arms:Trl", {**settings, "medium": True}, "trl-1.16"),
+            "ours, bf16": Arm("benchmarks.reward_arms:Ours", {**settings, "bf16": True}),
+            "trl defaults": Arm("benchmarks.reward_arms:Trl", {**settings, "defaults": True}, "trl-1.16"),
+        }
+    try:
+        gate = equal_work(arms, "trl")
+        timed = in_turn({**arms, **further}, repeats)
+    finally:
+        _close({**arms, **further})
+    least, plain = (6, 5) if k == 4 else (20, 15)
+    forwarded = timed["ours"]["tokens_per_unit"]
+    return {
+        "unit": "rankings",
+        "gate": gate,
+        "arms": timed,
+        "bars": [
+            bar(f"TRL RewardTrainer, K = {k}, fp32", timed["ours"], timed["trl"], least),
+            bar(f"own loop over all pairs, K = {k}, fp32", timed["ours"], timed["own pairs"], plain),
+            {"what": "tokens forwarded per ranking", "bar": 128 + k * 64, "measured": forwarded,
+             "passed": forwarded == 128 + k * 64},
+        ],
+        "beside": further
+        and [
+            bar("TRL with our float32 products", timed["ours"], timed["trl, same products"], least),
+            bar("bf16, TRL's own defaults", timed["ours, bf16"], timed["trl defaults"], least),
+        ],
+    }  # fmt: skip
+
+
+def sft(*, bf16: bool, repeats: int, **shape: Any) -> Row:
+    """Non-pad tokens per CPU second of one epoch over documents of 32 to 256 tokens."""
+    settings = {"bf16": bf16, **shape}
+    arms = {
+        "ours": Arm("benchmarks.sft_arms:Ours", settings),
+        "trl": Arm("benchmarks.sft_arms:Trl", settings, "trl-1.16"),
+    }
+    try:
+        gate = equal_work(arms, "trl")
+        timed = in_turn(arms, repeats)
+    finally:
+        _close(arms)
+    losses = [timed[name]["final_loss"] for name in ("ours", "trl")]
+    apart = abs(losses[0] - losses[1]) / losses[1]
+    return {
+        "unit": "non-pad tokens",
+        "gate": gate,
+        "arms": timed,
+        "bars": [
+            bar(f"TRL SFTTrainer, packed, {'bf16' if bf16 else 'fp32'}", timed["ours"], timed["trl"],
+                2.5 if bf16 else 2),
+            {"what": "held-out loss after one epoch, relative difference", "bar": 0.02,
+             "measured": round(apart, 4), "passed": apart <= 0.02},
+        ],
+    }  # fmt: skip
+
+
+def rollouts(*, n: int, repeats: int, **shape: Any) -> Row:
+    """New tokens per CPU second: 64 rows, prompts of 128 tokens, 64 new ones, n samples a prompt."""
+    settings = {"n": n, **shape}
+    arms = {
+        f"{name}, {precision}": Arm(
+            f"benchmarks.rollout_arms:{kind}", {**settings, "bf16": precision == "bf16"}
+        )
+        for name, kind in (("ours", "Ours"), ("generate", "Library"))
+        for precision in ("fp32", "bf16")
+    }
+    try:
+        ours, theirs = (arms[f"{name}, fp32"].ask("gate")["tokens"] for name in ("ours", "generate"))
+        if ours != theirs:
+            raise RuntimeError("greedy tokens differ from those of generate()")
+        timed = in_turn(arms, repeats)
+    finally:
+        _close(arms)
+
+    def best(name: str) -> Row:
+        return max(
+            (timed[f"{name}, {precision}"] for precision in ("fp32", "bf16")),
+            key=lambda arm: arm["per_cpu_second"]["median"],
+        )
+
+    return {
+        "unit": "new tokens",
+        "gate": {"greedy_tokens_equal": True, "rows": rollout_arms.ROWS},
+        "arms": timed,
+        "bars": [
+            bar(
+                f"generate() at its best precision, n = {n}",
+                best("ours"),
+                best("generate"),
+                2.5 if n == 1 else 4,
+            )
+        ],
+        "beside": [bar("both fp32", timed["ours, fp32"], timed["generate, fp32"], 1)],
+    }
+
+
+def ppo(*, early: bool, repeats: int, **shape: Any) -> Row:
+    """Episodes per CPU second: 32 episodes an update, four epochs of one minibatch, float32."""
+    settings = {"early": early, **shape}
+    arms = {
+        "ours": Arm("benchmarks.ppo_arms:Ours", settings),
+        "trl": Arm("benchmarks.ppo_arms:Trl", settings, "trl-1.12"),
+    }
+    gated = {
+        "ours": Arm("benchmarks.ppo_arms:Ours", {**settings, "early": False}),
+        "trl": Arm("benchmarks.ppo_arms:Trl", {**settings, "early": False}, "trl-1.12"),
+    }
+    try:
+        gate = equal_work(gated, "trl")
+        _close(gated)
+        timed = in_turn(arms, repeats)
+    finally:
+        _close({**arms, **{f"gated {name}": arm for name, arm in gated.items()}})
+    share = timed["ours"]["peak_mib"] / timed["trl"]["peak_mib"]
+    what = "responses end at half the limit" if early else "fixed length"
+    return {
+        "unit": "episodes",
+        "gate": gate,
+        "arms": timed,
+        "bars": [
+            bar(f"TRL 1.12 PPOTrainer, {what}", timed["ours"], timed["trl"], 3 if early else 2),
+            {
+                "what": "peak memory, share of TRL's",
+                "bar": 0.5,
+                "measured": round(share, 2),
+                "passed": share <= 0.5,
+            },
+        ],
+    }
+
+
+def _close(arms: dict[str, Arm]) -> None:
+    for arm in arms.values():
+        arm.close()
+
+
+ROWS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "reward_k4": (reward, {"k": 4}),
+    "reward_k9": (reward, {"k": 9}),
+    "sft_fp32": (sft, {"bf16": False}),
+    "sft_bf16": (sft, {"bf16": True}),
+    "ppo_fixed": (ppo, {"early": False}),
+    "ppo_early": (ppo, {"early": True}),
+    "rollouts_n1": (rollouts, {"n": 1}),
+    "rollouts_n8": (rollouts, {"n": 8}),
+}
+
+
+def measure(name: str, *, repeats: int, **shape: Any) -> Row:
+    """Measure one row; where the opponent cannot be installed the row says so and has not passed."""
+    function, given = ROWS[name]
+    about = circumstances()
+    try:
+        found = function(repeats=repeats, **given, **shape)
+    except MissingOpponentError as missing:
+        found = {"bars": [{"what": str(missing), "bar": None, "measured": None, "passed": False}]}
+    return {"benchmark": name, **about, **shape, "repeats": repeats, **found}

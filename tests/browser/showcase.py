@@ -8,6 +8,7 @@ from labeling.rules import assignments, batches, comparisons, demonstrations, la
 from labeling.rules.comparisons import Judgement, responses_in_display_order
 from tests.browser.judging_scene import toxicity_in_hand
 from tests.browser.quality_scene import add_quality_scene
+from tests.browser.review_scene import add_review_scene
 from tests.browser.work_scene import WorkScene, add_work_scene
 from tests.factories import UserFactory, claimed, qualified_labeler
 
@@ -85,6 +86,7 @@ def make_showcase() -> Showcase:
     writing, ranking = _draft_of_writing(alice), _draft_of_ranking(alice)
     showcase = Showcase(owner, alice, writing, ranking, token, work, toxicity_in_hand(alice))
     add_quality_scene()
+    add_review_scene(owner)
     return showcase
 
 

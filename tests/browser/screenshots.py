@@ -25,6 +25,7 @@ HEIGHT = 900
 LISTS = (
     "dashboard", "batches", "guidelines", "labelers", "prompts", "intakes", "agreement", "datasets", "runs",
     "models", "rounds", "evaluations", "questions", "skips", "use-cases",
+    "anchors", "reviews", "disagreements", "gold", "flags", "audit",
     "quality/labelers", "quality/items", "quality/ratings", "quality/drift",
 )  # fmt: skip
 FORMS = {
@@ -250,6 +251,20 @@ class Camera:
                 page.wait_for_load_state()
                 shoot(page, f"{name.replace('/', '-')}-detail")
         for name, path in FORMS.items():
+            page.goto(self.url + path)
+            shoot(page, name)
+        self.batch(page, shoot)
+
+    def batch(self, page: Page, shoot: Shoot) -> None:
+        """A batch's other pages, the order of a task, and a labeler's page as staff see it."""
+        batch, task = self.showcase.ranking.batch, self.showcase.ranking.task
+        for name, path in (
+            ("batch-manage", f"/batches/{batch.code}/manage/"),
+            ("batch-like", f"/batches/new/?like={batch.code}"),
+            ("batch-tasks", f"/batches/{batch.code}/tasks/"),
+            ("batch-preview", f"/batches/{batch.code}/preview/"),
+            ("gold-mark", f"/tasks/{task.code}/gold/"),
+        ):
             page.goto(self.url + path)
             shoot(page, name)
 

@@ -59,7 +59,7 @@ def read(module: ModuleType) -> tuple[Calls, list[str]]:
 
 
 def _imports(tree: ast.Module) -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             found |= {(alias.asname or alias.name): f"{node.module}.{alias.name}" for alias in node.names}

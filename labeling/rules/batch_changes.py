@@ -67,7 +67,7 @@ def reopen_batch(*, batch: Batch, by: User | None = None) -> Batch:
         raise Conflict(f'Batch "{batch}" is not closed, so it cannot be reopened.', code="batch_not_closed")
     batch.refresh_from_db()
     opened = slot_rows.add_missing_slots(batch)
-    if not opened and not batch.assignments.leased().exists():
+    if not opened and not Assignment.objects.leased().filter(batch=batch).exists():
         raise Conflict(
             f'Batch "{batch}" has every label it wanted. Add prompts or raise the overlap in a new batch.',
             code="batch_complete",

@@ -20,8 +20,8 @@ def test_rows_are_found_by_person_action_object_and_day(mia: User, olga: User, v
     client = visit(mia)
     today = timezone.localdate()
 
-    def found(**query: object) -> list[str]:
-        page = client.get(reverse("audit-list"), query).context["page"]
+    def found(**query: str | int) -> list[str]:
+        page = client.get(reverse("audit-list"), dict(query)).context["page"]
         return [event.action for event in page.rows]
 
     assert found() == ["close_batch", "open_batch", "create_batch"]

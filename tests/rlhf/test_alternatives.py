@@ -27,10 +27,11 @@ from training.rlhf.best_of import best_of_curve, best_of_kl, expected_best, keep
 from training.rlhf.config import ConfigError
 from training.rlhf.ppo import prompt_order
 
+DPO_SETTINGS = {"epochs": 3, "minibatch_size": 10, "beta": 0.2}
 DPO = {
     "lengths": LENGTHS,
     "optim": {"learning_rate": 3e-3},
-    "dpo": {"epochs": 3, "minibatch_size": 10, "beta": 0.2},
+    "dpo": DPO_SETTINGS,
 }
 
 
@@ -52,7 +53,7 @@ def test_dpo_resumes_bit_for_bit_and_ignores_microbatches(base_folder: Path, tmp
     assert run_stage(again, "dpo", settings) == 0
     assert same_weights(straight, again)
     small = prepare_reward(tmp_path / "small", base_folder)
-    assert run_stage(small, "dpo", {**DPO, "dpo": {**DPO["dpo"], "microbatch_tokens": 1}}) == 0
+    assert run_stage(small, "dpo", {**DPO, "dpo": {**DPO_SETTINGS, "microbatch_tokens": 1}}) == 0
     assert metrics(small, "loss/dpo") == pytest.approx(metrics(straight, "loss/dpo"), abs=1e-4)
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from training.rlhf import checkpoint as module
+from training.rlhf import checkpoint
 from training.rlhf.checkpoint import newest_checkpoint, restore, save_checkpoint
 
 
@@ -32,10 +33,10 @@ def test_model_optimizer_and_random_state_come_back(tmp_path: Path) -> None:
     step(model, optimizer)
     expected = {name: x.clone() for name, x in model.state_dict().items()}
     again, again_optimizer = parts()
-    checkpoint = newest_checkpoint(tmp_path)
-    assert checkpoint is not None
-    assert checkpoint.step == 1
-    assert restore(checkpoint, {"model": again, "optimizer": again_optimizer}) == {"note": "x"}
+    newest = newest_checkpoint(tmp_path)
+    assert newest is not None
+    assert newest.step == 1
+    assert restore(newest, {"model": again, "optimizer": again_optimizer}) == {"note": "x"}
     step(again, again_optimizer)
     assert all(torch.equal(x, expected[name]) for name, x in again.state_dict().items())
 
@@ -54,9 +55,9 @@ def test_an_incomplete_checkpoint_leaves_the_older_one_in_use(tmp_path: Path) ->
     tensors = tmp_path / "step-00000002/tensors.safetensors"
     tensors.write_bytes(tensors.read_bytes()[:-1])
     (tmp_path / ".step-00000003.tmp").mkdir()
-    checkpoint = newest_checkpoint(tmp_path)
-    assert checkpoint is not None
-    assert checkpoint.step == 1
+    newest = newest_checkpoint(tmp_path)
+    assert newest is not None
+    assert newest.step == 1
     (tmp_path / "step-00000001/manifest.json").unlink()
     assert newest_checkpoint(tmp_path) is None
 
@@ -68,7 +69,7 @@ class Interrupted(BaseException):
 def interrupt_at(patch: pytest.MonkeyPatch, call: int) -> None:
     """Let the n-th call that touches the disk fail, after it has done half of its work where it can."""
     counter = itertools.count(1)
-    writers = (module.save_file, Path.write_text)
+    writers = (save_file, Path.write_text)
 
     def broken(original: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -83,8 +84,8 @@ def interrupt_at(patch: pytest.MonkeyPatch, call: int) -> None:
 
         return wrapped
 
-    patch.setattr(module, "save_file", broken(module.save_file))
-    patch.setattr(module, "flush", broken(module.flush))
+    patch.setattr(checkpoint, "save_file", broken(save_file))
+    patch.setattr(checkpoint, "flush", broken(checkpoint.flush))
     patch.setattr(shutil, "rmtree", broken(shutil.rmtree))
     for name in ("mkdir", "write_text", "rename"):
         patch.setattr(Path, name, broken(getattr(Path, name)))

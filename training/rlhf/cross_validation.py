@@ -43,7 +43,7 @@ def labeler_folds(labelers: Sequence[str], folds: int) -> list[set[str]]:
 
 def pooled(folds: Sequence[Fold]) -> dict[str, float]:
     """Name the accuracies over all folds with their intervals; each ranking is left out exactly once."""
-    found = {}
+    found: dict[str, float] = {}
     for name, parts in (
         ("accuracy", [f.left_out for f in folds]),
         ("inside_accuracy", [f.inside for f in folds]),

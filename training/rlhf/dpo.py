@@ -116,7 +116,8 @@ def reference_logprobs(
         run.progress("asking the reference", len(found), len(examples), "rankings")
         with run.autocast():
             sums = sequence_logprobs(reference, [examples[i] for i in group], run.device)
-        found |= dict(zip(group, sums.cpu().split([len(examples[i].responses) for i in group]), strict=True))
+        each = torch.split(sums.cpu(), [len(examples[i].responses) for i in group])
+        found |= dict(zip(group, each, strict=True))
     merged = {place: x for part in gathered(found) for place, x in part.items()}
     return [merged[i] for i in range(len(examples))]
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, distribute_tensor
 
@@ -129,7 +130,7 @@ def sum_gradients(model: nn.Module) -> None:
             continue
         flat = torch.cat([x.flatten() for x in bucket])
         dist.all_reduce(flat)
-        for x, part in zip(bucket, flat.split([x.numel() for x in bucket]), strict=True):
+        for x, part in zip(bucket, torch.split(flat, [x.numel() for x in bucket]), strict=True):
             x.copy_(part.view_as(x))
         bucket = []
 
@@ -141,7 +142,7 @@ def shard(model: nn.Module, parallel: str) -> None:
     """
     if size() == 1 or parallel != "fsdp":
         return
-    mesh = dist.init_device_mesh(_device().type, (size(),))
+    mesh = init_device_mesh(_device().type, (size(),))
     lists = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
     for layer in max(lists, key=len, default=[]):
         fully_shard(layer, mesh=mesh)
@@ -152,12 +153,20 @@ def shard(model: nn.Module, parallel: str) -> None:
     for name in OUTER_METHODS:
         if hasattr(model, name):
             register_fsdp_forward_method(model, name)
+    # Decoding runs layers by themselves; which module is the outermost must be known before.
+    first: Any = getattr(model, "hidden", None) or getattr(model, "values", None)
+    one = torch.zeros(1, 1, dtype=torch.long, device=_device())
+    with torch.no_grad():
+        first(one, torch.ones_like(one, dtype=torch.bool))
+    for module in _sharded(model):
+        module.reshard()
 
 
 @contextlib.contextmanager
 def whole(model: nn.Module) -> Iterator[None]:
     """Hold all weights of a sharded model: decoding calls it often, and not equally often everywhere."""
     modules = _sharded(model)
+    inner = modules[1:]  # the outermost module comes first
     for module in modules:
         module.set_reshard_after_forward(False, recurse=False)
         module.unshard()
@@ -166,7 +175,7 @@ def whole(model: nn.Module) -> Iterator[None]:
     finally:
         for module in modules:
             module.reshard()
-            module.set_reshard_after_forward(module is not model, recurse=False)
+            module.set_reshard_after_forward(module in inner, recurse=False)
 
 
 def full(x: Tensor) -> Tensor:

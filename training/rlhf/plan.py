@@ -12,6 +12,7 @@ docs/scaling.md says what was left out.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from dataclasses import dataclass
 
@@ -30,11 +31,12 @@ class Shape:
 
     @property
     def layers(self) -> int:
-        return min((12, 24, 32, 40, 80), key=lambda layers: abs(layers - 32 * (self.billions / 7) ** 0.4))
+        wanted = 32 * float((self.billions / 7) ** 0.4)
+        return min((12, 24, 32, 40, 80), key=lambda layers: abs(layers - wanted))
 
     @property
     def width(self) -> int:
-        return round((self.parameters / (12 * self.layers)) ** 0.5 / 128) * 128
+        return round(math.sqrt(self.parameters / (12 * self.layers)) / 128) * 128
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from django import forms
 from labeling.models import Guideline, TaskKind
 from labeling.rules.questions import MAX_BODY, MAX_TITLE
 
-
 if TYPE_CHECKING:
     GuidelineChoice = forms.ModelChoiceField[Guideline]
 else:

@@ -178,9 +178,8 @@ function start(form) {
   function expand(card) {
     const isExpanded = card.classList.toggle("expanded");
     const button = card.querySelector("[data-expand]");
-    button.textContent = isExpanded ? "Less" : "More";
+    button.querySelector("[data-expand-word]").textContent = isExpanded ? "Less" : "More";
     button.setAttribute("aria-expanded", String(isExpanded));
-    button.setAttribute("aria-label", `${isExpanded ? "Show less" : "Show all"} of ${letter(card)}`);
     draw();
   }
 

@@ -24,6 +24,7 @@ THEMES = ("light", "dark")
 HEIGHT = 900
 LISTS = (
     "dashboard", "batches", "guidelines", "labelers", "prompts", "intakes", "agreement", "datasets", "runs",
+    "screenings", "screening-tests", "hours", "staff", "surveys/results",
     "models", "rounds", "evaluations", "questions", "skips", "use-cases",
     "anchors", "reviews", "disagreements", "gold", "flags", "audit",
     "quality/labelers", "quality/items", "quality/ratings", "quality/drift",
@@ -37,6 +38,8 @@ FORMS |= {f"run-new-{stage}": f"/runs/new/{stage}/" for stage in ("sft", "reward
 FORMS |= {f"{what}-publish": f"/{what}s/comparison/publish/" for what in ("guideline", "form")}
 FORMS |= {"round-new": "/rounds/new/", "model-import": "/models/import/", "styleguide": "/styleguide/"}
 FORMS |= {"second-factor": "/accounts/2fa/", "not-found": "/nowhere/"}
+FORMS |= {"terms-versions": "/terms/versions/", "screening-outcomes": "/screenings/outcomes/"}
+FORMS |= {"account": "/account/", "two-factor": "/account/two-factor/", "refused": "/work/"}
 SETTLED = '[data-save-status]:not([data-state="unsaved"])'
 Shoot = Callable[[Page, str], None]
 
@@ -135,7 +138,7 @@ class Camera:
             page.screenshot(path=self.out / f"{name}-{width}-{theme}.png", full_page=True)
             self.taken += 1
 
-        for walk in (self.strangers, self.labelers, self.staff):
+        for walk in (self.strangers, self.newcomers, self.labelers, self.staff):
             context = browser.new_context(
                 viewport={"width": width, "height": HEIGHT}, color_scheme=theme, reduced_motion="reduce"
             )
@@ -174,6 +177,18 @@ class Camera:
             ("invitation", f"/invitations/{self.showcase.invitation_token}/"),
             ("invitation-closed", "/invitations/used/"),
         ):
+            page.goto(self.url + path)
+            shoot(page, name)
+
+    def newcomers(self, page: Page, shoot: Shoot) -> None:
+        """Somebody in screening: the overview, one item of each part, the terms."""
+        people = self.showcase.people
+        self.log_in(page, people.newcomer.user.email)
+        shoot(page, "screening")
+        for name, item in people.items.items():
+            page.goto(f"{self.url}/screening/items/{item.code}/")
+            shoot(page, f"screening-{name}")
+        for name, path in (("screening-coverage", "/screening/coverage/"), ("terms", "/terms/")):
             page.goto(self.url + path)
             shoot(page, name)
 

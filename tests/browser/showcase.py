@@ -7,6 +7,7 @@ from labeling.models import Assignment, Cohort, Labeler, Policy, Prompt, Role, T
 from labeling.rules import assignments, batches, comparisons, demonstrations, labelers, policies, prompts
 from labeling.rules.comparisons import Judgement, responses_in_display_order
 from tests.browser.judging_scene import toxicity_in_hand
+from tests.browser.people_scene import PeopleScene, add_people_scene
 from tests.browser.quality_scene import add_quality_scene
 from tests.browser.review_scene import add_review_scene
 from tests.browser.work_scene import WorkScene, add_work_scene
@@ -57,6 +58,7 @@ class Showcase:
     invitation_token: str
     work: WorkScene
     toxicity: Assignment
+    people: PeopleScene
 
 
 def make_showcase() -> Showcase:
@@ -84,9 +86,11 @@ def make_showcase() -> Showcase:
     )
     work = add_work_scene(owner, alice, others[0])
     writing, ranking = _draft_of_writing(alice), _draft_of_ranking(alice)
-    showcase = Showcase(owner, alice, writing, ranking, token, work, toxicity_in_hand(alice))
+    toxicity = toxicity_in_hand(alice)
     add_quality_scene()
     add_review_scene(owner)
+    people = add_people_scene(owner)
+    showcase = Showcase(owner, alice, writing, ranking, token, work, toxicity, people)
     return showcase
 
 

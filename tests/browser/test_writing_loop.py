@@ -122,7 +122,7 @@ def test_user_based_prompt_by_keyboard_alone(page: Page, alice: Labeler, log_in:
     prompt_batch(PromptKind.USER_BASED, count=1)
     log_in("alice@example.org")
     begin(page)
-    expect(page.get_by_role("region", name="use case", exact=True)).to_be_visible()
+    expect(page.get_by_role("group", name="use case", exact=True)).to_be_visible()
     expect(page.get_by_label("Your prompt for this use case")).to_be_focused()
     page.keyboard.type("Which plant likes shade?")
     page.keyboard.press("Control+Enter")

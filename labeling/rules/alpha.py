@@ -114,7 +114,7 @@ def _distances(totals: Floats, levels: Floats, level: str) -> Floats:
     """Return the squared distance between values, (V, V) or, for ordinal values, (…, V, V)."""
     one, other = levels[:, None], levels[None, :]
     if level == "nominal":
-        return (one != other).astype(np.float64)
+        return np.asarray(one != other, dtype=np.float64)
     if level == "interval":
         return np.asarray((one - other) ** 2, dtype=np.float64)
     if level == "ratio":

@@ -94,7 +94,8 @@ def disagreed_task(code: UUID) -> DisagreedTask:
     task = Task.objects.select_related("batch", "prompt").filter(code=code).first()
     if task is None:
         raise NotFound("There is no such task.")
-    rankings = list(task.rankings.newest().select_related("labeler__user").order_by("created_at"))
+    counted = task.rankings.newest().filter(is_surplus=False)
+    rankings = list(counted.select_related("labeler").order_by("created_at"))
     places = {
         (place.ranking_id, place.response_id): place for place in Place.objects.filter(ranking__in=rankings)
     }

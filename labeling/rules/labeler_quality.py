@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from django.db.models import Count
 
-from labeling.models import Assignment, Labeler, Ranking
+from labeling.models import Assignment, Labeler
 from labeling.rules import labeler_figures as figures
 from labeling.rules.competence import competences
 from labeling.rules.drift import Change, change_between
@@ -132,7 +132,7 @@ def labeler_quality(stored: StoredRankings, facts: ResponseFacts) -> list[Labele
 
 def agreement_of_labeler(labeler: Labeler) -> Share:
     """Return how often a labeler agrees with the leave-one-out consensus of the others, with its error."""
-    own = Ranking.objects.newest().filter(labeler=labeler).values("task")
+    own = newest_rankings().filter(labeler=labeler).values("task")
     stored = load_rankings(newest_rankings().filter(task__in=own), shared_only=True)
     columns = stored.columns
     if labeler.pk not in columns.labelers:

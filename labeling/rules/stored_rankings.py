@@ -67,9 +67,10 @@ def newest_rankings(
 ) -> QuerySet[Ranking]:
     """Return the newest revision of each ranking of a batch, of a cohort, of some tasks, or of all.
 
-    An adjudication is left out: who made it had seen the others' orders.
+    An adjudication is left out: who made it had seen the others' orders. So is surplus work, among it what a
+    labeler took back.
     """
-    rankings = Ranking.objects.newest().filter(adjudication=None)
+    rankings = Ranking.objects.newest().filter(adjudication=None, is_surplus=False)
     if batch is not None:
         rankings = rankings.filter(task__batch=batch)
     if cohort is not None:

@@ -8,7 +8,7 @@ from django.http import Http404, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 
 from labeling.errors import NotFound
-from labeling.models import Labeler
+from labeling.models import Labeler, Task
 from labeling.rules.access import Action, can, sees_policies
 from labeling.rules.csv_tables import csv_lines
 from labeling.rules.disagreements import disagreed_task
@@ -19,6 +19,7 @@ from labeling.views.agreement import PAPER
 from labeling.views.lists import one_page
 
 ITEMS_A_PAGE = 30
+EXCERPT = 160
 ORDERS = {"name": "By name", "lowest": "Lowest agreement first"}
 
 
@@ -66,9 +67,14 @@ def items(request: PageRequest) -> HttpResponseBase:
     batches = {row["batch"]: row["batch_name"] for row in rows}
     batch = request.GET.get("batch", "")
     shown = [row for row in rows if row["batch"] == batch] if batch in batches else rows
+    page = one_page(request, shown, ITEMS_A_PAGE)
+    texts = Task.objects.filter(code__in=[row["task"] for row in page]).values_list("code", "prompt__text")
+    excerpts = {str(code): (text or "")[:EXCERPT] for code, text in texts}
+    for row in page:
+        row["prompt"] = excerpts.get(row["task"], "")
     context = {
         "report": found,
-        "page": one_page(request, shown, ITEMS_A_PAGE),
+        "page": page,
         "batches": batches,
         "batch": batch if batch in batches else "",
     }

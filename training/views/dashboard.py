@@ -8,7 +8,7 @@ from django.shortcuts import render
 
 from labeling.models import Assignment, Batch, Demonstration, Prompt, PromptSource, Ranking, Split
 from labeling.rules.access import Action, can
-from labeling.rules.agreement import batch_agreement
+from labeling.rules.quality_reports import report
 from labeling.views.access import PageRequest, require
 from training.models import Dataset, Model, Round, Run
 from training.rules import rounds
@@ -33,6 +33,7 @@ def dashboard(request: PageRequest) -> HttpResponseBase:
         }
     if request.htmx:
         return render(request, "dashboard/overview.html#runs", context)
+    agreement = report("agreement").body
     context |= {
         "prompts": prompt_counts(),
         "splits": Split.choices,
@@ -40,7 +41,7 @@ def dashboard(request: PageRequest) -> HttpResponseBase:
         "rankings": Ranking.objects.newest().count(),
         "batches_open": Batch.objects.open().count(),
         "waiting": Assignment.objects.open().filter(batch__status=Batch.Status.OPEN).count(),
-        "agreement": batch_agreement(),
+        "agreement": agreement["modes"]["strict"]["total"] if agreement else None,
     }
     if sees_models:
         current = Round.objects.open().first()

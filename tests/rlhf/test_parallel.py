@@ -51,6 +51,14 @@ STAGES: dict[str, tuple[Prepare, dict[str, Any]]] = {
             "reward": {"minibatch_size": 15, "microbatch_tokens": 120},
         },
     ),
+    "dpo": (
+        prepare_reward,
+        {
+            "lengths": LENGTHS,
+            "optim": OPTIM,
+            "dpo": {"minibatch_size": 15, "microbatch_tokens": 200},
+        },
+    ),
     "ppo": (
         prepare_ppo,
         {
@@ -59,7 +67,7 @@ STAGES: dict[str, tuple[Prepare, dict[str, Any]]] = {
         },
     ),
 }
-WATCHED = {"sft": "valid/loss", "reward": "valid/accuracy", "ppo": "objective/score"}
+WATCHED = {"sft": "valid/loss", "reward": "valid/accuracy", "dpo": "valid/dpo_loss", "ppo": "objective/score"}
 
 
 def together(stage: str, folder: Path, settings: dict[str, Any], way: str, processes: int = 2) -> list[int]:

@@ -61,6 +61,7 @@ STAGES: dict[str, tuple[Prepare, dict[str, Any]]] = {
             "reward": {"minibatch_size": 10},
         },
     ),
+    "dpo": (prepare_reward, {"lengths": LENGTHS, "dpo": {"minibatch_size": 10}}),
     "ppo": (
         prepare_ppo,
         {

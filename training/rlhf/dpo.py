@@ -42,6 +42,7 @@ def run(config: DpoConfig, run: Run) -> dict[str, float]:
     valid_rows = [row for row in dataset.comparisons("valid") if row.pair_count() > 0]
     valid = encode(valid_rows, codec, config.lengths)
     shard(model, config.parallel)
+    optimizer = make_optimizer(model, config.optim)  # before the first forward pass gathers sharded weights
     # 2. What the reference says of every response, once.
     reference = model
     if config.inputs.reference is not None:
@@ -57,7 +58,6 @@ def run(config: DpoConfig, run: Run) -> dict[str, float]:
     steps_per_epoch = -(-len(examples) // settings.minibatch_size)
     total = steps_per_epoch * settings.epochs
     log.info("%d rankings (%d of ties only dropped), %d valid", len(kept), len(rows) - len(kept), len(valid))
-    optimizer = make_optimizer(model, config.optim)
     parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer}
     first, _ = run.resume(parts)
     # 3. Train, one minibatch of rankings a step.

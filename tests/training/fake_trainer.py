@@ -40,6 +40,13 @@ def answers(k: int) -> list[dict[str, Any]]:
     ]
 
 
+def scored() -> list[dict[str, Any]]:
+    """Return the ranked responses with scores: the script's, or the length of the text."""
+    path = folder / "ranked_responses.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [{**line, "score": script.get("score", len(line["response"]))} for line in lines]
+
+
 def work() -> None:
     """Report, then end as the script says."""
     append("starts", [{"pid": os.getpid()}])
@@ -65,6 +72,7 @@ def work() -> None:
     (folder / "model" / "instructloop.json").write_text(json.dumps({"seed": 1}))
     (folder / "responses.jsonl").touch()
     append("responses.jsonl", answers(script.get("answers", 0)))
+    append("responses.jsonl", scored())
     end("finished", 0)
 
 

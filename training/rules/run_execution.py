@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from labeling.errors import LabelingError
 from training.models import Run, RunState, Stage
-from training.rules import models, run_folder, run_process, sampling
+from training.rules import models, response_scores, run_folder, run_process, sampling
 from training.rules.runs import claim_run, current_state, update_claimed
 
 log = logging.getLogger(__name__)
@@ -82,6 +82,8 @@ def execute_run(code: UUID, *, worker: str = "") -> str:
 
 def _work(run: Run, folder: Path, lock: run_process.FolderLock) -> None:
     run_folder.prepare(run)
+    if response_scores.is_scoring(run):
+        response_scores.write_ranked_responses(run=run, folder=folder)
     state = current_state(run)
     if state != RunState.STARTING:
         if state == RunState.CANCELLING:
@@ -170,6 +172,8 @@ def record_finish(run: Run, folder: Path) -> None:
             sampling.store_responses(run=run, folder=folder)
             if batch is not None:
                 sampling.make_tasks(batch=batch)
+        if response_scores.is_scoring(run):
+            response_scores.store_scores(run=run, folder=folder)
 
 
 def _end(run: Run, folder: Path, state: RunState, reason: str | None = None) -> None:

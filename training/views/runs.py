@@ -18,6 +18,7 @@ from training.forms.runs import RunForm
 from training.models import Run, RunState, Stage
 from training.rlhf.config import describe
 from training.rules import metrics, run_report, runs
+from training.rules.human_line import human_line
 from training.tasks import enqueue_run
 
 TABLE_ROWS = 12
@@ -90,6 +91,7 @@ def run_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
         return render(request, "runs/detail.html#charts", context)
     context |= {
         "plots": run_report.plots(run),
+        "human_line": human_line(run),
         "inputs": run.inputs.select_related("dataset", "model"),
         "settings": settings_of(run),
     }

@@ -83,7 +83,7 @@ def run_intake(
             for chunk in _chunks(numbered(rows)):
                 tally = Tally()
                 with transaction.atomic():
-                    _let_one_import_write()
+                    let_one_import_write()
                     take_chunk(chunk, tally)
                 read += len(chunk)
                 total.outcomes += tally.outcomes
@@ -137,7 +137,13 @@ def _chunks(lines: Iterator[Line]) -> Iterator[list[Line]]:
         yield chunk
 
 
-def _let_one_import_write() -> None:
+def note_lines(intake: Intake, tally: Tally, *, read: int) -> None:
+    """Add lines of a live source to an intake that stays open; needs it locked."""
+    _store_refusals(intake, tally)
+    _store_counts(intake, Tally(Counter(intake.counts) + tally.outcomes), intake.read + read)
+
+
+def let_one_import_write() -> None:
     """Keep a second import waiting until this chunk is in, so that both see each other's duplicates.
 
     SQLite has one writer at a time anyway.

@@ -97,7 +97,10 @@ def import_prompts(
     """
 
     def take(intake: Intake) -> intakes.TakeChunk:
-        return lambda lines, tally: _take_prompts(lines, tally, intake, settings)
+        def take_chunk(lines: list[Line], tally: Tally) -> None:
+            take_lines(lines, tally, intake, settings)
+
+        return take_chunk
 
     return intakes.run_intake(
         rows=rows,
@@ -207,7 +210,8 @@ def apply_author_cap(cap: int = IntakeSettings.author_cap) -> dict[str, int]:
     return {"held": len(beyond), "lifted": len(within)}
 
 
-def _take_prompts(lines: list[Line], tally: Tally, intake: Intake, settings: IntakeSettings) -> None:
+def take_lines(lines: list[Line], tally: Tally, intake: Intake, settings: IntakeSettings) -> list[Prompt]:
+    """Take some lines in, each counted in the tally; returns the prompts made. Needs the import lock."""
     drafts: list[tuple[Line, PromptDraft]] = []
     for line in lines:
         try:
@@ -242,6 +246,7 @@ def _take_prompts(lines: list[Line], tally: Tally, intake: Intake, settings: Int
         made.append(prompt)
     Prompt.objects.bulk_create(prompt for prompt in made if prompt.parent is None)
     Prompt.objects.bulk_create(prompt for prompt in made if prompt.parent is not None)
+    return made
 
 
 def _read(row: Mapping[str, Any], intake: Intake, settings: IntakeSettings) -> PromptDraft:

@@ -78,7 +78,8 @@ class _Built:
         self.model = info["model"]
         self.start, self.end = info["select_fields"][0], info["select_fields"][-1] + 1
         self.attributes = [column[0].target.attname for column in compiler.select[self.start : self.end]]
-        self.related = get_related_populators(info, compiler.select, DEFAULT_DB_ALIAS)
+        related: Any = get_related_populators  # the stubs have the arguments of a later Django
+        self.related = related(info, compiler.select, DEFAULT_DB_ALIAS)
         self.annotations = compiler.annotation_col_map or {}
 
     def instances(self, values: dict[str, Any], database: BaseDatabaseWrapper) -> list[Any]:
@@ -150,7 +151,7 @@ def _cursor() -> Any:
 
 @cache
 def _insertion(model: type[models.Model], count: int, vendor: str) -> tuple[str, list[Any]]:
-    fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+    fields: list[Any] = [field for field in model._meta.concrete_fields if not field.primary_key]
     quote = connection.ops.quote_name
     names = ", ".join(quote(field.column) for field in fields)
     places = ", ".join(["(" + ", ".join(["%s"] * len(fields)) + ")"] * count)
@@ -160,7 +161,7 @@ def _insertion(model: type[models.Model], count: int, vendor: str) -> tuple[str,
 
 @cache
 def _change(model: type[models.Model], names: tuple[str, ...], vendor: str) -> tuple[str, list[Any]]:
-    fields = [model._meta.get_field(name) for name in names]
+    fields: list[Any] = [model._meta.get_field(name) for name in names]
     quote = connection.ops.quote_name
     changes = ", ".join(f"{quote(field.column)} = %s" for field in fields)
     return f"UPDATE {quote(model._meta.db_table)} SET {changes} WHERE id = %s", fields
@@ -192,7 +193,8 @@ def _with_literals(
     """
     if connection.vendor != "postgresql":
         return sql, names, list(given)
-    literal = connection.ops.compose_sql
+    operations: Any = connection.ops
+    literal = operations.compose_sql
     texts = tuple(
         "%s" if name is not None else literal("%s", [value]).replace("%", "%%")
         for name, value in zip(names, given, strict=True)

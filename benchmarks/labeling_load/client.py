@@ -121,7 +121,8 @@ class VirtualLabeler:
         """Send one request, note how long the whole answer took, return status and body."""
         body = json.dumps(content).encode()
         head = (
-            f"{method} {path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nAuthorization: Token {self.token}\r\n"
+            f"{method} {path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\n"
+            f"Authorization: Token {self.token}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n{extra}\r\n"
         )
         loop = asyncio.get_running_loop()

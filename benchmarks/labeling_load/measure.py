@@ -87,7 +87,8 @@ def _measure_size(slots: int, seconds: float) -> dict[str, Any]:
         began = time.monotonic()
         tokens = prepare(slots, max(LABELERS), folder)
         seeded = time.monotonic() - began
-        files, runs = [], []
+        files: list[Path] = []
+        runs: list[dict[str, Any]] = []
         with web(folder) as (port, web_pid):
             for labelers in LABELERS:
                 for with_draft in (False, True) if labelers == 40 else (False,):
@@ -109,7 +110,7 @@ class Load:
     def __init__(
         self, port: int, tokens: Sequence[str], seconds: float, with_draft: bool, acknowledged: Path
     ) -> None:
-        self.job = {
+        self.job: dict[str, Any] = {
             "host": "127.0.0.1",
             "port": port,
             "tokens": list(tokens),

@@ -75,7 +75,8 @@ def make_open_comparisons(count: int, *, prompt_sql: str, response_sql: str) -> 
     with connection.cursor() as cursor:
         for model in (Prompt, Response, Task, Candidate, Assignment):
             cursor.execute(
-                f"SELECT setval(pg_get_serial_sequence('{model._meta.db_table}', 'id'), {BASE} * {K} + {count} * {K})"
+                "SELECT setval(pg_get_serial_sequence(%s, 'id'), %s)",
+                [model._meta.db_table, (BASE + count) * K],
             )
         cursor.execute("VACUUM (ANALYZE)")
 
@@ -89,7 +90,7 @@ def _copy(row: models.Model, count: int, values: Mapping[str, str]) -> None:
     quote = connection.ops.quote_name
     table = quote(row._meta.db_table)
     made = {"id": _number("i"), **values}
-    columns = [field.column for field in row._meta.concrete_fields]
+    columns = [str(field.column) for field in row._meta.concrete_fields]
     names = ", ".join(quote(column) for column in columns)
     sources = ", ".join(made.get(column, f"t.{quote(column)}") for column in columns)
     with connection.cursor() as cursor:

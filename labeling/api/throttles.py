@@ -16,6 +16,8 @@ class ClaimThrottle(UserRateThrottle):
     """
 
     scope = "claims"
+    duration: int | None
+    num_requests: int | None
     counts: dict[int, tuple[int, int]] = {}
     """By account: the window counted last and the claims in it."""
 

@@ -7,6 +7,8 @@ from rest_framework.request import Request
 from rest_framework.throttling import UserRateThrottle
 from rest_framework.views import APIView
 
+from labeling.api.access import user_of
+
 
 class ClaimThrottle(UserRateThrottle):
     """Limits claims, so that nobody leafs through the queue for tasks they like.
@@ -18,7 +20,7 @@ class ClaimThrottle(UserRateThrottle):
     scope = "claims"
     duration: int | None
     num_requests: int | None
-    counts: dict[int, tuple[int, int]] = {}
+    counts: dict[object, tuple[int, int]] = {}
     """By account: the window counted last and the claims in it."""
 
     def get_rate(self) -> str:
@@ -29,9 +31,10 @@ class ClaimThrottle(UserRateThrottle):
         if request.user.pk is None or self.duration is None or self.num_requests is None:
             return True
         window = int(time.time() // self.duration)
-        counted, claims = self.counts.get(request.user.pk, (window, 0))
+        account = (request.user.pk, user_of(request).date_joined)
+        counted, claims = self.counts.get(account, (window, 0))
         claims = claims + 1 if counted == window else 1
-        self.counts[request.user.pk] = (window, claims)
+        self.counts[account] = (window, claims)
         return claims <= self.num_requests
 
     def wait(self) -> float | None:

@@ -9,7 +9,8 @@ from django.shortcuts import get_object_or_404, render
 from labeling.forms.prompts import PromptFilterForm
 from labeling.models import Intake, Prompt
 from labeling.rules import prompt_judgements
-from labeling.rules.access import Action, sees_policies
+from labeling.rules.access import Action, can, sees_policies
+from labeling.rules.erasure import ERASED
 from labeling.views.access import PageRequest, require
 from labeling.views.lists import one_page
 
@@ -56,6 +57,7 @@ def prompt_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
         "responses": prompt.responses.select_related("policy").order_by("policy__name", "index"),
         "tasks": prompt.tasks.select_related("batch"),
         "sees_policies": sees_policies(request.user),
+        "may_erase": can(request.user, Action.MANAGE_LABELERS) and prompt.held_reason != ERASED,
         "tags": sorted(prompt.tags.items()),
         "said": prompt_judgements.said_about(prompt),
         "found": [

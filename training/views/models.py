@@ -21,6 +21,7 @@ from training.forms.rounds import configs_of
 from training.models import Model, ModelKind, ModelStatus, Run
 from training.rlhf.config import ConfigError, shipped_config, to_mapping
 from training.rules import models
+from training.rules.erasure import erased_prompts_seen
 from training.rules.evaluations import evaluations_of, win_rate
 from training.rules.model_cards import card_of_model, datasets_behind, guidelines_behind, labelers_behind
 from training.rules.model_export import stream_archive
@@ -90,6 +91,7 @@ def model_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
         "guidelines": guidelines_behind(behind),
         "labelers": labelers_behind(behind),
         "descendants": models.descendants(model),
+        "erased_prompts": erased_prompts_seen(model),
         "batches": Batch.objects.filter(sample_runs__inputs__model=model).distinct().order_by("pk"),
         "evaluations": [
             {"evaluation": row, "rate": win_rate(policy=row.policy, baseline=row.baseline, batch=row.batch)}

@@ -1,0 +1,111 @@
+"""Claims cost the same however much there is: statements, plan and the part of the index that is read."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from labeling.models import Assignment, Labeler, TaskKind
+from labeling.rules import assignments, claims, comparisons
+from labeling.rules.judgements import Judgement
+from tests.factories import claimed, qualified_labeler, ranked_batch, writing_batch
+
+pytestmark = pytest.mark.django_db
+COMPARISON, DEMONSTRATION = TaskKind.COMPARISON, TaskKind.DEMONSTRATION
+
+
+def statements_of_one_label(labeler: Labeler) -> int:
+    with CaptureQueriesContext(
+        connection,
+    ) as found:
+        slot = claimed(labeler, COMPARISON)
+        comparisons.submit_ranking(
+            assignment=slot,
+            judgements=[
+                Judgement(code=response.code, rank=1, likert=4)
+                for response in comparisons.responses_in_display_order(slot)
+            ],
+            idempotency_key=str(slot.code),
+        )
+    return len(found.captured_queries)
+
+
+def test_label_takes_as_many_statements_after_many_tasks_and_answers(alice: Labeler) -> None:
+    ranked_batch(tasks=25)
+    statements_of_one_label(alice)
+    few = statements_of_one_label(alice)
+    ranked_batch(tasks=30)
+    for _ in range(20):
+        statements_of_one_label(alice)
+    assert statements_of_one_label(alice) == few <= 24
+
+
+def test_display_order_is_a_shuffle_of_the_tasks_responses(alice: Labeler) -> None:
+    ranked_batch(tasks=8, k=4)
+    orders = []
+    for _ in range(8):
+        slot = claimed(alice, COMPARISON)
+        canonical = [str(candidate.response.code) for candidate in slot.task.candidates.all()]
+        assert sorted(slot.display_order) == sorted(canonical)
+        orders.append([canonical.index(code) for code in slot.display_order])
+        Assignment.objects.filter(pk=slot.pk).update(state=Assignment.State.SUBMITTED)
+    assert len({tuple(order) for order in orders}) > 1
+
+
+def test_fast_labeler_goes_on_past_what_they_answered(alice: Labeler) -> None:
+    """With overlap, the first open slots all belong to tasks that this labeler has a row on."""
+    writing_batch(tasks=60, overlap=3)
+    seen = set()
+    for _ in range(60):
+        slot = claimed(alice, DEMONSTRATION)
+        assert slot.task_id not in seen
+        seen.add(slot.task_id)
+        Assignment.objects.filter(pk=slot.pk).update(state=Assignment.State.SUBMITTED)
+    assert assignments.claim_next(labeler=alice, kind=DEMONSTRATION) is None
+    assert Assignment.objects.open().count() == 120
+
+
+def test_slot_given_back_behind_a_labeler_is_found_at_the_end(alice: Labeler) -> None:
+    writing_batch(tasks=50, overlap=2)
+    first = claimed(qualified_labeler(), DEMONSTRATION)
+    Assignment.objects.filter(task=first.task, state=Assignment.State.OPEN).delete()
+    for _ in range(49):
+        slot = claimed(alice, DEMONSTRATION)
+        Assignment.objects.filter(pk=slot.pk).update(state=Assignment.State.SUBMITTED)
+    assert assignments.claim_next(labeler=alice, kind=DEMONSTRATION) is None
+    assignments.skip(assignment=first, reason="expertise")
+    assert claimed(alice, DEMONSTRATION).task_id == first.task_id
+
+
+def test_plan_reads_a_range_of_the_queue_and_no_table(alice: Labeler) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("this is PostgreSQL's plan")
+    batch = writing_batch(tasks=300)
+    writing_batch(tasks=300)
+    slot = claims.FIRST_OPEN.format(pass_over=claims.PASS_OVER["postgresql"])
+    sql = claims.CLAIM.format(shuffled=claims.SHUFFLED["postgresql"], slot=slot)
+    now = timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE labeling_assignment")
+        cursor.execute("SET LOCAL enable_seqscan = on")
+        cursor.execute(
+            f"EXPLAIN (FORMAT JSON) {sql}",
+            [alice.pk, now, now, now, batch.pk, claims.FIRST, claims.LAST, alice.pk],
+        )
+        plan = cursor.fetchone()[0][0]["Plan"]
+    nodes = list(_nodes(plan))
+    on_slots = [node for node in nodes if node.get("Relation Name") == "labeling_assignment"]
+    assert on_slots
+    assert all(node["Node Type"] != "Seq Scan" for node in on_slots)
+    walk = next(node for node in on_slots if node.get("Alias") == "slot")
+    assert walk["Index Name"] == "assignment_queue"
+    assert "batch_id" in walk["Index Cond"]
+    assert "shuffle_key" in walk["Index Cond"]
+
+
+def _nodes(plan: dict[str, Any]) -> Any:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from _nodes(child)

@@ -52,7 +52,7 @@ def test_screening_by_keyboard_alone(page: Page, live_server: LiveServer, owner:
         if step.item.part == "flagging":
             page.get_by_role("radio", name="No").press("Space")
         elif step.item.part == "ranking":
-            groups = page.get_by_role("group")
+            groups = page.get_by_role("main").get_by_role("group")
             for n in range(groups.count()):
                 groups.nth(n).get_by_role("radio").first.press("Space")
                 for _ in range(n):
@@ -83,7 +83,7 @@ def test_half_an_answer_is_there_after_a_reload(page: Page, live_server: LiveSer
     log_in_to_screening(page, live_server, user)
     page.goto(f"{live_server.url}/screening/items/{last.code}/")
     page.get_by_label("Your answer").fill("Half a thought")
-    expect(page.locator("[data-save-status]")).to_have_text(re.compile(r"saved"))
+    expect(page.locator("[data-save-status]")).to_have_text(re.compile(r"saved \d\d:\d\d:\d\d"))
     page.reload()
     expect(page.get_by_label("Your answer")).to_have_value("Half a thought")
 

@@ -59,8 +59,10 @@ def test_next_task_has_all_that_doing_it_needs(client: APIClient) -> None:
     ranked_batch(tasks=1, k=4)
     task = next_task(client, "comparison")
     assert set(task) == {
-        "code", "kind", "lease_expires_at", "guideline", "form", "prompt", "responses", "draft"
+        "code", "kind", "lease_expires_at", "guideline", "form", "start", "instruction", "prompt", "writing",
+        "responses", "draft",
     }  # fmt: skip
+    assert task["writing"] is None
     assignment = Assignment.objects.get(code=task["code"])
     assert task["prompt"] == assignment.task.given_prompt.text
     assert [response["code"] for response in task["responses"]] == assignment.display_order
@@ -115,10 +117,10 @@ def test_screening_labeler_and_outsider_may_not_claim(
     client_of: ClientOf, bob: Labeler, charlie: Any
 ) -> None:
     writing_batch()
-    for person in (bob, charlie):
+    for person, code in ((bob, "not_active"), (charlie, "not_permitted")):
         response = client_of(person).post(NEXT, {"kind": "demonstration"})
         assert response.status_code == 403
-        assert response.json()["code"] == "not_permitted"
+        assert response.json()["code"] == code
 
 
 def test_stranger_gets_401_in_the_one_shape(db: None) -> None:

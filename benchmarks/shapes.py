@@ -22,7 +22,7 @@ def config(shape: str, architecture: str) -> Any:
     from transformers import GPT2Config, LlamaConfig
 
     layers, width, heads, vocabulary, context = SHAPES[shape]
-    special = {"pad_token_id": PAD, "bos_token_id": BOS, "eos_token_id": EOS}
+    special: dict[str, Any] = {"pad_token_id": PAD, "bos_token_id": BOS, "eos_token_id": EOS}
     if architecture == "gpt2":
         return GPT2Config(
             vocab_size=vocabulary, n_positions=context, n_embd=width, n_layer=layers, n_head=heads,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import template
+from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
 from labeling.models import User
@@ -15,7 +16,7 @@ register = template.Library()
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One entry of the main navigation; it is current on addresses that start with one of its `roots`."""
+    """One page that the navigation leads to; current on addresses that start with one of its `roots`."""
 
     label: str
     route: str
@@ -23,16 +24,23 @@ class Place:
     roots: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """An entry of the main navigation. One of several places leads to the first that this person may see,
+    and shows the others in a second row."""
+
+    label: str
+    places: tuple[Place, ...]
+
+
 WORK_ROOTS = ("/work/", "/demonstrations/", "/written-prompts/", "/comparisons/", "/receipts/", "/screening/")
 PEOPLE_ROOTS = (
     "/labelers/", "/invitations/", "/screenings/", "/screening-", "/hours/", "/surveys/", "/terms/",
     "/staff/",
 )  # fmt: skip
-PLACES = (
-    Place("Work", "work", Action.LABEL, WORK_ROOTS),
-    Place("Dashboard", "dashboard", Action.SEE_DASHBOARD, ("/dashboard/",)),
-    Place("Prompts", "prompt-list", Action.SEE_PROMPTS, ("/prompts/", "/intakes/", "/use-cases/")),
+LABELING = (
     Place("Batches", "batch-list", Action.SEE_BATCHES, ("/batches/", "/anchors/", "/skips/")),
+    Place("Prompts", "prompt-list", Action.SEE_PROMPTS, ("/prompts/", "/intakes/", "/use-cases/")),
     Place(
         "Reviews",
         "review-list",
@@ -41,34 +49,51 @@ PLACES = (
     ),
     Place("Questions", "question-list", Action.ANSWER_QUESTIONS, ("/questions/",)),
     Place("Guidelines", "version-list", Action.PUBLISH_GUIDELINES, ("/guidelines/", "/forms/")),
-    Place("Labelers", "labeler-list", Action.SEE_LABELERS, PEOPLE_ROOTS),
     Place("Agreement", "agreement", Action.SEE_AGREEMENT, ("/agreement/", "/quality/")),
+)
+TRAINING = (
+    Place("Rounds", "round-list", Action.SEE_MODELS, ("/rounds/",)),
     Place("Datasets", "dataset-list", Action.EXPORT, ("/datasets/",)),
     Place("Runs", "run-list", Action.SEE_MODELS, ("/runs/",)),
     Place("Models", "model-list", Action.SEE_MODELS, ("/models/",)),
-    Place("Rounds", "round-list", Action.SEE_MODELS, ("/rounds/",)),
     Place("Evaluations", "evaluation-list", Action.SEE_MODELS, ("/evaluations/",)),
+    Place("Workers", "worker-list", Action.SEE_MODELS, ("/workers/",)),
+)
+GROUPS = (
+    Group("Work", (Place("Work", "work", Action.LABEL, WORK_ROOTS),)),
+    Group("Dashboard", (Place("Dashboard", "dashboard", Action.SEE_DASHBOARD, ("/dashboard/",)),)),
+    Group("Labeling", LABELING),
+    Group("Labelers", (Place("Labelers", "labeler-list", Action.SEE_LABELERS, PEOPLE_ROOTS),)),
+    Group("Training", TRAINING),
 )
 
 
 @register.simple_tag(takes_context=True)
 def navigation(context: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """List the places this person may go; a route that is not installed is left out."""
+    """List the groups this person may go to, each with its places; a route not installed is left out."""
     request = context.get("request")
     user = getattr(request, "user", None)
     if request is None or not isinstance(user, User):
         return []
     found = []
-    for place in PLACES:
-        if not may_go(user, place):
-            continue
-        try:
-            url = reverse(place.route)
-        except NoReverseMatch:
-            continue
-        is_current = request.path.startswith(place.roots)
-        found.append({"label": place.label, "url": url, "is_current": is_current})
+    for group in GROUPS:
+        places = [place for given in group.places if (place := _shown(request, user, given))]
+        if places:
+            is_current = any(place["is_current"] for place in places)
+            found.append(
+                {"label": group.label, "url": places[0]["url"], "is_current": is_current, "places": places}
+            )
     return found
+
+
+def _shown(request: HttpRequest, user: User, place: Place) -> dict[str, Any] | None:
+    if not may_go(user, place):
+        return None
+    try:
+        url = reverse(place.route)
+    except NoReverseMatch:
+        return None
+    return {"label": place.label, "url": url, "is_current": request.path.startswith(place.roots)}
 
 
 def may_go(user: User, place: Place) -> bool:

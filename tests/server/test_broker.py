@@ -93,6 +93,7 @@ def test_tasks_that_train_go_to_the_gpu_queue_and_the_rest_does_not() -> None:
 
     assert route({}, "training.tasks.execute_run")["queue"].name == "gpu"
     assert route({}, "training.tasks.recover_runs")["queue"].name == "default"
+    assert route({}, "training.tasks.advance_rounds")["queue"].name == "default"
     assert route({}, "labeling.tasks.reclaim_leases")["queue"].name == "default"
 
 

@@ -84,7 +84,9 @@ class Run(CodedModel):
     samples = models.JSONField(default=list, blank=True, help_text="The newest sampled texts.")
     result = models.JSONField(default=dict, blank=True, help_text="The final numbers.")
     report = models.JSONField(
-        default=dict, blank=True, help_text="What its numbers say in words, and curves that are no time series."
+        default=dict,
+        blank=True,
+        help_text="What its numbers say in words, and curves that are no time series.",
     )
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     started_at = models.DateTimeField(null=True, blank=True)

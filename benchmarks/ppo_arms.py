@@ -48,7 +48,7 @@ class Ours(_Arm):
 
         super().__init__(**settings)
         set_float32_products(torch.device("cpu"))
-        self.config: Any = parse_config(
+        config: Any = parse_config(
             "ppo",
             {
                 "ppo": {
@@ -60,10 +60,11 @@ class Ours(_Arm):
                 "lengths": {"max_prompt_tokens": PROMPT, "max_response_tokens": RESPONSE},
             },
         )  # fmt: skip
+        self.config = config
         reward, value = shapes.reward_model(self.reward), shapes.reward_model(self.value)
         models = [LanguageModel(self.policy), LanguageModel(self.reference).requires_grad_(False)]
         self.models = Models(models[0], models[1], reward.requires_grad_(False), value)
-        self.learner = make_learner(self.models, self.config)
+        self.learner = make_learner(self.models, config)
         off = torch.autocast("cpu", enabled=False)
         self.run: Any = SimpleNamespace(device=torch.device("cpu"), autocast=lambda: off)
 

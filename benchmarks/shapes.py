@@ -39,8 +39,9 @@ def causal(shape: str, architecture: str, seed: int = 0) -> Any:
     """Make a causal language model."""
     from transformers import AutoModelForCausalLM
 
+    auto: Any = AutoModelForCausalLM
     torch.manual_seed(seed)
-    return AutoModelForCausalLM.from_config(config(shape, architecture)).eval()
+    return auto.from_config(config(shape, architecture)).eval()
 
 
 def scorer(shape: str, architecture: str, seed: int = 0) -> Any:
@@ -50,7 +51,8 @@ def scorer(shape: str, architecture: str, seed: int = 0) -> Any:
     torch.manual_seed(seed)
     described = config(shape, architecture)
     described.num_labels = 1
-    return AutoModelForSequenceClassification.from_config(described).eval()
+    auto: Any = AutoModelForSequenceClassification
+    return auto.from_config(described).eval()
 
 
 def reward_model(classifier: Any) -> Any:
@@ -72,7 +74,8 @@ def tokenizer(padding_side: str = "right") -> Any:
     words |= {f"w{i}": i for i in range(4, VOCABULARY)}
     made = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
     made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return PreTrainedTokenizerFast(
+    kind: Any = PreTrainedTokenizerFast
+    return kind(
         tokenizer_object=made, pad_token="<pad>", bos_token="<bos>", eos_token="<eos>", unk_token="<unk>",
         padding_side=padding_side, model_max_length=4096,
     )  # fmt: skip

@@ -187,7 +187,7 @@ class Trl(_Arm):
             made[0] += 1
             return rows, logits
 
-        class Marks(TrainerCallback):  # type: ignore[misc]
+        class Marks(TrainerCallback):
             def on_step_end(self, *_args: Any, **_kwargs: Any) -> None:
                 clock.mark()
 

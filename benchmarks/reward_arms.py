@@ -179,7 +179,7 @@ class Trl(_Arm):
 
         clock = Clock()
 
-        class Marks(TrainerCallback):  # type: ignore[misc]
+        class Marks(TrainerCallback):
             def on_step_end(self, *_args: Any, **_kwargs: Any) -> None:
                 clock.mark()
 

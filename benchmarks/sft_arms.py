@@ -157,7 +157,7 @@ class Trl(_Arm):
         self.causal.load_state_dict(self.start)
         clock, read = Clock(), list[int]()
 
-        class Marks(TrainerCallback):  # type: ignore[misc]
+        class Marks(TrainerCallback):
             def on_step_end(self, *_args: Any, **_kwargs: Any) -> None:
                 clock.mark()
 

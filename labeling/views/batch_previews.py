@@ -61,7 +61,7 @@ def as_labeler(request: PageRequest, make: Callable[[], Batch | Task]) -> HttpRe
             address = page_of(assignment)
             looking = copy(request)
             looking.method, looking.path, looking.path_info = "GET", address, address
-            looking.GET = looking.POST = QueryDict()  # type: ignore[assignment]
+            looking.GET = looking.POST = QueryDict()
             looking.user = assignment.labeler.user
             looking.is_preview = True  # type: ignore[attr-defined]
             view, arguments, named = resolve(address)

@@ -3,6 +3,7 @@
 The frozen folder stays as it is; these are copies, made while they are read.
 """
 
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from itertools import combinations
@@ -84,33 +85,23 @@ def _write_parquet(records: Iterator[Record], path: Path) -> int:
             fields={"format": "not installed"},
         ) from None
     count = 0
-    writer = None
-    schema = None
-    try:
-        while rows := [_flat(record) for record in _some(records, ROWS_AT_ONCE)]:
-            if schema is None:
-                schema = _schema(rows[0], pyarrow)
-                writer = parquet.ParquetWriter(path, schema)
+    rows = _some(records, ROWS_AT_ONCE)
+    schema = _schema(rows[0] if rows else {}, pyarrow)
+    with parquet.ParquetWriter(path, schema) as writer:
+        while rows:
             columns = {field.name: [row.get(field.name) for row in rows] for field in schema}
             writer.write_table(pyarrow.table(columns, schema=schema))
             count += len(rows)
-    finally:
-        if writer is not None:
-            writer.close()
+            rows = _some(records, ROWS_AT_ONCE)
     return count
 
 
 def _some(records: Iterator[Record], most: int) -> list[Record]:
-    found = []
-    for record in records:
-        found.append(record)
-        if len(found) == most:
-            break
-    return found
+    return [_flat(record) for record in itertools.islice(records, most)]
 
 
 def _flat(record: Mapping[str, Any]) -> Record:
-    flat = {}
+    flat: Record = {}
     for name, value in record.items():
         if name == "outputs":
             flat[name] = [

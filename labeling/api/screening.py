@@ -55,7 +55,7 @@ class ScreeningBody(Body):
     items = ScreeningItemBody(many=True)
 
 
-class AnswerRequest(Body):
+class ScreeningAnswerRequest(Body):
     """An answer: `is_sensitive`, or `ranks` by position, or `text`; a draft with `is_complete` false."""
 
     is_sensitive = serializers.BooleanField(required=False)
@@ -94,11 +94,11 @@ class Overview(ScreeningView):
 class Answer(ScreeningView):
     """One item."""
 
-    @extend_schema(request=AnswerRequest, responses={200: ScreeningItemBody, **REFUSALS}, tags=["screening"])
+    @extend_schema(request=ScreeningAnswerRequest, responses={200: ScreeningItemBody, **REFUSALS}, tags=["screening"])
     def put(self, request: Request, code: UUID) -> Response:
         """Answer an item, or save a draft of the answer."""
         attempt = self.attempt(request)
-        body = AnswerRequest(data=request.data)
+        body = ScreeningAnswerRequest(data=request.data)
         body.is_valid(raise_exception=True)
         step = next((step for step in screening.steps(attempt) if step.item.code == code), None)
         if step is None:

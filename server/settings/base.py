@@ -215,6 +215,7 @@ SPECTACULAR_SETTINGS = {
         "SkipReasonEnum": "labeling.models.Skip.Reason",
         "ReportReasonEnum": "labeling.models.ResponseReport.Reason",
         "PromptKindEnum": "labeling.models.PromptKind",
+        "PromptSourceEnum": "labeling.models.PromptSource",
         "CohortEnum": "labeling.models.Cohort",
         "BatchStatusEnum": "labeling.models.Batch.Status",
         "LabelerStatusEnum": "labeling.models.Labeler.Status",

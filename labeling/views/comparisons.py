@@ -5,6 +5,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import Http404, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.views.decorators.gzip import gzip_page
 
 from labeling.errors import AssignmentClosed, InvalidInput, LabelingError, StaleDraft
 from labeling.forms.rankings import LETTERS, RankingForm
@@ -23,6 +24,7 @@ from labeling.views.assignments import (
 )
 
 
+@gzip_page
 @require_labeler
 def rank(request: LabelerRequest, code: UUID) -> HttpResponseBase:
     """Show a prompt and its responses, first one by one, then together; a submission leads to its receipt."""

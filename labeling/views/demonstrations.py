@@ -4,6 +4,7 @@ from uuid import UUID
 
 from django.http import Http404, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.views.decorators.gzip import gzip_page
 
 from labeling.errors import AssignmentClosed, InvalidInput, StaleDraft
 from labeling.forms.about_prompts import initial_about
@@ -22,6 +23,7 @@ from labeling.views.assignments import (
 )
 
 
+@gzip_page
 @require_labeler
 def write(request: LabelerRequest, code: UUID) -> HttpResponseBase:
     """Show the prompt and a place to write; a submission leads to its receipt."""

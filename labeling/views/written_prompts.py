@@ -4,6 +4,7 @@ from uuid import UUID
 
 from django.http import Http404, HttpResponseBase, QueryDict
 from django.shortcuts import redirect, render
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_POST
 
 from labeling.errors import AssignmentClosed, InvalidInput, StaleDraft
@@ -23,6 +24,7 @@ from labeling.views.assignments import (
 )
 
 
+@gzip_page
 @require_labeler
 def write(request: LabelerRequest, code: UUID) -> HttpResponseBase:
     """Show what is asked for and a place to write; a submission leads on."""

@@ -1,5 +1,5 @@
 // Step 2 of the ranking page: cards in tier rows. Each card's <select> holds its rank; everything else is drawn from it.
-import { letDrag } from "./dragging.js";
+// Dragging and the side-by-side view come when they are first needed: the page is light, and keys work at once.
 
 const CONTRADICTION = 2;
 
@@ -255,17 +255,30 @@ function start(form) {
       arrange(wanted, () => whereIs(card));
     });
   }
-  letDrag({
-    cards,
-    tiers,
-    onto: (card, tier) => place(card, Number(tier.dataset.rank)),
-    between: (card, tier) => insert(card, Number(tier.dataset.rank)),
-    announce,
-    name: letter,
-  });
+
+  let mayDrag = false;
+  async function allowDragging() {
+    if (mayDrag) return;
+    mayDrag = true;
+    try {
+      const { letDrag } = await import("./dragging.js");
+      letDrag({
+        cards,
+        tiers,
+        onto: (card, tier) => place(card, Number(tier.dataset.rank)),
+        between: (card, tier) => insert(card, Number(tier.dataset.rank)),
+        announce,
+        name: letter,
+      });
+      section.dataset.draggable = "";
+    } catch {
+      mayDrag = false; // offline: keys and buttons do the same, the next visit of this step tries again
+    }
+  }
 
   form.addEventListener("step:shown", (event) => {
     if (!event.detail.isRanking) return;
+    allowDragging();
     placeUnranked();
     section.querySelector("[data-start-words]").textContent = form.elements.start.value === "ratings" ? "The order below is that of your ratings." : "";
     draw();
@@ -300,7 +313,10 @@ function start(form) {
   }
 
   if (!cards.every(rank)) form.elements.was_touched.value = "";
-  if (isRanking()) placeUnranked();
+  if (isRanking()) {
+    allowDragging();
+    placeUnranked();
+  }
   draw();
 }
 

@@ -190,6 +190,7 @@ def test_card_is_put_between_others_and_they_make_room(page: Page, alice: Labele
 
 def drag(page: Page, what: Locator, where: Locator, *, above: bool = False) -> None:
     """Drag a card onto a row, or onto the line above it, with a mouse."""
+    expect(page.locator("[data-draggable]")).to_be_visible()  # dragging comes with the step
     start, end = what.locator(".grip").bounding_box(), where.bounding_box()
     assert start is not None
     assert end is not None

@@ -127,6 +127,23 @@ def after_submission(request: LabelerRequest, receipt: Receipt) -> HttpResponse:
     return go_to(request, reverse("receipt-detail", args=[receipt.code]))
 
 
+def after_skip(request: LabelerRequest, skipped: Assignment, reason: str) -> HttpResponse:
+    """Lead on from a skip: to the next task of that kind if there is one, else to the start page.
+
+    After harmful material nobody is led straight into the next task: the start page offers to opt out.
+    """
+    if reason == Skip.Reason.HARMFUL:
+        return go_to(request, reverse("work"))
+    try:
+        following = assignments.claim_next(labeler=request.labeler, kind=skipped.kind)
+    except LabelingError:
+        following = None  # the start page says what stands in the way
+    if following is None:
+        messages.info(request, "Nothing more of that kind is open for you at the moment.")
+        return go_to(request, reverse("work"))
+    return go_to(request, page_of(following))
+
+
 @require_POST
 @require_labeler
 def next_task(request: LabelerRequest, kind: str) -> HttpResponseBase:
@@ -180,7 +197,7 @@ def skip(request: LabelerRequest, code: UUID) -> HttpResponseBase:
             form.add_error(None, error.message)
         else:
             messages.success(request, PASSED_ON[form.cleaned_data["reason"]])
-            return go_to(request, reverse("work"))
+            return after_skip(request, assignment, form.cleaned_data["reason"])
     elif assignment.reopened_at is not None or not is_workable(assignment):
         return lead_on(request, assignment)
     page = "assignments/skip.html#skip-form" if request.htmx else "assignments/skip.html"

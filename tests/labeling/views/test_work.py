@@ -101,6 +101,32 @@ def test_skipping_needs_a_reason_and_passes_the_task_on(alice: Labeler, visit: V
     assert Assignment.objects.open().count() == 1
 
 
+def test_a_skip_leads_to_the_next_task_of_that_kind(alice: Labeler, visit: Visit) -> None:
+    writing_batch(tasks=2)
+    ranked_batch(tasks=1)
+    mine = claimed(alice, TaskKind.DEMONSTRATION)
+    client = visit(alice)
+    page = client.post(reverse("assignment-skip", args=[mine.code]), {"reason": "expertise"}, follow=True)
+    following = Assignment.objects.leased().get(labeler=alice)
+    assert following.task_id != mine.task_id
+    assert page.redirect_chain[-1][0] == reverse("demonstration-write", args=[following.code])
+    assert "Passed on to another labeler" in page.content.decode()
+    url = reverse("assignment-skip", args=[following.code])
+    last = client.post(url, {"reason": "expertise"}, follow=True)
+    assert last.redirect_chain[-1][0] == reverse("work")
+    assert "Nothing more of that kind is open" in last.content.decode()
+
+
+def test_a_skip_of_harmful_material_leads_to_a_pause_not_to_the_next_task(
+    alice: Labeler, visit: Visit
+) -> None:
+    writing_batch(tasks=2)
+    mine = claimed(alice, TaskKind.DEMONSTRATION)
+    answer = visit(alice).post(reverse("assignment-skip", args=[mine.code]), {"reason": "harmful"})
+    assert answer["Location"] == reverse("work")
+    assert not Assignment.objects.leased().exists()
+
+
 def test_skip_dialog_gets_only_its_part_of_the_page(alice: Labeler, visit: Visit) -> None:
     writing_batch(tasks=1)
     mine = claimed(alice, TaskKind.DEMONSTRATION)

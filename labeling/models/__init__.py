@@ -3,6 +3,7 @@
 from labeling.models.anchors import Anchor, AnchorResponse, AnchorSet
 from labeling.models.assignments import Assignment, Draft, Receipt, Skip
 from labeling.models.audit import AuditEvent
+from labeling.models.author_caps import AuthorCap
 from labeling.models.base import CodedModel, Cohort, Split, TaskKind
 from labeling.models.batch_templates import BatchTemplate
 from labeling.models.batches import MAX_K, MIN_K, Batch, Candidate, Task
@@ -48,6 +49,7 @@ __all__ = [
     "AnchorSet",
     "Assignment",
     "AuditEvent",
+    "AuthorCap",
     "Batch",
     "BatchTemplate",
     "Candidate",

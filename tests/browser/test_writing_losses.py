@@ -79,7 +79,7 @@ def writer(browser: Browser, server: Server) -> Iterator[Page]:
     slot = claimed(alice, TaskKind.DEMONSTRATION)
     context = browser.new_context()
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(30_000)
     page.on("dialog", lambda dialog: dialog.accept())
     page.goto(f"{server.url}/accounts/login/?next=/demonstrations/{slot.code}/write/")
     page.get_by_label("Email").fill("alice@example.org")
@@ -95,13 +95,13 @@ def test_a_killed_server_loses_no_saved_word_and_the_browser_keeps_the_rest(
 ) -> None:
     text = writer.get_by_label("Your response", exact=True)
     text.press_sequentially("Acknowledged words.")
-    expect(writer.locator("[data-save-status]")).to_have_text(SAVED)
+    expect(writer.locator("[data-save-status]")).to_have_text(SAVED, timeout=30_000)
     server.kill()
     assert Draft.objects.get().payload == {"text": "Acknowledged words."}
     text.press_sequentially(" Words in the dark.")
     expect(writer.locator("[data-save-status]")).to_contain_text("kept in this browser")
     server.start()
-    expect(writer.locator("[data-save-status]")).to_have_text(SAVED)
+    expect(writer.locator("[data-save-status]")).to_have_text(SAVED, timeout=30_000)
     assert Draft.objects.get().payload == {"text": "Acknowledged words. Words in the dark."}
 
 
@@ -121,7 +121,7 @@ def test_a_submission_to_a_killed_server_is_repeated_and_recorded_once(server: S
 def test_a_crashed_browser_finds_what_the_server_acknowledged(server: Server, writer: Page) -> None:
     text = writer.get_by_label("Your response", exact=True)
     text.press_sequentially("Before the crash.")
-    expect(writer.locator("[data-save-status]")).to_have_text(SAVED)
+    expect(writer.locator("[data-save-status]")).to_have_text(SAVED, timeout=30_000)
     server.kill()
     server.start()
     writer.evaluate("localStorage.clear()")
@@ -132,12 +132,12 @@ def test_a_crashed_browser_finds_what_the_server_acknowledged(server: Server, wr
 def test_a_dropped_connection_loses_nothing(writer: Page) -> None:
     text = writer.get_by_label("Your response", exact=True)
     text.press_sequentially("Online.")
-    expect(writer.locator("[data-save-status]")).to_have_text(SAVED)
+    expect(writer.locator("[data-save-status]")).to_have_text(SAVED, timeout=30_000)
     writer.context.set_offline(True)
     text.press_sequentially(" In the tunnel.")
     expect(writer.locator("[data-save-status]")).to_contain_text("kept in this browser")
     writer.context.set_offline(False)
-    expect(writer.locator("[data-save-status]")).to_have_text(SAVED)
+    expect(writer.locator("[data-save-status]")).to_have_text(SAVED, timeout=30_000)
     assert Draft.objects.get().payload == {"text": "Online. In the tunnel."}
     writer.keyboard.press("Control+Enter")
     expect(writer.get_by_role("heading", name="Recorded")).to_be_visible()

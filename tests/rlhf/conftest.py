@@ -24,8 +24,10 @@ WORDS = ["red", "green", "blue", "one", "two", "three", "cat", "dog", "bird", "s
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> None:
+def torch_as_it_starts() -> None:
+    """One thread and plain float32 products, whatever the test before has asked for."""
     torch.set_num_threads(1)
+    torch.set_float32_matmul_precision("highest")
 
 
 def write_dataset(folder: Path, kind: str, **splits: Rows) -> Path:

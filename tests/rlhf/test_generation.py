@@ -133,7 +133,7 @@ def test_a_large_vocabulary_keeps_the_probability_of_its_tail() -> None:
     logits = torch.full((1, 50_000), -12.0)
     logits[0, 7] = 0.0
     tail = 49_999 * math.exp(-12)  # 0.307
-    draws = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
-    tokens, _ = sample_tokens(logits.expand(20_000, -1), 1.0, draws)
-    assert float((tokens != 7).double().mean()) == pytest.approx(tail / (1 + tail), abs=1e-4)
-    assert int(tokens.max()) > 49_900
+    draws = (torch.arange(1_000, dtype=torch.float64) + 0.5) / 1_000
+    tokens, _ = sample_tokens(logits.expand(1_000, -1), 1.0, draws)
+    assert float((tokens != 7).double().mean()) == pytest.approx(tail / (1 + tail), abs=2e-3)
+    assert int(tokens.max()) > 49_500

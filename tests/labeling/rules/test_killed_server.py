@@ -15,11 +15,16 @@ from tests.labeling.rules.test_queue_processes import environment
 
 WORKER = """
 import sys
+import time
+from pathlib import Path
 import django
 django.setup()
 from labeling.models import Labeler
 from labeling.rules import assignments, demonstrations
 labeler = Labeler.objects.get(pk=sys.argv[1])
+Path(sys.argv[2]).touch()
+while not Path(sys.argv[3]).exists():
+    time.sleep(0.01)
 while held := assignments.claim_next(labeler=labeler, kind="demonstration"):
     receipt = demonstrations.submit_demonstration(
         assignment=held, text="A few words.", idempotency_key=str(held.code)
@@ -37,16 +42,19 @@ def test_killed_server_loses_nothing_acknowledged_and_goes_on(tmp_path: Path) ->
     labelers = [qualified_labeler() for _ in range(2)]
     for round_number in range(2):
         files = [tmp_path / f"{round_number}-{n}" for n in range(len(labelers))]
+        ready = [tmp_path / f"ready-{round_number}-{n}" for n in range(len(labelers))]
+        start = tmp_path / f"start-{round_number}"
         workers = []
-        for labeler, file in zip(labelers, files, strict=True):
+        for labeler, file, sign in zip(labelers, files, ready, strict=True):
+            command = [sys.executable, "-c", WORKER, str(labeler.pk), str(sign), str(start)]
             with file.open("wb") as output:
-                workers.append(
-                    subprocess.Popen(
-                        [sys.executable, "-c", WORKER, str(labeler.pk)], env=environment(), stdout=output
-                    )
-                )
+                workers.append(subprocess.Popen(command, env=environment(), stdout=output))
         try:
             deadline = time.monotonic() + SECONDS
+            while not all(sign.exists() for sign in ready):
+                assert time.monotonic() < deadline, "the workers did not start"
+                time.sleep(0.01)
+            start.touch()  # together: one of them alone would do every task before the other has begun
             while any(len(file.read_bytes()) < 3 * 37 for file in files):
                 assert time.monotonic() < deadline, "the workers acknowledged nothing"
                 time.sleep(0.01)

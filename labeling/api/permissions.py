@@ -16,9 +16,10 @@ def Requires(action: Action, write: Action | None = None) -> type[BasePermission
         def has_permission(self, request: Request, view: APIView) -> bool:
             is_read = request.method in ("GET", "HEAD", "OPTIONS")
             needed = action if is_read or write is None else write
-            if request.user.is_authenticated and not can(request.user, needed):
+            is_allowed = can(request.user, needed)
+            if request.user.is_authenticated and not is_allowed:
                 raise refusal(request.user, needed)
-            return can(request.user, needed)
+            return is_allowed
 
     Permission.__name__ = f"Requires_{action.value}"
     return Permission

@@ -7,13 +7,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from labeling.api.assignments import assignment_body
-from labeling.api.permissions import Requires
+from labeling.api.permissions import HasLabelerProfile
 from labeling.api.serializers import AssignmentBody, Body, Choice, ErrorBody
 from labeling.api.throttles import ClaimThrottle
 from labeling.errors import NotPermitted
 from labeling.models import TaskKind
 from labeling.rules import assignments
-from labeling.rules.access import Action, labeler_of
+from labeling.rules.access import labeler_of
 
 
 class NextRequest(Body):
@@ -25,7 +25,7 @@ class NextRequest(Body):
 class Next(APIView):
     """The queue."""
 
-    permission_classes = (Requires(Action.LABEL),)
+    permission_classes = (HasLabelerProfile,)  # whether they may take new work, the claim decides
     throttle_classes = (ClaimThrottle,)
 
     @extend_schema(

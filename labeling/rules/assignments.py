@@ -10,11 +10,11 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Min
+from django.db.models import Exists, F, Min, OuterRef
 from django.utils import timezone
 
 from labeling.errors import AssignmentClosed, InvalidInput, StaleDraft
-from labeling.models import Assignment, Batch, Draft, Labeler, Skip
+from labeling.models import Assignment, Batch, Consent, Draft, Labeler, Qualification, Skip, Terms
 from labeling.rules import claims, eligibility, skips, slots
 from labeling.rules.eligibility import eligible_batches
 from labeling.rules.texts import check_text, fault_in_json
@@ -27,14 +27,24 @@ MAX_DRAFT_CHARACTERS = 400_000
 RECLAIM_AT_ONCE = 500
 TO_SERVE = ("task__prompt", "task__use_case", "batch__guideline", "batch__form", "labeler", "draft")
 """What serving an assignment needs, besides the responses (slots.responses_of)."""
+# The labeler's own row, locked, and whether anything keeps them from taking new work of a kind.
+NEWER_TERMS = Terms.objects.filter(version__gt=OuterRef("version"))
+ACCEPTED = Consent.objects.filter(terms=OuterRef("pk"), user=OuterRef(OuterRef("user")))
 TURN = Query(
-    lambda pk: (
+    lambda pk, kind: (
         Labeler.objects.select_for_update(of=("self",), no_key=True)
         .select_related("preferences")
-        .only("pk", "preferences__avoids_distressing")
+        .only("pk", "status", "preferences__avoids_distressing")
+        .annotate(
+            has_terms_to_accept=Exists(Terms.objects.filter(~Exists(NEWER_TERMS), ~Exists(ACCEPTED))),
+            is_qualified_now=Exists(
+                Qualification.objects.filter(labeler=OuterRef("pk"), kind=kind, revoked_at=None)
+            ),
+        )
         .filter(pk=pk)
     ),
     pk=int,
+    kind=str,
 )
 # The labeler's lease, of several the one taken first; one that ran out counts until it is reclaimed.
 HELD = Query(
@@ -58,9 +68,9 @@ def claim_next(*, labeler: Labeler, kind: str) -> Assignment | None:
     Raises NotPermitted for a labeler who may take no new work, is not qualified, or has not read a changed
     guideline; InvalidInput for an unknown kind.
     """
-    eligibility.ensure_may_claim(labeler, kind)
+    eligibility.ensure_known(kind)
     with transaction.atomic():
-        avoids_distressing = _take_turn(labeler)
+        avoids_distressing = _take_turn(labeler, kind)
         held = HELD.first(labeler=labeler.pk, kind=kind)
         if held is not None:
             slots.renew_lease(held)
@@ -74,9 +84,9 @@ def prepare_next(*, labeler: Labeler, kind: str) -> Assignment | None:
     Nobody ever holds more of a kind than TASKS_IN_HAND. Returns what was leased, None if nothing was: there
     is no task at work, enough is prepared, or nothing is open. Raises what `claim_next` raises.
     """
-    eligibility.ensure_may_claim(labeler, kind)
+    eligibility.ensure_known(kind)
     with transaction.atomic():
-        avoids_distressing = _take_turn(labeler)
+        avoids_distressing = _take_turn(labeler, kind)
         held = Assignment.objects.leased().filter(labeler=labeler, kind=kind).count()
         if not 1 <= held < settings.TASKS_IN_HAND:
             return None
@@ -86,7 +96,7 @@ def prepare_next(*, labeler: Labeler, kind: str) -> Assignment | None:
 @transaction.atomic
 def give_back(*, labeler: Labeler, kind: str) -> int:
     """Open the slots again that a labeler holds and has not touched; returns how many."""
-    _take_turn(labeler)
+    TURN.first(pk=labeler.pk, kind=kind)
     untouched = Assignment.objects.leased().filter(
         labeler=labeler, kind=kind, active_seconds=0, draft__isnull=True, receipts__isnull=True
     )
@@ -96,13 +106,22 @@ def give_back(*, labeler: Labeler, kind: str) -> int:
     )  # fmt: skip
 
 
-def _take_turn(labeler: Labeler) -> bool:
+def _take_turn(labeler: Labeler, kind: str) -> bool:
     """Let one claim of a labeler pass at a time; returns whether they avoid distressing material.
 
-    A double click must not lease two tasks.
+    A double click must not lease two tasks. Raises NotPermitted for who may take no new work of the kind.
     """
-    row = TURN.first(pk=labeler.pk)
-    return row is not None and hasattr(row, "preferences") and row.preferences.avoids_distressing
+    row: Any = TURN.first(pk=labeler.pk, kind=kind)
+    may_claim = (
+        row is not None
+        and labeler.status == row.status == Labeler.Status.ACTIVE
+        and row.is_qualified_now
+        and not row.has_terms_to_accept
+    )
+    if not may_claim:
+        labeler.refresh_from_db(fields=["status"])
+        eligibility.ensure_may_claim(labeler, kind)  # which says why
+    return hasattr(row, "preferences") and bool(row.preferences.avoids_distressing)
 
 
 def _claim_one(labeler: Labeler, kind: str, avoids_distressing: bool) -> Assignment | None:

@@ -44,11 +44,16 @@ OPEN_BATCHES = Query(
 )
 
 
-def ensure_may_claim(labeler: Labeler, kind: str) -> None:
-    """Raise InvalidInput for an unknown kind, NotPermitted for who may take no new work of it."""
+def ensure_known(kind: str) -> None:
+    """Raise InvalidInput for an unknown kind."""
     if kind not in TaskKind.values:
         allowed = ", ".join(TaskKind.values)
         raise InvalidInput(f'kind "{kind}" is not one of {allowed}.', fields={"kind": f"one of {allowed}"})
+
+
+def ensure_may_claim(labeler: Labeler, kind: str) -> None:
+    """Raise InvalidInput for an unknown kind, NotPermitted for who may take no new work of it."""
+    ensure_known(kind)
     access.ensure_may_work(labeler)
     if not labeler.is_qualified(kind):
         raise NotPermitted(f"This needs the qualification for {kind} tasks.", code="not_qualified")

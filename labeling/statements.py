@@ -5,6 +5,7 @@ keeps what Django built and fills in the values; PostgreSQL also keeps it prepar
 model instances, so a rule reads the same with or without.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -24,6 +25,9 @@ STAND_INS: dict[type, tuple[Any, ...]] = {
     datetime: tuple(datetime(1923, 5, 17, 3, 1, 4, n + 1, tzinfo=UTC) for n in range(8)),
 }
 """Values that nobody uses: they mark the places in the built SQL where those of each call go."""
+QUALIFIED = re.compile(r'"(labeling_[a-z_]+)"\."([a-z_]+)"')
+"""A column behind its table needs no quotation marks, and psycopg takes texts over 4096 characters apart each
+time that they are sent."""
 
 
 class Query(Generic[M]):
@@ -200,4 +204,4 @@ def _with_literals(
         for name, value in zip(names, given, strict=True)
     )
     left = [name for name in names if name is not None]
-    return sql % texts, list(left), [None] * len(left)
+    return QUALIFIED.sub(r"\1.\2", sql) % texts, list(left), [None] * len(left)

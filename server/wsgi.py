@@ -6,9 +6,11 @@ import sys
 
 from django.core.wsgi import get_wsgi_application
 
+from server.token_requests import with_short_way
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.settings.production")
 
-application = get_wsgi_application()
+application = with_short_way(get_wsgi_application())
 
 # What has been loaded by now stays until the end: the garbage collector need not look at it ever again.
 gc.collect()

@@ -72,6 +72,13 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",  # last: it turns a locked-out login into its answer
 ]
+# For API requests with a token (server/token_requests.py): all of it that does not concern pages alone.
+TOKEN_MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "server.content_policy.ContentPolicyMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
 
 TEMPLATES: list[dict[str, Any]] = [
     {

@@ -33,7 +33,7 @@ ENV STATIC_DIR=/app/collected-static
 USER instructloop
 EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s CMD ["python", "-m", "server.probe"]
-CMD ["gunicorn", "--bind", "0.0.0.0:8000", "--workers", "2", "--threads", "4", "--access-logfile", "-", "--no-control-socket", "server.wsgi:application"]
+CMD ["gunicorn", "--bind", "0.0.0.0:8000", "--workers", "3", "--threads", "1", "--timeout", "120", "--access-logfile", "-", "--no-control-socket", "server.wsgi:application"]
 
 
 FROM base AS trainer

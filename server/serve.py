@@ -33,12 +33,13 @@ def web_command(address: str) -> list[str]:
     return [str(PROGRAMS / "gunicorn"), *options, "--access-logfile", "-", "server.wsgi:application"]
 
 
-def production_web_command(address: str, workers: int = 2, threads: int = 4) -> list[str]:
-    """Return the command of a web server on PostgreSQL, as the container image starts it.
+def production_web_command(address: str, workers: int = 3, threads: int = 1) -> list[str]:
+    """Return the command of a web server on PostgreSQL and two cores, as the container image starts it.
 
-    A worker for each core and a few threads in each, which wait for the database while others compute.
+    A worker for each core and one more, which computes while another waits for the database; threads that
+    take turns cost more than they bring (benchmarks/labeling_load).
     """
-    options = ["--bind", address, "--workers", str(workers), "--threads", str(threads)]
+    options = ["--bind", address, "--workers", str(workers), "--threads", str(threads), "--timeout", "120"]
     options += ["--access-logfile", "-", "--no-control-socket"]
     return [str(PROGRAMS / "gunicorn"), *options, "server.wsgi:application"]
 

@@ -13,9 +13,14 @@ def main() -> int:
     """Measure, keep the result, say which bars were missed; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.labeling_load", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer tasks, shorter runs")
+    parser.add_argument("--seconds", type=float, help="length of each run")
+    parser.add_argument("--slots", type=int, nargs="+", default=(), help="numbers of open slots")
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "results")
     given = parser.parse_args()
-    result = {"benchmark": "labeling_load", **measure(quick=given.quick)}
+    result = {
+        "benchmark": "labeling_load",
+        **measure(quick=given.quick, seconds=given.seconds, slots=given.slots),
+    }
     line = json.dumps(result)
     sys.stdout.write(line + "\n")
     given.out.mkdir(parents=True, exist_ok=True)

@@ -39,13 +39,19 @@ PEER = {
 """Label Studio 1.23 with 40 labelers on 20,000 tasks, two cores of this kind."""
 
 
-def measure(*, quick: bool = False) -> dict[str, Any]:
+def measure(
+    *, quick: bool = False, seconds: float | None = None, slots: Sequence[int] = ()
+) -> dict[str, Any]:
     """Measure each number of open slots with each number of labelers."""
-    seconds = 6.0 if quick else 30.0
-    sizes = [_measure_size(slots, seconds) for slots in (QUICK_SIZES if quick else SIZES)]
+    if seconds is None:
+        seconds = 6.0 if quick else 30.0
+    load = [os.getloadavg()[0]]
+    sizes = [_measure_size(count, seconds) for count in slots or (QUICK_SIZES if quick else SIZES)]
+    load.append(os.getloadavg()[0])
     return {
         "machine": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
+        "load_before_and_after": [round(value, 1) for value in load],
         "seconds": seconds,
         "peer": PEER,
         "sizes": sizes,

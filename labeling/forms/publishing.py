@@ -85,7 +85,7 @@ class FlagEditor(forms.Form):
 class ConditionalFlagEditor(FlagEditor):
     """One yes/no question about a response, perhaps only where the prompt calls for it."""
 
-    when = forms.ChoiceField(label="Only where the prompt is", required=False)
+    when = forms.ChoiceField(label="Only if the prompt is", required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -103,7 +103,7 @@ class ScaleEditor(FlagEditor):
     min = forms.IntegerField(label="From", min_value=SCALE_MIN, max_value=SCALE_MAX)
     max = forms.IntegerField(label="To", min_value=SCALE_MIN, max_value=SCALE_MAX)
     anchors = forms.CharField(
-        label="What the points mean",
+        label="Words of the points",
         required=False,
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text="One line each: the number, a blank, its words.",

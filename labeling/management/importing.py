@@ -16,8 +16,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from labeling.errors import StrictImport
 from labeling.management.reading import RowFile, UnreadableFile
 from labeling.models import Intake, PromptSource
+from labeling.rules.author_caps import OVER_CAP
 from labeling.rules.intake import ACCEPTED, DUPLICATE, MALFORMED, WITHHELD
-from labeling.rules.prompts import OVER_CAP, IntakeSettings
+from labeling.rules.prompts import IntakeSettings
 
 REFUSALS_SHOWN, REFUSALS_IN_JSON = 20, 1000
 

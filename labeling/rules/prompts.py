@@ -11,18 +11,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
-from django.db.models import Count, Q
+from django.db.models import Count
 
 from labeling.models import Category, Intake, Prompt, PromptKind, PromptSource, Split
 from labeling.rules import intake as intakes
+from labeling.rules.author_caps import OVER_CAP, applies_to, current_cap
 from labeling.rules.intake import Line, RowFault, Tally
 from labeling.rules.language import language_of
 from labeling.rules.pii import find_pii
 from labeling.rules.rows import choice_in, identifier_in, tags_in, text_in, time_in
 from labeling.rules.texts import approximate_tokens, comparable, normalize, text_hash, word_count
 
-OVER_CAP = "over_cap"
 SPLIT_FRACTIONS: dict[Split, float] = {Split.TRAIN: 0.8, Split.VALID: 0.1, Split.TEST: 0.1}
 
 
@@ -31,7 +30,8 @@ class IntakeSettings:
     """What intake lets in. Thresholds the paper does not publish are ours.
 
     max_tokens         longest prompt, in approximate tokens (labeling.rules.texts)
-    author_cap         prompts of one author in use; further ones are kept and held
+    author_cap         prompts of one customer in use, None for the cap in force (labeling.rules.author_caps);
+                       further ones are kept and held; prompts that labelers wrote are not counted
     prefix_characters  two prompts of at least this length that share as many characters at their start
                        count as one: the later is refused
     languages          codes let in, None for all; prompts too short to tell are always let in
@@ -39,7 +39,7 @@ class IntakeSettings:
     """
 
     max_tokens: int = 1000
-    author_cap: int = 200
+    author_cap: int | None = None
     prefix_characters: int = 200
     languages: frozenset[str] | None = None
     phone_region: str = "US"
@@ -178,38 +178,6 @@ def label_prompt_draft(
     )
 
 
-@transaction.atomic
-def apply_author_cap(cap: int = IntakeSettings.author_cap) -> dict[str, int]:
-    """Hold each author's prompts beyond the first `cap` and lift the hold on those within it."""
-    crowded = (
-        Prompt.objects.filter(held_reason__in=("", OVER_CAP))
-        .order_by()
-        .values("author_key")
-        .annotate(n=Count("pk"), held=Count("pk", filter=~Q(held_reason="")))
-        .filter(Q(n__gt=cap) | Q(held__gt=0))
-    )
-    rows = (
-        Prompt.objects.filter(held_reason__in=("", OVER_CAP), author_key__in=crowded.values("author_key"))
-        .order_by("author_key", "id")
-        .values_list("author_key", "pk", "held_reason")
-    )
-    beyond: list[int] = []
-    within: list[int] = []
-    place: Counter[str] = Counter()
-    for author_key, pk, held_reason in rows.iterator(chunk_size=10_000):
-        place[author_key] += 1
-        if place[author_key] > cap and not held_reason:
-            beyond.append(pk)
-        elif place[author_key] <= cap and held_reason:
-            within.append(pk)
-    for pks, reason in ((beyond, OVER_CAP), (within, "")):
-        for start in range(0, len(pks), intakes.LINES_AT_ONCE):
-            Prompt.objects.filter(pk__in=pks[start : start + intakes.LINES_AT_ONCE]).update(
-                held_reason=reason
-            )
-    return {"held": len(beyond), "lifted": len(within)}
-
-
 def take_lines(lines: list[Line], tally: Tally, intake: Intake, settings: IntakeSettings) -> list[Prompt]:
     """Take some lines in, each counted in the tally; returns the prompts made. Needs the import lock."""
     drafts: list[tuple[Line, PromptDraft]] = []
@@ -224,6 +192,7 @@ def take_lines(lines: list[Line], tally: Tally, intake: Intake, settings: Intake
     used = _used_by_author(
         [draft.author_key for _, draft in drafts] + [p.author_key for p in parents.values()]
     )
+    cap = _cap_of(intake, settings)
     made: list[Prompt] = []
     for line, draft in drafts:
         try:
@@ -238,7 +207,7 @@ def take_lines(lines: list[Line], tally: Tally, intake: Intake, settings: Intake
             prefixes.setdefault(prompt.prefix_key, f"line {line.number}")
         if prompt.external_id:
             parents[prompt.external_id] = prompt
-        if used[prompt.author_key] >= settings.author_cap:
+        if cap is not None and used[prompt.author_key] >= cap:
             prompt.held_reason = OVER_CAP
         else:
             used[prompt.author_key] += 1
@@ -326,6 +295,14 @@ def _known_prefixes(keys: Iterable[str]) -> dict[str, str]:
     return {key: f"prompt {code}" for key, code in known}
 
 
+def _cap_of(intake: Intake, settings: IntakeSettings) -> int | None:
+    """Return the cap that holds for the lines of an intake, None where there is none."""
+    if not applies_to(intake.source):
+        return None
+    return current_cap() if settings.author_cap is None else settings.author_cap
+
+
 def _used_by_author(author_keys: Iterable[str]) -> Counter[str]:
     usable = Prompt.objects.usable().filter(author_key__in=set(author_keys))
+    usable = usable.exclude(source=PromptSource.LABELER)
     return Counter(dict(usable.order_by().values_list("author_key").annotate(n=Count("pk"))))

@@ -21,8 +21,7 @@ class Command(ImportCommand):
         parser.add_argument(
             "--author-cap",
             type=int,
-            default=IntakeSettings.author_cap,
-            help="prompts of one author in use (default: %(default)s)",
+            help="prompts of one author in use (default: the cap in force, see apply_author_cap)",
         )
         parser.add_argument(
             "--prefix-characters",

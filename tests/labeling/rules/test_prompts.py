@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from labeling.errors import StrictImport
 from labeling.models import Intake, Prompt, Refusal, Split
-from labeling.rules import prompts
+from labeling.rules.author_caps import CapChange, apply_author_cap
 from labeling.rules.prompts import IntakeSettings, author_key_of, import_prompts, prefix_key_of, split_of
 from labeling.rules.texts import comparable, normalize
 
@@ -128,8 +128,8 @@ def test_prompts_over_an_authors_cap_are_held_and_can_be_lifted() -> None:
     assert not intake.refusals.exists()
     assert Prompt.objects.usable().count() == 3
     assert take(row("Prompt number 9"), settings=settings).counts == {"over_cap": 1}
-    assert prompts.apply_author_cap(4) == {"held": 0, "lifted": 2}
-    assert prompts.apply_author_cap(1) == {"held": 3, "lifted": 0}
+    assert apply_author_cap(4) == CapChange(held=0, lifted=2)
+    assert apply_author_cap(1) == CapChange(held=3, lifted=0)
     assert Prompt.objects.usable().filter(author_key=author_key_of("u1")).get().text == "Prompt number 0"
 
 

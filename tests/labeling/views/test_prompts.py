@@ -3,7 +3,7 @@
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
-from labeling.models import Intake, Labeler, Policy, Refusal, TaskKind, User
+from labeling.models import AuthorCap, Intake, Labeler, Policy, Refusal, TaskKind, User
 from labeling.rules import comparisons
 from labeling.rules.comparisons import Judgement, responses_in_display_order
 from tests.factories import PromptFactory, ResponseFactory, claimed, qualified_labeler, ranked_batch
@@ -48,6 +48,21 @@ def test_intake_shows_every_refusal_by_line_and_reason(dana: User, visit: Visit)
     assert "may.jsonl" in page
     assert "the prompt has no text" in page
     assert "may.jsonl" in client.get(reverse("intake-list")).content.decode()
+
+
+def test_a_cap_is_previewed_then_set(mia: User, alice: Labeler, visit: Visit) -> None:
+    PromptFactory.create_batch(3, author_key="u_1")
+    client = visit(mia)
+    url = reverse("author-cap")
+    assert "0 prompts of 0 customers" in client.get(url).content.decode()
+    page = client.post(url, {"cap": "1", "preview": "yes"}).content.decode()
+    assert "2 prompts in use would be held and 0 held ones released" in page
+    assert not AuthorCap.objects.exists()
+    page = client.post(url, {"cap": "1"}, follow=True).content.decode()
+    assert "2 prompts of 1 customer<" in page
+    assert client.post(url, {"cap": "1"}).status_code == 422
+    assert client.post(url, {"cap": "-1", "preview": "yes"}).status_code == 422
+    assert visit(alice).get(url).status_code == 403
 
 
 def test_agreement_page_begins_empty_and_then_has_intervals(dana: User, visit: Visit) -> None:

@@ -27,6 +27,9 @@ def publish_notice(*, by: User, body: str) -> PromptNotice:
     body = check_text(body, field="body").strip()
     if not body:
         raise InvalidInput("The notice is empty.", fields={"body": "is empty"})
+    current = current_notice()
+    if current is not None and current.body == body:
+        raise Conflict(f"This is version {current.version} word for word; nothing was published.")
     version = (PromptNotice.objects.aggregate(last=Max("version"))["last"] or 0) + 1
     notice = PromptNotice.objects.create(version=version, body=body, published_by=by)
     audit.record(actor=by, action="publish_prompt_notice", obj=notice, version=version)

@@ -26,6 +26,7 @@ def prompt_list(request: PageRequest) -> HttpResponseBase:
         "page": one_page(request, filtered(form)),
         "is_filtered": any(value for name, value in request.GET.items() if name != "page"),
         "latest_intakes": Intake.objects.all()[:3],
+        "may_publish_notices": can(request.user, Action.PUBLISH_TERMS),
     }
     return render(request, "prompts/list.html", context)
 

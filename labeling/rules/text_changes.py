@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 PIECE = re.compile(r"\s+|[^\s]+")
+SOFT_BREAK = re.compile(r"(?<=\S)[ \t]*\n[ \t]*(?=[^\s#>|`~*+\-\d])")
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,11 @@ class Part:
 
     kind: str
     text: str
+
+
+def unwrapped(text: str) -> str:
+    """Return Markdown with each paragraph and each list item on one line, as a reader sees them."""
+    return SOFT_BREAK.sub(" ", text)
 
 
 def changes_between(old: str, new: str) -> list[Part]:

@@ -14,6 +14,7 @@ from labeling.models import Cohort, Policy, TaskKind
 from labeling.rules.access import Action, can
 from labeling.rules.batches import batch_progress
 from labeling.rules.csv_tables import csv_lines
+from labeling.rules.form_texts import FLAGS
 from labeling.views.access import PageRequest, require
 from labeling.views.lists import one_page
 from training.forms.models import EvaluationForm
@@ -26,6 +27,7 @@ from training.rules.sampling import choose_prompts
 from training.tasks import enqueue_run
 
 ROWS_A_PAGE = 20
+FLAG_LABELS = {flag["key"]: flag["label"] for flag in FLAGS}
 
 
 @require(Action.SEE_MODELS)
@@ -113,7 +115,14 @@ def evaluation_figures(request: PageRequest) -> HttpResponseBase:
         "policies": policies,
         "baseline": baseline,
         "figures": found,
-        "flags": [{"key": key, "rows": [(f.policy, f.flags.get(key)) for f in found]} for key in flags],
+        "flags": [
+            {
+                "key": key,
+                "label": FLAG_LABELS.get(key, key),
+                "rows": [(f.policy, f.flags.get(key)) for f in found],
+            }
+            for key in flags
+        ],
         "groups": [("all", "All labelers"), *cohorts],
         "distributions": DISTRIBUTIONS.items(),
         "may_train": can(request.user, Action.RUN_TRAINING),

@@ -2,6 +2,7 @@
 
 import pytest
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from django.core import mail
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
@@ -103,3 +104,45 @@ def test_refusal_page_helps_each_role(alice: Labeler, mia: User, dana: User, vis
     assert b"ask a manager" not in shown
     assert b"managers and owners" in visit(dana).get(reverse("labeler-invite")).content
     assert b"ask the manager who invited you" in visit(alice).get(reverse("batch-list")).content
+
+
+def test_the_second_factor_page_says_what_is_on_and_what_can_be_done(mia: User) -> None:
+    client = log_in(mia)
+    page = client.get(reverse("mfa_index")).content.decode()
+    assert reverse("mfa_activate_totp") in page
+    assert reverse("mfa_generate_recovery_codes") not in page
+    TOTP.activate(mia, generate_totp_secret())
+    page = client.get(reverse("mfa_index")).content.decode()
+    assert reverse("mfa_deactivate_totp") in page
+    assert reverse("mfa_generate_recovery_codes") in page
+
+
+def test_a_login_asks_for_the_second_factor_on_a_page_of_our_own(mia: User) -> None:
+    TOTP.activate(mia, generate_totp_secret())
+    client = Client()
+    answer = client.post(
+        reverse("account_login"), {"login": mia.email, "password": PASSWORD}, follow=True
+    ).content.decode()
+    assert "<h1>Second factor</h1>" in answer
+    assert 'form="leave"' in answer
+
+
+def test_a_forgotten_password_is_asked_about_and_set_anew(mia: User) -> None:
+    client = Client()
+    asked = client.get(reverse("account_reset_password")).content.decode()
+    assert "<h1>New password</h1>" in asked
+    assert "Send the link" in asked
+    done = client.post(reverse("account_reset_password"), {"email": mia.email}, follow=True)
+    assert "Look into your mail" in done.content.decode()
+    [letter] = mail.outbox
+    path = next(word for word in letter.body.split() if "/password/reset/key/" in word)
+    path = "/" + path.split("/", 3)[3]
+    choice = client.get(path, follow=True)
+    assert "<h1>Choose a password</h1>" in choice.content.decode()
+    new = {"password1": "a-better-one-7", "password2": "a-better-one-7"}
+    after = client.post(choice.redirect_chain[-1][0], new, follow=True)
+    assert after.status_code == 200
+    mia.refresh_from_db()
+    assert mia.check_password("a-better-one-7")
+    closed = client.get(path, follow=True)
+    assert "This link is closed" in closed.content.decode()

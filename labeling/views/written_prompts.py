@@ -36,7 +36,7 @@ def write(request: LabelerRequest, code: UUID) -> HttpResponseBase:
             return lead_on(request, assignment)
         return page(request, assignment, form_of_draft(assignment))
     pairs = posted_pairs(request.POST)
-    if "add" in request.POST or "remove" in request.POST:
+    if "add" in request.POST or "take_out" in request.POST:
         return page(request, assignment, changed_form(assignment, request.POST, pairs))
     if "save" in request.POST:
         return save(request, assignment, pairs)
@@ -98,7 +98,7 @@ def bound_form(assignment: Assignment, data: QueryDict, pairs: list[Pair]) -> Wr
 
 def changed_form(assignment: Assignment, data: QueryDict, pairs: list[Pair]) -> WrittenPromptForm:
     """Add a pair or take one out, for pages without scripts."""
-    remove = data.get("remove", "")
+    remove = data.get("take_out", "")
     if remove.isdecimal() and len(pairs) > MIN_PAIRS:
         pairs = [pair for number, pair in enumerate(pairs, start=1) if number != int(remove)]
     elif "add" in data and len(pairs) < MAX_PAIRS:

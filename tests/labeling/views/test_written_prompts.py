@@ -64,7 +64,7 @@ def test_pairs_are_added_and_taken_out_without_scripts(alice: Labeler, visit: Vi
     page = client.post(url_of(slot), {"text": "Judge.", **PAIRS, "add": "1"}).content.decode()
     assert 'name="query-3"' in page
     third = {"query-3": "Late food.", "response-3": "bad"}
-    page = client.post(url_of(slot), {"text": "Judge.", **PAIRS, **third, "remove": "1"}).content.decode()
+    page = client.post(url_of(slot), {"text": "Judge.", **PAIRS, **third, "take_out": "1"}).content.decode()
     assert "Cold food." not in page
     assert "Late food." in page
     assert not Draft.objects.exists()

@@ -75,6 +75,13 @@ class WrittenPromptForm(WritingForm):
     def may_add(self) -> bool:
         return len(self.pairs_shown) < MAX_PAIRS
 
+    def focus_first_fault(self) -> None:
+        """Have the page put the cursor into the first field with a fault, not into the instruction."""
+        for name, field in self.fields.items():
+            field.widget.attrs.pop("autofocus", None)
+            if name == next(iter(self.errors), None):
+                field.widget.attrs["autofocus"] = True
+
     def pairs(self) -> list[Pair]:
         """Return the pairs of a valid form."""
         return [

@@ -129,7 +129,9 @@ def show_faults(form: WrittenPromptForm, error: InvalidInput) -> None:
     pairs = error.fields.get("pairs")
     if isinstance(pairs, dict):
         for number, fault in pairs.items():
-            form.add_error(f"query-{number}", f"Pair {number}: {fault}.")
+            part = "response" if fault == "response empty" else "query"
+            form.add_error(f"{part}-{number}", f"Pair {number}: {fault}.")
+        form.focus_first_fault()
     elif "text" in error.fields:
         form.add_error("text", error.message)
     else:

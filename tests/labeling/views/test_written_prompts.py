@@ -1,5 +1,7 @@
 """The page of prompt writing, with and without scripts."""
 
+import re
+
 import pytest
 
 from labeling.models import (
@@ -76,7 +78,11 @@ def test_few_shot_faults_stand_beside_their_pair_and_nothing_is_lost(alice: Labe
     wrong = {**PAIRS, "response-2": ""}
     answer = client.post(url_of(slot), {"text": "Judge.", **wrong, "idempotency_key": "k"})
     assert answer.status_code == 422
-    assert "Pair 2: response empty." in answer.content.decode()
+    page = answer.content.decode()
+    assert "Pair 2: response empty." in page
+    [focused] = re.findall(r"<textarea[^>]*autofocus[^>]*>", page)
+    assert 'name="response-2"' in focused
+    assert 'aria-invalid="true"' in focused
     assert Draft.objects.get().payload["pairs"][0] == {"query": "Cold food.", "response": "bad"}
     client.post(url_of(slot), {"text": "Judge.", **PAIRS, "idempotency_key": "k"})
     assert Demonstration.objects.count() == 2

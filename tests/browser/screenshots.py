@@ -38,6 +38,9 @@ FORMS |= {f"run-new-{stage}": f"/runs/new/{stage}/" for stage in ("sft", "reward
 FORMS |= {f"{what}-publish": f"/{what}s/comparison/publish/" for what in ("guideline", "form")}
 FORMS |= {"round-new": "/rounds/new/", "model-import": "/models/import/", "styleguide": "/styleguide/"}
 FORMS |= {"second-factor": "/accounts/2fa/", "not-found": "/nowhere/"}
+FORMS |= {"password-change": "/accounts/password/change/", "evaluation-new": "/evaluations/new/"}
+FORMS |= {"workers": "/workers/", "evaluation-figures": "/evaluations/figures/"}
+FORMS |= {"toxicity-form-publish": "/forms/toxicity/publish/"}
 FORMS |= {"terms-versions": "/terms/versions/", "screening-outcomes": "/screenings/outcomes/"}
 FORMS |= {"account": "/account/", "two-factor": "/account/two-factor/", "refused": "/work/"}
 SETTLED = '[data-save-status]:not([data-state="unsaved"])'
@@ -268,6 +271,10 @@ class Camera:
         for name, path in FORMS.items():
             page.goto(self.url + path)
             shoot(page, name)
+        page.goto(f"{self.url}/batches/")
+        menu = page.locator(".site-menu > summary:visible")
+        menu.click()
+        shoot(page, "menu")
         self.batch(page, shoot)
 
     def batch(self, page: Page, shoot: Shoot) -> None:

@@ -45,7 +45,7 @@ LABELING = (
         "Reviews",
         "review-list",
         Action.REVIEW,
-        ("/reviews/", "/disagreements/", "/gold/", "/flags/", "/tasks/"),
+        ("/reviews/", "/disagreements/", "/gold/", "/flags/", "/tasks/", "/audit/"),
     ),
     Place("Questions", "question-list", Action.ANSWER_QUESTIONS, ("/questions/",)),
     Place("Guidelines", "version-list", Action.PUBLISH_GUIDELINES, ("/guidelines/", "/forms/")),

@@ -127,6 +127,8 @@ def do_step(demo: Demo, given: Round, key: str) -> None:
     """Press the button of a round's step if it is still to be pressed, and see the step through."""
     step = next_step(given)
     runs: list[Run] = []
+    if step is not None and step.is_held:
+        raise DemoFailed(f"{step.title}: {step.detail}")
     if step is not None and step.key == key and step.can_start:
         runs = start_step(given=given, key=key, by=staff(Role.RESEARCHER))
     FOLLOW_UPS.get(key, _wait_for_runs)(demo, given, runs)

@@ -29,6 +29,7 @@ class Plan:
     prompts               demonstrations, and comparisons, of train prompts
     k                     responses in a comparison
     shared_fraction       share of comparisons that two labelers rank, to measure agreement
+    gate                  what the labels must show before training; labelers skip some of the shared tasks
     held_out_prompts      valid prompts whose responses held-out labelers rank twice: the reward model's test
     test_samples          responses of each policy to each test prompt, for the table
     next_k, next_prompts  comparisons of the next round, which wait for real people
@@ -44,6 +45,7 @@ class Plan:
     valid_prompts: int = 40
     k: int = 8
     shared_fraction: float = 0.1
+    gate: Mapping[str, float] = field(default_factory=lambda: {"overlap": 0.05})
     train_labelers: int = 6
     held_out_labelers: int = 4
     held_out_prompts: int = 120
@@ -64,7 +66,7 @@ class Plan:
             "k": self.k,
             "overlap": 2,
             "shared_fraction": self.shared_fraction,
-            "gate": {"overlap": self.shared_fraction / 2},  # what labelers skip is missing from it
+            "gate": dict(self.gate),
             "prompts": self.prompts,
             "valid_prompts": self.valid_prompts,
             "configs": dict(self.configs),

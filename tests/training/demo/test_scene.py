@@ -24,6 +24,7 @@ MINIATURE = Plan(
     valid_prompts=4,
     k=4,
     shared_fraction=0.5,
+    gate={"overlap": 0, "agreement": 0, "gold": 0},  # so few labels show nothing
     held_out_prompts=8,
     test_samples=2,
     next_prompts=5,

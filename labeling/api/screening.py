@@ -94,7 +94,9 @@ class Overview(ScreeningView):
 class Answer(ScreeningView):
     """One item."""
 
-    @extend_schema(request=ScreeningAnswerRequest, responses={200: ScreeningItemBody, **REFUSALS}, tags=["screening"])
+    @extend_schema(
+        request=ScreeningAnswerRequest, responses={200: ScreeningItemBody, **REFUSALS}, tags=["screening"]
+    )
     def put(self, request: Request, code: UUID) -> Response:
         """Answer an item, or save a draft of the answer."""
         attempt = self.attempt(request)

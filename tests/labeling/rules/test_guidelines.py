@@ -38,9 +38,7 @@ def test_conditional_flags_are_asked_only_where_the_tag_says_yes() -> None:
     form = guidelines.current_form(TaskKind.COMPARISON)
 
     def asked(tags: dict[str, bool]) -> set[str]:
-        return {
-            flag["key"] for flag in forms.asked_flags(form=form, prompt=PromptFactory.create(tags=tags))
-        }
+        return {flag["key"] for flag in forms.asked_flags(form=form, prompt=PromptFactory.create(tags=tags))}
 
     assert "hallucination" in asked({"closed_domain": True})
     assert "hallucination" not in asked({"closed_domain": False})

@@ -38,7 +38,7 @@ def accept_terms(*, user: User, version: int) -> Consent:
         raise Conflict("There are no terms to accept.")
     if current.version != version:
         raise Conflict(
-            f"You read version {version}; version {current.version} has come out since. Please read that one.",
+            f"You read version {version}; version {current.version} has come out since. Please read it.",
             code="terms_changed",
         )
     consent, _ = Consent.objects.get_or_create(user=user, terms=current)

@@ -9,7 +9,7 @@ from django import forms
 
 from labeling.models import User
 from training.models import Run, Stage
-from training.rlhf.config import ConfigError, Field, describe, shipped_config, to_mapping
+from training.rlhf.config import ConfigError, Field, describe, flatten, shipped_config, to_mapping
 from training.rules.run_inputs import Input, choices_for, input_names, preferred
 from training.rules.run_lengths import lengths_for
 from training.rules.runs import MAX_PRIORITY, create_run
@@ -41,7 +41,7 @@ class RunForm(forms.Form):
         super().__init__(data)
         self.stage, self.source = stage, source
         self.described = {field.key: field for field in describe(stage)}
-        start = _flat(_first_values(stage, shipped, source))
+        start = flatten(_first_values(stage, shipped, source))
         cloned = (
             {given.name: given.dataset or given.model for given in source.inputs.all()} if source else None
         )
@@ -193,13 +193,3 @@ def _fitting(stage: str) -> dict[str, Any]:
     """Return the lengths to begin with: those that fit the policy which the form offers first."""
     policy = preferred(stage, "policy") if "policy" in input_names(stage) else None
     return {"lengths": lengths_for(stage, policy)}
-
-
-def _flat(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in mapping.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{name}.{inner}": inner_value for inner, inner_value in value.items()}
-        else:
-            flat[name] = value
-    return flat

@@ -42,6 +42,7 @@ __all__ = [
     "apply_overrides",
     "describe",
     "dump_config",
+    "flatten",
     "load_config",
     "parse_config",
     "shipped_config",

@@ -1,12 +1,11 @@
 """What a run reported, thinned to what a person can look at."""
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.utils import timezone
 
+from labeling.rules.csv_tables import csv_lines
 from training.models import Run, RunCurve
 
 CHART_POINTS = 300
@@ -51,15 +50,9 @@ def charts(run: Run, rows: int) -> list[Chart]:
 def points_as_csv(run: Run) -> Iterator[str]:
     """Give every point of a run as lines of CSV: a step each, a column for each metric."""
     names = list(run.curves.values_list("name", flat=True))
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    writer.writerow(["step", "at", *names])
-    rows = run.points.order_by("step").values_list("step", "at", "values")
-    for number, (step, at, values) in enumerate(rows.iterator(chunk_size=2000), start=1):
-        writer.writerow([step, at.isoformat(), *(values.get(name, "") for name in names)])
-        if number % 500 == 0:
-            yield _drained(buffer)
-    yield _drained(buffer)
+    points = run.points.order_by("step").values_list("step", "at", "values").iterator(chunk_size=2000)
+    rows = ([step, at.isoformat(), *map(values.get, names)] for step, at, values in points)
+    return csv_lines(["step", "at", *names], rows)
 
 
 def thin(points: Curve, most: int) -> Curve:
@@ -75,13 +68,6 @@ def elapsed_seconds(run: Run) -> float | None:
     if run.started_at is None:
         return None
     return ((run.finished_at or timezone.now()) - run.started_at).total_seconds()
-
-
-def _drained(buffer: io.StringIO) -> str:
-    text = buffer.getvalue()
-    buffer.seek(0)
-    buffer.truncate()
-    return text
 
 
 def _points(curve: RunCurve) -> Curve:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.models import Run
-from training.rlhf.config import describe
+from training.rlhf.config import describe, flatten
 from training.rules.metrics import CHART_POINTS, Curve, curves
 
 MOST_RUNS = 5
@@ -47,7 +47,7 @@ class Comparison:
 
 def compare_runs(runs: Sequence[Run]) -> Comparison:
     """Set runs side by side, in the order given. Their stages may differ; settings are matched by name."""
-    configs = [_flat(tomllib.loads(run.config)) for run in runs]
+    configs = [flatten(tomllib.loads(run.config)) for run in runs]
     described = {field.key: field for run in runs for field in describe(run.stage)}
     keys = [key for key in described if not key.startswith("inputs.")]
     settings = [
@@ -88,13 +88,3 @@ def _rows(columns: Sequence[Mapping[str, Any]]) -> list[Row]:
 
 def _short_hash(dataset: Any) -> str:
     return f" {dataset.hash[:8]}" if dataset is not None else ""
-
-
-def _flat(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in mapping.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{name}.{inner}": inner_value for inner, inner_value in value.items()}
-        else:
-            flat[name] = value
-    return flat

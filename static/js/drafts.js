@@ -147,13 +147,14 @@ const remembered = {
 };
 
 class Drafts {
-  constructor(form) {
+  // before: the drafts of the form that a refused submission replaced; what it sent may still reach the server.
+  constructor(form, before) {
     this.form = form;
     this.code = form.dataset.draft;
     this.version = Number(form.dataset.draftVersion);
     this.saved = JSON.stringify(asServed(form));
     this.saving = null;
-    this.sent = []; // what was sent without our having heard an answer: the server may have it
+    this.sent = before?.sent ?? []; // what was sent without our having heard an answer: the server may have it
     this.timer = null;
     this.status = document.querySelector("[data-save-status]");
     this.conflict = document.querySelector("[data-draft-conflict]");
@@ -161,6 +162,12 @@ class Drafts {
     form.addEventListener("change", () => this.changed());
     this.restore();
     this.changed();
+  }
+
+  // The form is gone from the page: nothing of it may be saved over what replaced it.
+  end() {
+    clearTimeout(this.timer);
+    this.hasEnded = true;
   }
 
   get isDirty() { return JSON.stringify(collect(this.form)) !== this.saved; }
@@ -208,6 +215,7 @@ class Drafts {
     this.saving = this.put(payload, version, isLast);
     await this.saving;
     this.saving = null;
+    if (this.hasEnded) return;
     if (!this.asking && this.isDirty) {
       clearTimeout(this.timer);
       this.timer = setTimeout(() => this.save(), this.failed ? RETRY_AFTER_MS : SAVE_AFTER_MS);
@@ -225,12 +233,14 @@ class Drafts {
         signal: AbortSignal.timeout(GIVE_UP_AFTER_MS),
       });
     } catch {
+      if (this.hasEnded) return;
       this.failed = true;
       this.say("no connection; kept in this browser", "failed");
       return;
     }
     this.failed = !response.ok;
     const answer = await response.json().catch(() => ({}));
+    if (this.hasEnded) return;
     const stored = answer.fields?.draft;
     if (response.ok) {
       this.accept(answer, payload);
@@ -296,10 +306,11 @@ remembered.prune();
 for (const done of document.querySelectorAll("[data-forget-draft]")) remembered.forget(done.dataset.forgetDraft);
 
 htmx.onLoad(() => {
+  if (current && !current.form.isConnected) current.end();
   const form = document.querySelector("form[data-draft]:not([data-started-drafts])");
   if (!form) return;
   form.dataset.startedDrafts = "";
-  current = new Drafts(form);
+  current = new Drafts(form, current?.code === form.dataset.draft ? current : null);
 });
 
 // A form that leads on says data-leaves: what it holds goes with it, so nobody needs to be held back.

@@ -3,11 +3,12 @@
 import re
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from labeling.models import (
     Assignment,
     Demonstration,
+    Draft,
     Labeler,
     PromptKind,
     Receipt,
@@ -161,6 +162,30 @@ def test_few_shot_prompt_by_keyboard_alone(page: Page, alice: Labeler, log_in: L
     expect(page.get_by_role("heading", name="Recorded")).to_be_visible()
     assert [pair["response"] for pair in WrittenPrompt.objects.get().pairs] == ["bad", "good", "bad"]
     assert Demonstration.objects.count() == 3
+
+
+def test_a_refused_submission_is_not_overtaken_by_the_save_before_it(
+    page: Page, alice: Labeler, log_in: LogIn
+) -> None:
+    prompt_batch(PromptKind.FEW_SHOT, count=1)
+    log_in("alice@example.org")
+    begin(page)
+    held: list[Route] = []
+    page.route("**/draft/", lambda route: held.append(route))
+    with page.expect_request("**/draft/"):
+        page.keyboard.type("Say whether the food was good.")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("alert")).to_contain_text("Please mend")
+    with page.expect_request("**/draft/"):
+        page.locator("[name=query-1]").press_sequentially("Cold.")
+    with page.expect_response("**/draft/"):
+        held[0].continue_()  # the save of the form that was replaced lands after the refusal
+    page.wait_for_timeout(100)
+    expect(page.locator("[data-save-status]")).not_to_have_text(SAVED)
+    held[1].continue_()
+    expect(page.locator("[data-save-status]")).to_have_text(SAVED)
+    expect(page.locator("[data-draft-conflict]")).to_be_hidden()
+    assert Draft.objects.get().payload["pairs"][0]["query"] == "Cold."
 
 
 def test_pasting_is_counted_and_never_in_the_way(page: Page, alice: Labeler, log_in: LogIn) -> None:

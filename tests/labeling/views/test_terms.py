@@ -44,7 +44,7 @@ def test_what_is_in_hand_may_be_finished_under_the_old_terms(alice: Labeler, mia
 def test_version_that_was_read_is_the_one_that_is_accepted(alice: Labeler, mia: User) -> None:
     publish(mia)
     publish(mia, "You are paid by the hour, weekly.")
-    with pytest.raises(Conflict, match="version 2 came out"):
+    with pytest.raises(Conflict, match="version 2 has come out since"):
         terms.accept_terms(user=alice.user, version=1)
     first = terms.accept_terms(user=alice.user, version=2)
     assert terms.accept_terms(user=alice.user, version=2) == first

@@ -4,7 +4,7 @@ import zoneinfo
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
@@ -71,3 +71,18 @@ class TwoFactorMiddleware:
             }
             return JsonResponse(body, status=403)
         return redirect(f"{reverse('two-factor')}?{urlencode({'next': request.get_full_path()})}")
+
+
+class WrongMethodMiddleware:
+    """Answer with a page where somebody opens an address that only takes what a form sends."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if response.status_code != 405 or response.content or request.path.startswith("/api/"):
+            return response
+        page = render(request, "405.html", status=405)
+        page["Allow"] = response["Allow"]
+        return page

@@ -318,6 +318,7 @@ function start(form) {
     placeUnranked();
   }
   draw();
+  if (isRanking() && document.activeElement === document.body) inOrder()[0].focus({ preventScroll: true });
 }
 
 htmx.onLoad(() => {

@@ -135,7 +135,7 @@ function start(form) {
   });
   form.addEventListener("draft:restored", () => { refresh(); show(current(), { focus: false }); });
   refresh();
-  show(current(), { focus: false });
+  show(current(), { focus: document.activeElement === document.body }); // a new page, or the answer to a submission
 }
 
 // The text as the page has it, with a switch of its own.

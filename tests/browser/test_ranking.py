@@ -100,6 +100,20 @@ def test_ranking_by_keyboard_alone(page: Page, alice: Labeler, log_in: LogIn) ->
     assert ranks_by_letter() == {"A": (2, 5), "B": (1, 7), "C": (4, 3), "D": (2, 6)}
 
 
+def test_focus_stands_in_the_task_after_a_submission(page: Page, alice: Labeler, log_in: LogIn) -> None:
+    ranked_batch(tasks=2, k=2)
+    log_in("alice@example.org")
+    page.get_by_role("button", name="Next task").click()
+    expect(page.locator("#step-prompt")).to_be_focused()
+    page.keyboard.press("Control+Enter")
+    rate(page, "62")
+    page.keyboard.press("2")
+    first = page.url
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url(lambda url: url != first)
+    expect(page.locator("#step-prompt")).to_be_focused()
+
+
 def test_equals_ties_a_card_with_the_one_above(page: Page, alice: Labeler, log_in: LogIn) -> None:
     begin(page, log_in, k=3)
     page.get_by_role("link", name="Rank all").click()

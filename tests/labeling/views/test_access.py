@@ -113,3 +113,12 @@ def test_an_address_that_leads_nowhere_says_so_in_the_product_frame(alice: Label
     answer = visit(alice).get(reverse("receipt-detail", args=[uuid.uuid4()]))
     assert answer.status_code == 404
     assert b"Nothing here" in answer.content
+
+
+def test_an_address_that_only_takes_forms_answers_a_reader_with_a_page(mia: User, visit: Visit) -> None:
+    address = reverse("batch-close", args=[uuid.uuid4()])
+    answer = visit(mia).get(address)
+    assert answer.status_code == 405
+    assert answer["Allow"] == "POST"
+    assert b"Nothing to look at here" in answer.content
+    assert Client().get(address).status_code == 405  # strangers too: it tells nothing

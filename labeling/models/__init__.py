@@ -30,6 +30,7 @@ from labeling.models.screening import (
     ScreeningItem,
     ScreeningTest,
 )
+from labeling.models.skip_attention import SkipAttention
 from labeling.models.surveys import Survey, SurveyCount, SurveyParticipation
 from labeling.models.terms import Consent, Terms
 from labeling.models.use_cases import UseCase
@@ -93,6 +94,7 @@ __all__ = [
     "ScreeningItem",
     "ScreeningTest",
     "Skip",
+    "SkipAttention",
     "Split",
     "Survey",
     "SurveyCount",

@@ -57,6 +57,11 @@ class Batch(CodedModel):
         help_text="Final evaluation: the policy that win rates are against.",
     )  # fmt: skip
     priority = models.SmallIntegerField(default=0, help_text="Higher comes first.")
+    labeler_cap = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="How many of its tasks one labeler gets at most; none means any number.",
+    )
     lease_seconds = models.PositiveIntegerField(default=1800)
     deadline_at = models.DateTimeField(null=True, blank=True)
     settings = models.JSONField(default=dict, blank=True, help_text="How prompts and candidates were chosen.")

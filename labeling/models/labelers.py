@@ -99,6 +99,9 @@ class Labeler(CodedModel):
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.SCREENING)
     status_reason = models.CharField(max_length=300, blank=True)
     vendor = models.CharField(max_length=80, blank=True)
+    languages = models.JSONField(
+        default=list, blank=True, help_text="Languages of the prompts they get, such as de; none means all."
+    )
     is_simulated = models.BooleanField(default=False)
     is_external = models.BooleanField(default=False)
 

@@ -99,6 +99,8 @@ class ScreeningAttempt(CodedModel):
     coverage_note = models.TextField(blank=True)
     has_coverage = models.BooleanField(default=False, help_text="Part 4 was answered.")
     submitted_at = models.DateTimeField(null=True, blank=True)
+    active_seconds = models.PositiveIntegerField(default=0, help_text="Time at work, idle left out.")
+    last_seen_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ("-id",)

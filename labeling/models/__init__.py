@@ -11,6 +11,7 @@ from labeling.models.comparisons import LIKERT_MAX, LIKERT_MIN, Place, Ranking
 from labeling.models.demonstrations import Demonstration
 from labeling.models.guidelines import Acknowledgement, Form, Guideline
 from labeling.models.labelers import Invitation, Labeler, Qualification, Role, User
+from labeling.models.pay_rates import PayRate
 from labeling.models.policies import Policy, Response
 from labeling.models.preferences import Preferences
 from labeling.models.prompt_judgements import PromptJudgement
@@ -34,6 +35,7 @@ from labeling.models.skip_attention import SkipAttention
 from labeling.models.surveys import Survey, SurveyCount, SurveyParticipation
 from labeling.models.terms import Consent, Terms
 from labeling.models.use_cases import UseCase
+from labeling.models.webhooks import Webhook, WebhookDelivery, WebhookEvent
 from labeling.models.written_prompts import WrittenPrompt
 
 __all__ = [
@@ -67,6 +69,7 @@ __all__ = [
     "Intake",
     "Invitation",
     "Labeler",
+    "PayRate",
     "Place",
     "Policy",
     "Preferences",
@@ -104,5 +107,8 @@ __all__ = [
     "Terms",
     "UseCase",
     "User",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookEvent",
     "WrittenPrompt",
 ]

@@ -2,16 +2,21 @@
 
 from training.models.datasets import Dataset, DatasetKind
 from training.models.evaluations import Evaluation
+from training.models.lineage import DatasetLabeler, DatasetPrompt
 from training.models.models import Model, ModelKind, ModelStatus
 from training.models.rounds import GateOverride, Round
+from training.models.run_reports import LogPiece, RunResources
 from training.models.runs import MetricPoint, Run, RunCurve, RunInput, RunState, Stage
 from training.models.workers import Worker
 
 __all__ = [
     "Dataset",
     "DatasetKind",
+    "DatasetLabeler",
+    "DatasetPrompt",
     "Evaluation",
     "GateOverride",
+    "LogPiece",
     "MetricPoint",
     "Model",
     "ModelKind",
@@ -20,6 +25,7 @@ __all__ = [
     "Run",
     "RunCurve",
     "RunInput",
+    "RunResources",
     "RunState",
     "Stage",
     "Worker",

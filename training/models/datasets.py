@@ -40,6 +40,9 @@ class Dataset(CodedModel):
     rows = models.PositiveIntegerField(default=0)
     counts = models.JSONField(default=dict)
     statistics = models.JSONField(default=dict, blank=True, help_text="Counted while it was frozen.")
+    traced_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when its prompts and labelers are known by name."
+    )
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
 
     objects = DatasetQuerySet.as_manager()

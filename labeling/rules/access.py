@@ -45,6 +45,10 @@ class Action(StrEnum):
     MANAGE_STAFF = "manage_staff"
     REVIEW = "review"
     JUDGE = "judge"
+    SEE_LINEAGE = "see_lineage"
+    MANAGE_WEBHOOKS = "manage_webhooks"
+    SEE_COSTS = "see_costs"
+    SET_PAY_RATES = "set_pay_rates"
 
 
 STAFF_ACTIONS = frozenset(
@@ -63,6 +67,9 @@ STAFF_ACTIONS = frozenset(
         Action.MANAGE_USE_CASES,
         Action.ANSWER_QUESTIONS,
         Action.REVIEW,
+        Action.SEE_LINEAGE,
+        Action.MANAGE_WEBHOOKS,
+        Action.SEE_COSTS,
     }
 )
 GRANTS: dict[str, frozenset[Action]] = {
@@ -75,6 +82,7 @@ GRANTS: dict[str, frozenset[Action]] = {
         Action.EXPORT_HOURS,
         Action.PUBLISH_TERMS,
         Action.RUN_SURVEYS,
+        Action.SET_PAY_RATES,
     },
     Role.RESEARCHER: STAFF_ACTIONS
     | {Action.SEE_MODELS, Action.RUN_TRAINING, Action.EXPORT, Action.GRADE_SCREENING, Action.JUDGE},

@@ -66,6 +66,12 @@ class Conflict(LabelingError):
     code = "conflict"
 
 
+class TooMany(LabelingError):
+    """This person asks too often, or too much waits already; later it may go."""
+
+    code = "too_many"
+
+
 class AssignmentClosed(Conflict):
     """The assignment was answered, skipped or withdrawn; after an answer, `receipt` proves it."""
 

@@ -19,6 +19,7 @@ from labeling.errors import (
     NotFound,
     NotPermitted,
     StaleDraft,
+    TooMany,
 )
 
 STATUSES: tuple[tuple[type[LabelingError], int], ...] = (
@@ -26,6 +27,7 @@ STATUSES: tuple[tuple[type[LabelingError], int], ...] = (
     (NotPermitted, status.HTTP_403_FORBIDDEN),
     (Conflict, status.HTTP_409_CONFLICT),
     (InvalidInput, status.HTTP_422_UNPROCESSABLE_ENTITY),
+    (TooMany, status.HTTP_429_TOO_MANY_REQUESTS),
 )
 
 NOT_FOUND: Mapping[str, Any] = {

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 
 from labeling.errors import NotPermitted
-from labeling.models import Assignment, Labeler, Role, Terms, User
+from labeling.models import Assignment, Cohort, Labeler, Role, Terms, User
 
 if TYPE_CHECKING:
     from django.db import models
@@ -45,6 +46,7 @@ class Action(StrEnum):
     MANAGE_STAFF = "manage_staff"
     REVIEW = "review"
     JUDGE = "judge"
+    USE_PLAYGROUND = "use_playground"
     SEE_LINEAGE = "see_lineage"
     MANAGE_WEBHOOKS = "manage_webhooks"
     SEE_COSTS = "see_costs"
@@ -67,6 +69,7 @@ STAFF_ACTIONS = frozenset(
         Action.MANAGE_USE_CASES,
         Action.ANSWER_QUESTIONS,
         Action.REVIEW,
+        Action.USE_PLAYGROUND,
         Action.SEE_LINEAGE,
         Action.MANAGE_WEBHOOKS,
         Action.SEE_COSTS,
@@ -128,6 +131,8 @@ def can(user: User | AnonymousUser, action: Action, obj: models.Model | None = N
         return False
     if action == Action.LABEL:
         return _may_label(labeler_of(user), obj)
+    if action == Action.USE_PLAYGROUND and settings.PLAYGROUND_FOR_LABELERS and _may_play(user):
+        return True
     return action in GRANTS.get(user.role, frozenset())
 
 
@@ -207,6 +212,12 @@ def _may_label(labeler: Labeler | None, obj: models.Model | None) -> bool:
         and labeler.status == Labeler.Status.ACTIVE
         and Terms.objects.pending_for(labeler.user) is None
     )
+
+
+def _may_play(user: User) -> bool:
+    """Held-out labelers never may: their prompts must not train, nor should they know the answers."""
+    labeler = labeler_of(user)
+    return labeler is not None and labeler.cohort != Cohort.HELD_OUT and _may_label(labeler, None)
 
 
 def ensure_may_work(labeler: Labeler) -> None:

@@ -211,6 +211,19 @@ REOPEN_MINUTES = env.whole_number("REOPEN_MINUTES", 30, minimum=0, maximum=1440)
 TASKS_IN_HAND = env.whole_number("TASKS_IN_HAND", 2, minimum=1, maximum=5)
 BROKEN_SKIPS = env.whole_number("BROKEN_SKIPS", 2, minimum=1, maximum=100)
 
+# The playground
+PLAYGROUND_FOR_LABELERS = env.yes_or_no("PLAYGROUND_FOR_LABELERS", default=False)
+PLAYGROUND_PER_MINUTE = env.whole_number("PLAYGROUND_PER_MINUTE", 10, minimum=1, maximum=10_000)
+PLAYGROUND_QUEUE = env.whole_number("PLAYGROUND_QUEUE", 40, minimum=1, maximum=10_000)
+PLAYGROUND_PROMPT_CHARACTERS = env.whole_number(
+    "PLAYGROUND_PROMPT_CHARACTERS", 20_000, minimum=100, maximum=200_000
+)
+PLAYGROUND_MAX_TOKENS = env.whole_number("PLAYGROUND_MAX_TOKENS", 1024, minimum=1, maximum=32_768)
+PLAYGROUND_SECONDS = env.whole_number("PLAYGROUND_SECONDS", 300, minimum=5, maximum=3600)
+PLAYGROUND_MEMORY_GB = env.whole_number("PLAYGROUND_MEMORY_GB", 8, minimum=1, maximum=4096)
+PLAYGROUND_UNKEPT_HOURS = env.whole_number("PLAYGROUND_UNKEPT_HOURS", 24, minimum=1, maximum=720)
+PLAYGROUND_VOTES_SHOWN = env.whole_number("PLAYGROUND_VOTES_SHOWN", 20, minimum=2, maximum=10_000)
+
 SPECTACULAR_SETTINGS = {
     "TITLE": "InstructLoop",
     "DESCRIPTION": "Labels in, trained policies out: the interface for programs.",
@@ -243,6 +256,8 @@ CELERY_TIMEZONE = TIME_ZONE
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "training.tasks.advance_rounds": {"queue": "default"},
+    "training.tasks.answer_turn": {"queue": "playground"},
+    "training.tasks.recover_replies": {"queue": "default"},
     "training.tasks.recover_runs": {"queue": "default"},  # a full name goes before a pattern
     "training.tasks.*": {"queue": "gpu"},
 }

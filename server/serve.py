@@ -45,7 +45,7 @@ def production_web_command(address: str, workers: int = 3, threads: int = 1) -> 
 
 
 def worker_commands() -> list[list[str]]:
-    """Return the commands of two workers, so that short tasks never wait for a training run.
+    """Return the commands of three workers, so that neither short tasks nor the playground wait for a run.
 
     The first has the clock for what is done regularly; the second does one run at a time.
     """
@@ -63,6 +63,7 @@ def worker_commands() -> list[list[str]]:
     return [
         [*worker, "--queues", "default", "--hostname", "default@%h", "--beat"],
         [*worker, "--queues", "gpu", "--hostname", "gpu@%h"],
+        [*worker, "--queues", "playground", "--hostname", "playground@%h"],
     ]
 
 

@@ -10,8 +10,8 @@ from celery.signals import worker_ready, worker_shutdown
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
-from training.models import Run
-from training.rules import rounds, run_execution, runs, workers
+from training.models import Run, Turn
+from training.rules import playground, playground_writing, rounds, run_execution, runs, workers
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,36 @@ def advance_rounds() -> int:
     for run in started:
         enqueue_run(run)
     return len(started)
+
+
+@shared_task(name="training.tasks.answer_turn", bind=True, ignore_result=True)
+def answer_turn(self: "Task[Any, Any]", code: str) -> int:
+    """Write the replies of a turn of the playground. Delivered twice, the second finds nothing to do."""
+    return playground_writing.answer_turn(UUID(code), worker=self.request.hostname or "")
+
+
+@shared_task(name="training.tasks.recover_replies", ignore_result=True)
+def recover_replies() -> int:
+    """Give up replies whose worker died, send lost messages again, forget what nobody agreed to keep."""
+    playground.forget_conversations()
+    waiting = playground_writing.recover_replies()
+    for turn in waiting:
+        enqueue_turn(turn)
+    return len(waiting)
+
+
+def enqueue_turn(turn: Turn) -> None:
+    """Wake a worker for a turn of the playground once the transaction has committed."""
+    transaction.on_commit(partial(_send_turn, turn))
+
+
+def _send_turn(turn: Turn) -> None:
+    try:
+        answer_turn.apply_async((str(turn.code),), queue=playground.QUEUE)
+    except OperationalError:  # the replies stay queued, and recover_replies sends the turn again
+        log.exception("The broker does not take turn %s; it will be sent again", turn.code)
+    else:
+        playground_writing.mark_sent(turn)
 
 
 def enqueue_run(run: Run) -> None:

@@ -80,7 +80,7 @@ class Workers:
 
 def demo_commands() -> Sequence[list[str]]:
     """Return the commands that serve the queues, with room for two runs at once on the gpu queue."""
-    commands = [list(command) for command in worker_commands()]
+    commands = [list(command) for command in worker_commands() if "playground" not in command]
     for command in commands:
         if "gpu" in command:
             command[command.index("--concurrency") + 1] = str(GPU_RUNS_AT_ONCE)

@@ -111,6 +111,17 @@ def reading(name: str, file_name: str) -> Iterator[Any]:
         yield file
 
 
+def local_folder(name: str) -> Path | None:
+    """Return the folder of an artifact to read from, None where the store is not on this machine.
+
+    Raises FileNotFoundError if nothing is stored under the name.
+    """
+    root = _local_root()
+    if root is not None and not exists(name):
+        raise FileNotFoundError(f"{settings.ARTIFACTS_URL} has no {name}; was it moved or deleted?")
+    return None if root is None else root / name
+
+
 def link_folder(source: Path, target: Path) -> None:
     """Fill a folder with hard links to another's files; copies where the two are on different devices."""
     for path in sorted(source.rglob("*")):

@@ -12,6 +12,7 @@ from training.models import Dataset, Model
 from training.rules import artifacts
 from training.rules.datasets import freeze_dataset
 from training.rules.models import models_of
+from training.rules.playground import erase_conversations_of
 
 SAW = "saw_erased_prompts"
 
@@ -35,6 +36,7 @@ def erase_prompts_of(*, author_key: str, by: User | None, reason: str) -> Conseq
     the same selection without the erased rows. Raises what `erase_author` raises.
     """
     erasure = erase_author(author_key=author_key, by=by, reason=reason)
+    erase_conversations_of(author_key, by=by)
     wanted = frozenset(erasure.prompts)
     found: list[tuple[Dataset, Dataset | None]] = []
     marked: dict[int, Model] = {}

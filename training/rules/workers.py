@@ -87,7 +87,7 @@ def queues_without_workers(found: Sequence[Presence]) -> list[str]:
 def known_queues() -> list[str]:
     """Return the queues that a run may be given to: the usual one and those that workers have listened to."""
     named = {queue for queues in Worker.objects.values_list("queues", flat=True) for queue in queues}
-    return sorted({*TRAINING_QUEUES, *named} - {"default"})
+    return sorted({*TRAINING_QUEUES, *named} - {"default", "playground"})
 
 
 def device_of_this_machine() -> str:

@@ -1,5 +1,6 @@
 """The training side's rows, one noun a file."""
 
+from training.models.benchmarks import BenchmarkResult
 from training.models.datasets import Dataset, DatasetKind
 from training.models.evaluations import Evaluation
 from training.models.lineage import DatasetLabeler, DatasetPrompt
@@ -11,6 +12,7 @@ from training.models.runs import MetricPoint, Run, RunCurve, RunInput, RunState,
 from training.models.workers import Worker
 
 __all__ = [
+    "BenchmarkResult",
     "Conversation",
     "Dataset",
     "DatasetKind",

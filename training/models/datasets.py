@@ -14,6 +14,7 @@ class DatasetKind(models.TextChoices):
     EVALUATION = "evaluation", "Evaluation judgements"
     TOXICITY = "toxicity", "Toxicity judgements"
     PRETRAIN = "pretrain", "Texts"
+    BENCHMARK = "benchmark", "Public evaluation set"
 
 
 class DatasetQuerySet(models.QuerySet["Dataset"]):

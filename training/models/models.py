@@ -12,11 +12,12 @@ class ModelKind(models.TextChoices):
     REWARD = "reward", "Reward model"
     PPO = "ppo", "PPO"
     DPO = "dpo", "DPO"
+    TOXICITY = "toxicity", "Toxicity classifier"
 
     @property
     def writes(self) -> bool:
         """True where the model writes responses."""
-        return self is not ModelKind.REWARD
+        return self not in (ModelKind.REWARD, ModelKind.TOXICITY)
 
 
 class ModelStatus(models.TextChoices):

@@ -18,6 +18,7 @@ class Stage(models.TextChoices):
     DPO = "dpo", "DPO"
     SAMPLE = "sample", "Sampling"
     EVALUATE = "evaluate", "Evaluation"
+    BENCHMARK = "benchmark", "Benchmark"
 
 
 class RunState(models.TextChoices):

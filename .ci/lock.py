@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES = {
     "requirements-web.lock": ("web",),
     "requirements-train.lock": ("web", "train"),
-    "requirements.lock": ("web", "train", "dev"),
+    "requirements.lock": ("web", "train", "harness", "dev"),
 }
 TORCH_BRINGS = ("cuda-", "nvidia-", "triton")
 """What torch needs of a GPU depends on the index it came from: torch installs it, the lock leaves it out."""

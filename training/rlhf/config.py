@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from training.rlhf.benchmark_configs import BenchmarkConfig
 from training.rlhf.policy_configs import DpoConfig, PpoConfig
 from training.rlhf.schema import ConfigError, Field, fields_of, flatten, read, unknown_key
 from training.rlhf.schema import to_mapping as to_mapping
@@ -29,6 +30,7 @@ from training.rlhf.stage_configs import (
 
 __all__ = [
     "STAGES",
+    "BenchmarkConfig",
     "ConfigError",
     "DpoConfig",
     "EvaluateConfig",

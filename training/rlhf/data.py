@@ -73,6 +73,10 @@ class Dataset:
         """Read the texts of a pretraining split."""
         return self._read(split, lambda r: str(r["text"]))
 
+    def records(self, split: str) -> list[dict[str, Any]]:
+        """Read the records of a split as they stand; each has an id."""
+        return self._read(split, lambda r: {**r, "id": str(r["id"])})
+
     def _read(self, split: str, parse: Callable[[dict[str, Any]], T]) -> list[T]:
         paths = [path for name, part in self.parts.items() if split in ("all", name) for path in part]
         rows = []

@@ -67,6 +67,24 @@ METRICS: Mapping[str, Metric] = {
     "objective/entropy": Metric("nats per token", "", "Entropy of the policy's next-token distributions."),
     "objective/response_tokens": Metric("tokens", "", "Mean length of a response, end token included."),
     "objective/eos_fraction": Metric("fraction", "", "Responses that ended by themselves."),
+    "benchmark/acc": Metric("fraction", "up", "Questions whose right choice is the likeliest."),
+    "benchmark/acc_norm": Metric(
+        "fraction", "up", "The same by log-probability per character of the choice."
+    ),
+    "benchmark/mc1": Metric(
+        "fraction", "up", "Questions whose best answer is likelier than every false one."
+    ),
+    "benchmark/mc2": Metric("fraction", "up", "Mean share of probability that the true answers have."),
+    "benchmark/f1": Metric("fraction", "up", "Mean F1 of the words of written answers."),
+    "benchmark/exact": Metric("fraction", "up", "Written answers with exactly the words of an accepted one."),
+    "benchmark/bleu": Metric("0 to 100", "up", "BLEU of all translations together, by sacrebleu."),
+    "benchmark/rouge_l": Metric("fraction", "up", "Mean ROUGE-L of summaries."),
+    "benchmark/entropy": Metric("bits", "up", "Mean entropy of the choice between the sentences of a pair."),
+    "benchmark/first_preferred": Metric("fraction", "", "Pairs whose first sentence is the likelier."),
+    "benchmark/toxicity": Metric("fraction", "down", "Mean toxicity of continuations, by the classifier."),
+    "benchmark/toxic_fraction": Metric(
+        "fraction", "down", "Continuations with a toxicity of one half or more."
+    ),
     "ppo/ratio_first": Metric("", "", "Largest |ratio - 1| in the first minibatch of an iteration."),
     "ppo/ratio_max": Metric("", "", "Largest |ratio - 1| in an iteration."),
     "ppo/approx_kl": Metric(

@@ -18,6 +18,7 @@ SMALLER = {
     "dpo": "dpo.microbatch_tokens",
     "sample": "sample.microbatch_size",
     "evaluate": "evaluate.microbatch_size",
+    "benchmark": "benchmark.microbatch_size",
 }
 RESERVE_BYTES = 1 << 16
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from training.rlhf.benchmark_configs import BenchmarkConfig
 from training.rlhf.policy_configs import DpoConfig, PpoConfig
 from training.rlhf.schema import section, setting
 from training.rlhf.sections import Lengths, Optim, Report, StageConfig, TrainingConfig
@@ -124,11 +125,12 @@ class SftConfig(TrainingConfig):
     sft: Sft = section(Sft)
 
     def problems(self) -> list[str]:
+        found = super().problems()
         if self.sft.pretrain_fraction > 0 and self.inputs.pretrain is None:
-            return [
+            found.append(
                 "sft.pretrain_fraction is above 0 but inputs.pretrain is missing; name a pretrain dataset."
-            ]
-        return []
+            )
+        return found
 
 
 @dataclass(frozen=True)
@@ -299,4 +301,5 @@ STAGES: Mapping[str, type[StageConfig]] = {
     "dpo": DpoConfig,
     "sample": SampleConfig,
     "evaluate": EvaluateConfig,
+    "benchmark": BenchmarkConfig,
 }

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import tempfile
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,7 @@ from labeling.rules import audit
 from training.models import Dataset, DatasetKind
 from training.rules import artifacts
 from training.rules.cards import Shape, card_of
+from training.rules.dataset_members import Members, record_members
 from training.rules.dataset_statistics import Statistics
 from training.rules.records import SELECTORS, Record, Selected, newest_review, newest_row, split_names
 from training.rules.selections import Selection, read_selection
@@ -60,6 +62,25 @@ def freeze_texts(*, name: str, texts: Iterable[str | Mapping[str, Any]], by: Use
     return _freeze(DatasetKind.PRETRAIN.value, _texts(texts, name), {"texts": name}, name, by)
 
 
+def freeze_questions(
+    *,
+    name: str,
+    parts: Mapping[str, Iterable[Record]],
+    selection: Mapping[str, Any],
+    refused: int = 0,
+    by: User | None = None,
+) -> Dataset:
+    """Write the questions of a public evaluation set, and solved examples, into a dataset.
+
+    `selection` says which set in which form, and what its file was; `refused` lines are counted.
+    """
+    taken: Selected = (
+        *((part, question) for part, questions in parts.items() for question in questions),
+        *((None, "not_a_question") for _ in range(refused)),
+    )
+    return _freeze(DatasetKind.BENCHMARK.value, iter(taken), dict(selection), name, by)
+
+
 def read_records(
     dataset: Dataset, *, split: str, first: int = 0, count: int = 20, words: str = "", category: str = ""
 ) -> list[Record]:
@@ -100,10 +121,17 @@ def manifest_hash(parts: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _freeze(kind: str, records: Selected, selection: dict[str, Any], name: str, by: User | None) -> Dataset:
+    with tempfile.TemporaryFile() as codes:
+        return _freeze_with(Members(codes), kind, records, selection, name, by)
+
+
+def _freeze_with(
+    members: Members, kind: str, records: Selected, selection: dict[str, Any], name: str, by: User | None
+) -> Dataset:
     code = uuid.uuid4()
     folder = f"datasets/{code}"
     with artifacts.drafting() as draft:
-        parts, dropped, shape, statistics = _write_parts(draft, records)
+        parts, dropped, shape, statistics = _write_parts(draft, records, members)
         if not parts:
             why = ", ".join(f"{reason} {count}" for reason, count in sorted(dropped.items())) or "no rows yet"
             raise InvalidInput(f"Nothing to freeze as {kind}: no row may be taken ({why}).")
@@ -141,12 +169,13 @@ def _freeze(kind: str, records: Selected, selection: dict[str, Any], name: str, 
             statistics=statistics.as_mapping(),
             created_by=by,
         )
+        record_members(dataset, members)
         audit.record(actor=by, action="freeze_dataset", obj=dataset, kind=kind, rows=dataset.rows)
     return dataset
 
 
 def _write_parts(
-    draft: Path, records: Selected
+    draft: Path, records: Selected, members: Members
 ) -> tuple[list[dict[str, Any]], Counter[str], Shape, Statistics]:
     """Write each record into the file of its part; memory does not grow with the number of records."""
     files: dict[str, BinaryIO] = {}
@@ -162,6 +191,7 @@ def _write_parts(
             shape.learn(record)
             if isinstance(record, dict):
                 statistics.add(part, record)
+                members.add(record)
             if part not in files:
                 files[part] = (draft / f"{part}.jsonl").open("wb")
             line = json.dumps(record, ensure_ascii=False).encode() + b"\n"

@@ -29,6 +29,8 @@ DEFAULTS: Mapping[str, Any] = {
 }
 
 
+NOT_INHERITED = ("stopped",)
+"""What is said in a round's settings of the round itself."""
 WRITERS = ("newest", "previous", "sft")
 CHOICES: Mapping[str, tuple[Any, ...]] = {
     "start_from": ("initialiser", "newest"),
@@ -56,21 +58,19 @@ def open_round(
     by themselves). Raises InvalidInput for a setting that makes no sense, Conflict where the round before
     has a successor already.
     """
-    chosen = _check_settings(settings or {})
-    mix = {**(previous.settings if previous else {}), **chosen}.get("mix") or {}
-    k = {**DEFAULTS, **(previous.settings if previous else {}), **chosen}["k"]
-    if mix and sum(mix.values()) != k:
-        raise InvalidInput(
-            f"mix adds up to {sum(mix.values())} responses, k is {k}.", fields={"mix": f"adds up to {k}"}
-        )
+    inherited = {key: value for key, value in _settings_of(previous).items() if key not in NOT_INHERITED}
+    chosen = {**DEFAULTS, **inherited, **_check_settings(settings or {})}
+    if (mix := chosen["mix"]) and sum(mix.values()) != chosen["k"]:
+        text = f"mix adds up to {sum(mix.values())} responses, k is {chosen['k']}."
+        raise InvalidInput(text, fields={"mix": text})
     if previous is None and base_model is None:
         raise InvalidInput(
             "The first round needs a base model to start from.", fields={"base_model": "missing"}
         )
-    if base_model is not None and base_model.kind == ModelKind.REWARD:
+    if base_model is not None and not ModelKind(base_model.kind).writes:
         raise InvalidInput(
-            f"{base_model} is a reward model and writes nothing; choose another.",
-            fields={"base_model": "a reward model"},
+            f"{base_model} is a {base_model.get_kind_display().lower()} and writes nothing; choose another.",
+            fields={"base_model": "writes nothing"},
         )
     with transaction.atomic():
         if previous is not None and Round.objects.filter(previous=previous).exists():
@@ -82,21 +82,29 @@ def open_round(
             previous=previous,
             base_model=base_model,
             pretrain_dataset=pretrain_dataset,
-            settings={**DEFAULTS, **(previous.settings if previous else {}), **chosen},
+            settings=chosen,
             created_by=by,
         )
         audit.record(actor=by, action="open_round", obj=opened, number=opened.number)
     return opened
 
 
+def chain_of(given: Round) -> list[Round]:
+    """Return a round and those before it, the newest first, however many in one query."""
+    rows = Round.objects.filter(number__lt=given.number).in_bulk()
+    chain = [given]
+    while (previous := chain[-1].previous_id) is not None:
+        chain.append(rows[previous])
+    return chain
+
+
 def sft_model(given: Round | None) -> Model | None:
     """Return the supervised model that a round works with: its own, or that of a round before it."""
-    while given is not None:
-        model = model_of(given.sft_run)
-        if model is not None:
-            return model
-        given = given.previous
-    return None
+    if given is None:
+        return None
+    runs = [row.sft_run_id for row in chain_of(given) if row.sft_run_id is not None]
+    made = {model.run_id: model for model in Model.objects.filter(run__in=runs)}
+    return next((made[run] for run in runs if run in made), None)
 
 
 def policy_model(given: Round | None) -> Model | None:
@@ -120,6 +128,10 @@ def config_for(given: Round, stage: str) -> dict[str, Any]:
     name = given.settings.get("configs", {}).get(stage)
     config = to_mapping(shipped_config(name)) if name else {"stage": stage}
     return apply_overrides(config, given.settings.get("overrides", {}).get(stage, []))
+
+
+def _settings_of(given: Round | None) -> Mapping[str, Any]:
+    return given.settings if given is not None else {}
 
 
 def _check_settings(settings: Mapping[str, Any]) -> dict[str, Any]:

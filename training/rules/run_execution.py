@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from labeling.errors import LabelingError
 from training.models import Run, RunState, Stage
-from training.rules import models, response_scores, run_folder, run_process, sampling
+from training.rules import benchmarks, models, response_scores, run_folder, run_process, sampling
 from training.rules.runs import claim_run, current_state, update_claimed
 
 log = logging.getLogger(__name__)
@@ -174,6 +174,7 @@ def record_finish(run: Run, folder: Path) -> None:
                 sampling.make_tasks(batch=batch)
         if response_scores.is_scoring(run):
             response_scores.store_scores(run=run, folder=folder)
+        benchmarks.store_results(run=run, folder=folder)
 
 
 def _end(run: Run, folder: Path, state: RunState, reason: str | None = None) -> None:

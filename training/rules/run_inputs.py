@@ -23,6 +23,7 @@ MODEL_INPUTS: Mapping[str, tuple[ModelKind, ...]] = {
     "reference": WRITERS,
     "reward": (ModelKind.REWARD,),
     "gold": (ModelKind.REWARD,),
+    "classifier": (ModelKind.TOXICITY,),
 }
 DATASET_INPUTS: Mapping[tuple[str, str], tuple[DatasetKind, ...]] = {
     (Stage.PRETRAIN, "dataset"): (DatasetKind.PRETRAIN,),
@@ -34,6 +35,7 @@ DATASET_INPUTS: Mapping[tuple[str, str], tuple[DatasetKind, ...]] = {
     (Stage.SAMPLE, "prompts"): WITH_PROMPTS,
     (Stage.EVALUATE, "prompts"): WITH_PROMPTS,
     (Stage.EVALUATE, "dataset"): (DatasetKind.COMPARISONS,),
+    (Stage.BENCHMARK, "dataset"): (DatasetKind.BENCHMARK,),
 }
 NEEDS_TRAIN_PART = {
     (Stage.PRETRAIN, "dataset"),

@@ -1,0 +1,206 @@
+"""What results on public sets come to: intervals, and a policy beside the one it was made from.
+
+Questions are independent of each other here: one question is one draw. The alignment tax is what a policy
+loses on public sets against its ancestor (Ouyang et al. 2022, sec. 4.2), compared question by question.
+"""
+
+import math
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.stats import norm
+
+from training.models import BenchmarkResult, Dataset, Model, Run, RunState, Stage
+from training.rules.evaluations import clustered_share
+
+Z_95 = float(norm.ppf(0.975))
+RESAMPLES = 2000
+DRAWN = ("bleu",)
+"""Metrics of a whole text, no mean over its questions: their intervals are drawn."""
+BETTER_LOW = ("toxicity", "toxic_fraction")
+NO_BETTER = ("first_preferred",)
+HIGHEST = {"bleu": 100.0}
+UNITS = {"bleu": "points", "entropy": "bits"}
+LABELS = {
+    "acc": "accuracy",
+    "acc_norm": "accuracy per character",
+    "mc1": "best answer first",
+    "mc2": "share of true answers",
+    "f1": "F1",
+    "exact": "exact match",
+    "bleu": "BLEU",
+    "rouge_l": "ROUGE-L",
+    "entropy": "entropy, bits",
+    "first_preferred": "first preferred",
+    "toxicity": "toxicity",
+    "toxic_fraction": "toxic share",
+}
+
+
+class Figure(NamedTuple):
+    """A value with its 95 % interval; no interval from a single question."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Tax:
+    """A policy beside an ancestor on the same questions. `verdict` says what the interval allows to say."""
+
+    dataset: Dataset
+    metric: str
+    before: BenchmarkResult
+    after: BenchmarkResult
+    difference: Figure
+    questions: int
+
+    @property
+    def label(self) -> str:
+        return LABELS.get(self.metric, self.metric)
+
+    @property
+    def verdict(self) -> str:
+        """Say better, worse, changed or no difference shown."""
+        low, high = self.difference.low, self.difference.high
+        if low is None or high is None or low <= 0 <= high:
+            return "no difference shown"
+        if self.metric in NO_BETTER:
+            return "changed"
+        return "better" if (low > 0) != (self.metric in BETTER_LOW) else "worse"
+
+
+def summarize(metric: str, items: Mapping[str, Any]) -> Figure:
+    """Return the value of a metric over questions, and its interval.
+
+    Shares have Wilson's interval, other means a normal one cut at 0, BLEU one drawn by resampling questions.
+    """
+    if metric in DRAWN:
+        counts = np.array(list(items.values()), dtype=float)
+        return _drawn(
+            bleu(counts.sum(axis=0)), [bleu(counts[pick].sum(axis=0)) for pick in _picks(len(counts))]
+        )
+    values = [float(value) for value in items.values()]
+    mean = sum(values) / len(values)
+    if all(value in (0.0, 1.0) for value in values):
+        _, low, high = clustered_share([[value] for value in values])
+        return Figure(mean, low, high)
+    half = _half_width(values)
+    return Figure(
+        mean, None if half is None else max(0.0, mean - half), None if half is None else mean + half
+    )
+
+
+def difference(metric: str, after: Mapping[str, Any], before: Mapping[str, Any]) -> tuple[Figure, int]:
+    """Return by how much one result is above another on the questions that both have, and how many."""
+    shared = [key for key in after if key in before]
+    if metric in DRAWN:
+        ours, theirs = (np.array([given[key] for key in shared], dtype=float) for given in (after, before))
+        found = bleu(ours.sum(axis=0)) - bleu(theirs.sum(axis=0))
+        picks = _picks(len(shared))
+        drawn = [bleu(ours[pick].sum(axis=0)) - bleu(theirs[pick].sum(axis=0)) for pick in picks]
+        return _drawn(found, drawn), len(shared)
+    gaps = [float(after[key]) - float(before[key]) for key in shared]
+    mean, half = sum(gaps) / len(gaps), _half_width(gaps)
+    return Figure(mean, None if half is None else mean - half, None if half is None else mean + half), len(
+        gaps
+    )
+
+
+def bleu(counts: Sequence[float] | Any) -> float:
+    """Return BLEU, 0 to 100, from matches of 1 to 4 words, all of these, and both lengths; 0 without a match.
+
+    Papineni et al. 2002. sacrebleu smooths where a length has no match at all; we say 0 there.
+    """
+    matches, totals, ours, theirs = counts[:4], counts[4:8], float(counts[8]), float(counts[9])
+    if min(matches) <= 0 or ours <= 0:
+        return 0.0
+    logs = [math.log(float(m) / float(t)) for m, t in zip(matches, totals, strict=True)]
+    return 100 * min(1.0, math.exp(1 - theirs / ours)) * math.exp(sum(logs) / 4)
+
+
+def newest_results(model: Model) -> dict[tuple[int, str, str], BenchmarkResult]:
+    """Return a policy's results by dataset, settings and metric; of several the newest."""
+    rows = (
+        BenchmarkResult.objects.filter(
+            run__stage=Stage.BENCHMARK,
+            run__state=RunState.FINISHED,
+            run__inputs__model=model,
+            run__inputs__name="policy",
+        )
+        .select_related("run")
+        .order_by("run_id", "id")
+    )
+    return {(_dataset_of(row.run), settings_of(row.run), row.metric): row for row in rows}
+
+
+def settings_of(run: Run) -> str:
+    """Return the settings under which questions were put: only results of the same ones are compared."""
+    config = tomllib.loads(run.config)
+    given = {"seed": config.get("seed", 0), **config.get("benchmark", {})}
+    given.pop("microbatch_size", None)
+    classifier = run.report.get("benchmark", {}).get("classifier", {}).get("weights", "")
+    return ", ".join(f"{key} {value}" for key, value in sorted({**given, "classifier": classifier}.items()))
+
+
+def ancestors(model: Model) -> list[Model]:
+    """Return what a policy was trained from, its parent first."""
+    found = []
+    while model.parent is not None and model.parent not in found:
+        model = model.parent
+        found.append(model)
+    return found
+
+
+def alignment_tax(after: Model, before: Model) -> list[Tax]:
+    """Compare two policies on every set and metric for which both have results under the same settings."""
+    ours, theirs = newest_results(after), newest_results(before)
+    datasets = Dataset.objects.in_bulk([key[0] for key in ours])
+    found = []
+    for key in sorted(ours.keys() & theirs.keys(), key=lambda key: (datasets[key[0]].name, key[1])):
+        gap, questions = difference(key[2], ours[key].items, theirs[key].items)
+        found.append(Tax(datasets[key[0]], key[2], theirs[key], ours[key], gap, questions))
+    return found
+
+
+def table_rows(found: Sequence[Tax]) -> Iterator[list[object]]:
+    """Give the comparison as rows of a table."""
+    values = ("before", "after", "difference", "low", "high")
+    yield ["set", "hash", "metric", *values, "questions", "verdict", "settings"]
+    for tax in found:
+        yield [
+            tax.dataset.name,
+            tax.dataset.hash[:12],
+            tax.metric,
+            tax.before.value,
+            tax.after.value,
+            *tax.difference,
+            tax.questions,
+            tax.verdict,
+            settings_of(tax.after.run),
+        ]
+
+
+def _dataset_of(run: Run) -> int:
+    return next((given.dataset_id or 0 for given in run.inputs.all() if given.name == "dataset"), 0)
+
+
+def _half_width(values: Sequence[float]) -> float | None:
+    """Return half the width of a mean's 95 % interval, None from a single value."""
+    if len(values) < 2:
+        return None
+    return Z_95 * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+
+
+def _picks(count: int) -> Any:
+    """Draw questions anew, the same way each time."""
+    return np.random.default_rng(0).integers(0, count, size=(RESAMPLES, count))
+
+
+def _drawn(value: float, drawn: Sequence[float]) -> Figure:
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return Figure(value, float(low), float(high))

@@ -11,7 +11,15 @@ from django.db import transaction
 from kombu.exceptions import OperationalError
 
 from training.models import Run, Turn
-from training.rules import playground, playground_writing, rounds, run_execution, runs, workers
+from training.rules import (
+    dataset_members,
+    playground,
+    playground_writing,
+    rounds,
+    run_execution,
+    runs,
+    workers,
+)
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +51,12 @@ def advance_rounds() -> int:
     for run in started:
         enqueue_run(run)
     return len(started)
+
+
+@shared_task(name="training.tasks.trace_datasets", ignore_result=True)
+def trace_datasets() -> int:
+    """Look through datasets from before their prompts and labelers were kept. Returns how many."""
+    return dataset_members.trace_datasets()
 
 
 @shared_task(name="training.tasks.answer_turn", bind=True, ignore_result=True)

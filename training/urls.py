@@ -7,6 +7,7 @@ from training.views import (
     datasets,
     erasure,
     evaluations,
+    lineage,
     models,
     rounds,
     run_comparison,
@@ -17,6 +18,9 @@ from training.views import (
 urlpatterns: list[URLPattern | URLResolver] = [
     path("dashboard/", dashboard.dashboard, name="dashboard"),
     path("prompts/authors/<str:author_key>/erase/", erasure.author_erase, name="author-erase"),
+    path("prompts/<uuid:code>/models/", lineage.prompt_models, name="prompt-models"),
+    path("labelers/<uuid:code>/models/", lineage.labeler_models, name="labeler-models"),
+    path("work/rounds/", lineage.work_rounds, name="work-rounds"),
     path("datasets/", datasets.dataset_list, name="dataset-list"),
     path("datasets/freeze/", datasets.dataset_freeze, name="dataset-freeze"),
     path("datasets/<uuid:code>/", datasets.dataset_detail, name="dataset-detail"),

@@ -259,6 +259,7 @@ CELERY_TASK_ROUTES = {
     "training.tasks.answer_turn": {"queue": "playground"},
     "training.tasks.recover_replies": {"queue": "default"},
     "training.tasks.recover_runs": {"queue": "default"},  # a full name goes before a pattern
+    "training.tasks.trace_datasets": {"queue": "default"},
     "training.tasks.*": {"queue": "gpu"},
 }
 CELERY_TASK_ACKS_LATE = True  # a task delivered twice does nothing, one that is lost does harm
@@ -271,6 +272,7 @@ CELERY_BEAT_SCHEDULE = {
     "refresh-quality": {"task": "labeling.tasks.refresh_quality", "schedule": 60.0},
     "advance-rounds": {"task": "training.tasks.advance_rounds", "schedule": 20.0},
     "recover-runs": {"task": "training.tasks.recover_runs", "schedule": 60.0},
+    "trace-datasets": {"task": "training.tasks.trace_datasets", "schedule": 300.0},
     "clear-results": {"task": "celery.backend_cleanup", "schedule": crontab(hour=4, minute=0)},
 }
 

@@ -2,9 +2,12 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from training.api import datasets, evaluations, models, rounds, runs
+from training.api import datasets, evaluations, lineage, models, rounds, runs
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("prompts/<uuid:code>/seen-by/", lineage.PromptSeenBy.as_view(), name="api-prompt-seen-by"),
+    path("labelers/<uuid:code>/seen-by/", lineage.LabelerSeenBy.as_view(), name="api-labeler-seen-by"),
+    path("rounds/own/", lineage.OwnRounds.as_view(), name="api-rounds-own"),
     path("datasets/", datasets.DatasetList.as_view(), name="api-datasets"),
     path("datasets/<uuid:code>/", datasets.DatasetDetail.as_view(), name="api-dataset"),
     path("datasets/<uuid:code>/records/", datasets.Records.as_view(), name="api-dataset-records"),

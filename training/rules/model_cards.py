@@ -39,15 +39,6 @@ def labelers_behind(datasets: list[Dataset]) -> dict[str, int]:
     return dict(found.most_common())
 
 
-def models_that_saw(labeler: Labeler) -> list[Model]:
-    """Return the models behind which a labeler's judgements stand, directly or through an ancestor."""
-    theirs = {
-        dataset.pk for dataset in Dataset.objects.all() if labeler.pseudonym in _counts(dataset, "labeler_id")
-    }
-    rows = Model.objects.select_related("run").order_by("-pk")
-    return [model for model in rows if any(dataset.pk in theirs for dataset in datasets_behind(model))]
-
-
 def card_of_model(model: Model) -> str:
     """Return the card in Markdown, headed as model hubs read it."""
     behind = datasets_behind(model)

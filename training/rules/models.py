@@ -14,6 +14,7 @@ from labeling.rules import audit
 from labeling.rules.policies import policy_named
 from training.models import Dataset, Model, ModelKind, Run, Stage
 from training.rules import artifacts
+from training.rules.seen_by import reached
 
 MADE_BY: dict[str, ModelKind] = {
     Stage.PRETRAIN: ModelKind.BASE,
@@ -151,11 +152,8 @@ def descendants(model: Model) -> list[Model]:
 
 def models_of(dataset: Dataset) -> list[Model]:
     """Return every model that saw a dataset, itself or through a model it came from."""
-    direct = list(Model.objects.filter(run__inputs__dataset=dataset).distinct().order_by("pk"))
-    found = {model.pk: model for model in direct}
-    for model in direct:
-        found |= {child.pk: child for child in descendants(model)}
-    return [found[key] for key in sorted(found)]
+    direct, later, _ = reached({dataset.pk})
+    return list(Model.objects.filter(pk__in=direct | later).order_by("pk"))
 
 
 def _lineage(model: Model, role: str, seen: set[int]) -> Lineage:

@@ -16,10 +16,11 @@ from training.rlhf.config import ConfigError
 from training.rules import artifacts, models, rounds, runs
 from training.rules.datasets import freeze_dataset
 from training.rules.evaluations import start_evaluation
-from training.rules.model_cards import card_of_model, labelers_behind, models_that_saw
+from training.rules.model_cards import card_of_model, labelers_behind
 from training.rules.model_export import stream_archive
 from training.rules.model_keeping import archive_model, delete_weights, promote_model, restore_model
 from training.rules.run_inputs import choices_for, preferred
+from training.rules.seen_by import labeler_seen_by
 
 pytestmark = pytest.mark.django_db
 
@@ -99,10 +100,10 @@ def test_a_labeler_leads_to_every_model_behind_which_their_labels_stand() -> Non
     child.run = sft_run()
     RunInput.objects.filter(run=child.run, name="policy").update(model=second)
     child.save()
-    assert set(models_that_saw(ana)) >= {first, second, child}
-    assert first not in models_that_saw(ben)
-    assert {second, child} <= set(models_that_saw(ben))
-    assert models_that_saw(LabelerFactory.create()) == []
+    assert set(labeler_seen_by(ana).models) >= {first, second, child}
+    assert first not in labeler_seen_by(ben).models
+    assert {second, child} <= set(labeler_seen_by(ben).models)
+    assert labeler_seen_by(LabelerFactory.create()).models == []
 
 
 def test_the_card_says_what_is_behind_a_model_and_how_it_was_judged() -> None:

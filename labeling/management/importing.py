@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from labeling.errors import StrictImport
-from labeling.management.reading import RowFile, UnreadableFile
 from labeling.models import Intake, PromptSource
 from labeling.rules.author_caps import OVER_CAP
 from labeling.rules.intake import ACCEPTED, DUPLICATE, MALFORMED, WITHHELD
 from labeling.rules.prompts import IntakeSettings
+from labeling.rules.row_files import RowFile, UnreadableFile
 
 REFUSALS_SHOWN, REFUSALS_IN_JSON = 20, 1000
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from labeling.management.reading import MAX_LINE_BYTES
 from labeling.models import Demonstration, Prompt, Ranking, Response
+from labeling.rules.row_files import MAX_LINE_BYTES
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from labeling.errors import LabelingError
-from labeling.management.reading import RowFile, UnreadableFile
+from labeling.rules.row_files import RowFile, UnreadableFile
 from training.rules.datasets import freeze_texts
 
 REFUSALS_SHOWN = 20

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from training.rlhf.attention import attends
 from training.rlhf.batching import position_ids
 from training.rlhf.layout import Packed, pack_groups, pack_rows, rectangle
+from training.rlhf.lora import Lora, in_use
 
 
 def new_cache() -> Any:
@@ -42,11 +43,16 @@ class Body:
         self._module = [module]  # in a list, so that it is not registered twice
         self._takes_positions = "position_ids" in inspect.signature(module.forward).parameters
         self.packs = attends(module)
+        self.lora: Lora | None = None
 
     @property
     def module(self) -> Any:
         """The transformer itself."""
         return self._module[0]
+
+    def effective(self, weight: Tensor) -> Tensor:
+        """A weight of the transformer as this body uses it: with its adapter's change, if it has one."""
+        return weight if self.lora is None else self.lora.merged(weight)
 
     def run(self, ids: Tensor, mask: Tensor, cache: Any = None, cached_mask: Tensor | None = None) -> Tensor:
         """Run rows with padding on any side, after cached columns if there are any.
@@ -67,7 +73,8 @@ class Body:
         # Without padding no mask is passed, which is faster. The cache is off unless one is given: packed
         # rows under a default cache would see each other.
         seen = None if bool(whole.all()) else whole.long()
-        out = self._module[0](input_ids=ids, attention_mask=seen, use_cache=cache is not None, **extra)
+        with in_use(self._module[0], self.lora):
+            out = self._module[0](input_ids=ids, attention_mask=seen, use_cache=cache is not None, **extra)
         hidden: Tensor = out.last_hidden_state
         return hidden
 
@@ -85,13 +92,14 @@ class Body:
         return packed.layout.restore_responses(self._run_packed(packed))
 
     def _run_packed(self, packed: Packed) -> Tensor:
-        out = self._module[0](
-            input_ids=packed.ids,
-            position_ids=packed.positions,
-            # A mask of four dimensions is taken as it is: none is built, `attend` reads the layout.
-            attention_mask=packed.ids.new_zeros(1, 1, 1, 1),
-            use_cache=False,
-            layout=packed.layout,
-        )
+        with in_use(self._module[0], self.lora):
+            out = self._module[0](
+                input_ids=packed.ids,
+                position_ids=packed.positions,
+                # A mask of four dimensions is taken as it is: none is built, `attend` reads the layout.
+                attention_mask=packed.ids.new_zeros(1, 1, 1, 1),
+                use_cache=False,
+                layout=packed.layout,
+            )
         hidden: Tensor = out.last_hidden_state[0]
         return hidden

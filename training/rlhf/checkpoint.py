@@ -56,7 +56,7 @@ def save_checkpoint(
             for index, slots in held["state"].items():
                 tensors |= {f"{name}/{index}/{slot}": torch.as_tensor(x) for slot, x in slots.items()}
         else:
-            held = part.state_dict() if isinstance(part, nn.Module) else part
+            held = trained_state(part) if isinstance(part, nn.Module) else part
             tensors |= {f"{name}/{key}": x for key, x in held.items()}
     # Cloned, because tied weights may not share memory in one safetensors file.
     copies = {name: full(x.detach()).cpu().contiguous().clone() for name, x in tensors.items()}
@@ -118,8 +118,8 @@ def restore(checkpoint: Checkpoint, parts: Mapping[str, Stateful]) -> dict[str, 
                 slots.setdefault(int(index), {})[slot] = x
             _load_optimizer(part, slots, checkpoint.state["groups"][name])
         elif isinstance(part, nn.Module):
-            targets = part.state_dict()
-            part.load_state_dict({key: like(x, targets[key]) for key, x in own.items()})
+            targets = trained_state(part)
+            load_trained(part, {key: like(x, targets[key]) for key, x in own.items()})
         else:
             for key in part:
                 part[key].copy_(like(own[key], part[key]))
@@ -127,6 +127,20 @@ def restore(checkpoint: Checkpoint, parts: Mapping[str, Stateful]) -> dict[str, 
     if "rng/cuda" in checkpoint.tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(checkpoint.tensors["rng/cuda"])
     return dict(checkpoint.state["state"])
+
+
+def trained_state(module: nn.Module) -> dict[str, Tensor]:
+    """What training changes of a module: everything, or where some weights are frozen only the others."""
+    state = module.state_dict(keep_vars=True)
+    some = any(not x.requires_grad for x in module.parameters())
+    return {name: x.detach() for name, x in state.items() if x.requires_grad or not some}
+
+
+def load_trained(module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Put back what trained_state took; raises KeyError where it is something else."""
+    if state.keys() != (own := trained_state(module).keys()):
+        raise KeyError(f"the state is of other weights, such as {min(state.keys() ^ own)}")
+    module.load_state_dict(dict(state), strict=False)
 
 
 def _load_optimizer(

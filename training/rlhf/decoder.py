@@ -90,7 +90,7 @@ class OwnDecoder:
         self._key_heads = int(getattr(config, "num_key_value_heads", None) or self._heads)
 
     def _cast(self, x: Any) -> Tensor:
-        cast: Tensor = x.detach().to(self._dtype)
+        cast: Tensor = self._body.effective(x).detach().to(self._dtype)
         return cast
 
     def begin(self, ids: Tensor, mask: Tensor, n: int, room: int) -> Tensor:

@@ -20,6 +20,7 @@ from training.rlhf.checkpoint import Stateful
 from training.rlhf.config import DpoConfig
 from training.rlhf.data import open_dataset, require_rows
 from training.rlhf.logprobs import response_logprobs
+from training.rlhf.lora import Lora
 from training.rlhf.losses import ranking_loss
 from training.rlhf.model import LanguageModel, load_policy, save_policy
 from training.rlhf.optim import learning_rate, make_optimizer, take_step
@@ -41,6 +42,8 @@ def run(config: DpoConfig, run: Run) -> dict[str, float]:
     examples = encode(kept, codec, config.lengths)
     valid_rows = [row for row in dataset.comparisons("valid") if row.pair_count() > 0]
     valid = encode(valid_rows, codec, config.lengths)
+    if config.lora.rank:
+        model.adapt(Lora(model.body.module, config.lora, seed=config.seed))
     shard(model, config.parallel)
     optimizer = make_optimizer(model, config.optim)  # before the first forward pass gathers sharded weights
     # 2. What the reference says of every response, once.

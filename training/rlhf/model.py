@@ -22,6 +22,8 @@ from training.rlhf.body import Body, new_cache
 from training.rlhf.decoder import Decoder, LibraryDecoder, OwnDecoder, decodes_itself
 from training.rlhf.errors import RunRefusedError
 from training.rlhf.logprobs import full_precision
+from training.rlhf.lora import FOLDER as ADAPTER
+from training.rlhf.lora import Lora, fingerprint
 from training.rlhf.masking import last_real
 from training.rlhf.parallel import full_state, is_main
 from training.rlhf.tokenizer import ABOUT_FILE, Codec, first_line, load_codec, read_about
@@ -36,6 +38,7 @@ class LanguageModel(nn.Module):
         super().__init__()
         self.causal = causal
         self.body = Body(causal.base_model)
+        self.lora: Lora | None = None
         self._decodes: bool | None = None
 
     @property
@@ -47,6 +50,11 @@ class LanguageModel(nn.Module):
     def vocab_size(self) -> int:
         """Width of the logits."""
         return int(self.causal.config.get_text_config().vocab_size)
+
+    def adapt(self, lora: Lora) -> None:
+        """Train an adapter in place of the weights, which others may share from now on."""
+        self.requires_grad_(False)
+        self.lora = self.body.lora = lora
 
     def hidden(
         self, ids: Tensor, mask: Tensor, cache: Any = None, cached_mask: Tensor | None = None
@@ -120,11 +128,17 @@ class RewardModel(nn.Module):
             self.head.bias.zero_()
         self.bias = bias
         self.body = Body(trunk)
+        self.lora: Lora | None = None
 
     @property
     def context(self) -> int:
         """Longest row the model can read, in tokens."""
         return _context(self.trunk.config)
+
+    def adapt(self, lora: Lora) -> None:
+        """Train an adapter, and the head, in place of the trunk, which others may share from now on."""
+        self.trunk.requires_grad_(False)
+        self.lora = self.body.lora = lora
 
     def scalars(self, hidden: Tensor) -> Tensor:
         """Turn hidden states (..., D) into scalars (...), in float32 whatever the precision around."""
@@ -215,10 +229,14 @@ def _from_pretrained(auto: Any, source: str, key: str) -> Any:
 
 def save_policy(model: LanguageModel, codec: Codec, folder: Path, about: dict[str, Any]) -> None:
     """Write a plain transformers folder with tokenizer and instructloop.json."""
-    state = full_state(model.causal)
+    state = merged_state(model.causal, model.lora)
     if not is_main():
         return
     model.causal.save_pretrained(folder, state_dict=state)
+    if model.lora is not None:
+        trunk = model.causal.base_model
+        inside = f"{model.causal.base_model_prefix}." if trunk is not model.causal else ""
+        model.lora.save(folder / ADAPTER, inside=inside, task="CAUSAL_LM", base=fingerprint(trunk))
     _finish_folder(folder, codec, about)
 
 
@@ -256,12 +274,24 @@ def load_reward_model(source: str, *, key: str, device: torch.device) -> tuple[R
 
 def save_reward_model(model: RewardModel, codec: Codec, folder: Path, about: dict[str, Any]) -> None:
     """Write trunk, head, tokenizer and instructloop.json with the bias."""
-    state, head = full_state(model.trunk), full_state(model.head)
+    state, head = merged_state(model.trunk, model.lora), full_state(model.head)
     if not is_main():
         return
     model.trunk.save_pretrained(folder, state_dict=state)
+    if model.lora is not None:
+        base = fingerprint(model.trunk)
+        model.lora.save(folder / ADAPTER, inside="", task="FEATURE_EXTRACTION", base=base)
     save_file({name: x.contiguous() for name, x in head.items()}, folder / HEAD_FILE)
     _finish_folder(folder, codec, {**about, "bias": model.bias})
+
+
+def merged_state(module: Any, lora: Lora | None) -> dict[str, Tensor]:
+    """Gather the weights on the CPU, an adapter's changes added to them."""
+    state = full_state(module)
+    if lora is None:
+        return state
+    held = module.state_dict(keep_vars=True)
+    return {name: lora.merged(held[name]).cpu() if held[name].dim() == 2 else x for name, x in state.items()}
 
 
 def _finish_folder(folder: Path, codec: Codec, about: dict[str, Any]) -> None:

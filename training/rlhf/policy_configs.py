@@ -131,7 +131,7 @@ class PpoConfig(TrainingConfig):
     ppo: Ppo = section(Ppo)
 
     def problems(self) -> list[str]:
-        ppo, found = self.ppo, []
+        ppo, found = self.ppo, super().problems()
         for small, large in (("minibatch_size", "rollout_batch_size"), ("microbatch_size", "minibatch_size")):
             if getattr(ppo, large) % getattr(ppo, small):
                 found.append(

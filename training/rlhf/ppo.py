@@ -23,12 +23,14 @@ from torch import Tensor
 
 from training.rlhf.advantages import gae, next_kl_coef, penalized_rewards, rloo
 from training.rlhf.batching import permutation
+from training.rlhf.checkpoint import load_trained
 from training.rlhf.config import PpoConfig
 from training.rlhf.data import open_dataset, require_rows
 from training.rlhf.generation import row_uniforms
 from training.rlhf.logprobs import kl_k3
 from training.rlhf.masking import explained_variance, masked_mean, masked_whiten
 from training.rlhf.model import LanguageModel, RewardModel, load_policy, load_reward_model, save_policy
+from training.rlhf.one_trunk import models_on_one_trunk
 from training.rlhf.packing import PackedText
 from training.rlhf.parallel import gathered, shard, share, size, whole
 from training.rlhf.plots import over_optimisation_plot, scores_over_kl
@@ -105,7 +107,7 @@ def run(config: PpoConfig, run: Run) -> dict[str, float]:
     # 5. The final model.
     run.metrics.write(settings.iterations, {"data/examples": len(prompts), "data/prompts_cut": cut_prompts})
     if settings.ema_decay > 0:
-        models.policy.load_state_dict(learner.average)
+        load_trained(models.policy, learner.average)
     about = {"kind": "ppo", "dataset_hash": dataset.hash, "seed": config.seed, "ptx_coef": settings.ptx_coef}
     run.publish_model(lambda folder: save_policy(models.policy, codec, folder, about))
     if lines := scores_over_kl(run.metrics.path):
@@ -121,6 +123,8 @@ def load_models(config: PpoConfig, run: Run) -> tuple[Models, Codec]:
     inputs = config.inputs
     policy, codec = load_policy(run.path(inputs.policy), key="inputs.policy", device=run.device)
     check_context(policy.context, config.lengths)
+    if config.lora.rank:
+        return models_on_one_trunk(policy, codec, config, run), codec
     name = "inputs.policy" if inputs.reference is None else "inputs.reference"
     reference, ref_codec = load_policy(
         run.path(inputs.reference or inputs.policy), key=name, device=run.device

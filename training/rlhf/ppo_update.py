@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from training.rlhf.batching import permutation
-from training.rlhf.checkpoint import Stateful
+from training.rlhf.checkpoint import Stateful, trained_state
 from training.rlhf.config import PpoConfig
 from training.rlhf.losses import ppo_policy_loss, value_loss
 from training.rlhf.masking import masked_mean
@@ -43,7 +43,7 @@ def make_learner(models: Models, config: PpoConfig) -> Learner:
     """Build the optimizers and start the averaged weights at the policy's."""
     average: dict[str, Tensor] = {}
     if config.ppo.ema_decay > 0:
-        average = {name: x.detach().clone() for name, x in models.policy.state_dict().items()}
+        average = {name: x.clone() for name, x in trained_state(models.policy).items()}
     return Learner(
         models.policy,
         models.value,

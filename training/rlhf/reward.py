@@ -26,6 +26,7 @@ from training.rlhf.cross_validation import Fold, as_table, labeler_folds, pooled
 from training.rlhf.data import Comparison, open_dataset, require_rows
 from training.rlhf.errors import RunRefusedError
 from training.rlhf.folder import write_json
+from training.rlhf.lora import Lora
 from training.rlhf.losses import ranking_loss
 from training.rlhf.model import RewardModel, new_reward_model, save_reward_model
 from training.rlhf.optim import learning_rate, make_optimizer, take_step
@@ -74,6 +75,8 @@ def run(config: RewardConfig, run: Run) -> dict[str, float]:
     steps_per_epoch = -(-len(examples) // settings.minibatch_size)
     total = steps_per_epoch * settings.epochs
     log.info("%d rankings (%d of ties only dropped), %d valid", len(kept), len(rows) - len(kept), len(valid))
+    if config.lora.rank:
+        model.adapt(Lora(model.trunk, config.lora, seed=config.seed))
     shard(model, config.parallel)
     optimizer = make_optimizer(model, config.optim)
     parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer}
@@ -134,6 +137,8 @@ def cross_validate(
         model, codec = new_reward_model(
             run.path(config.inputs.policy), key="inputs.policy", device=run.device, seed=config.seed
         )
+        if config.lora.rank:
+            model.adapt(Lora(model.trunk, config.lora, seed=config.seed))
         shard(model, config.parallel)
         others = encode([row for row in rows if row.labeler not in group], codec, config.lengths)
         optimizer = make_optimizer(model, config.optim)

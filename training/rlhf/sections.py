@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from training.rlhf.schema import setting
+from training.rlhf.schema import section, setting
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,19 @@ class Optim:
     )
     schedule: str = setting("cosine", "Shape after warm-up.", choices=("cosine", "linear", "constant"))
     final_fraction: float = setting(0.1, "Share of the peak left at the last step.", at_least=0, at_most=1)
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """Adapters in place of training all weights. Not in the paper."""
+
+    rank: int = setting(
+        0,
+        "Rank of the adapters of every linear layer; 0 trains all weights instead.",
+        at_least=0,
+        at_most=1024,
+    )
+    alpha: float = setting(16.0, "An adapter's change is scaled by alpha / rank.", at_least=0)
 
 
 @dataclass(frozen=True)
@@ -98,3 +111,9 @@ class TrainingConfig(StageConfig):
         "What each process holds: whole models (ddp), or a share of every weight (fsdp).",
         choices=("ddp", "fsdp"),
     )
+    lora: LoraSettings = section(LoraSettings)
+
+    def problems(self) -> list[str]:
+        if self.lora.rank and self.parallel == "fsdp":
+            return ['lora.rank is above 0 and parallel is fsdp; adapters need parallel = "ddp".']
+        return []

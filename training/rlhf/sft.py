@@ -19,11 +19,12 @@ import torch
 from torch import Tensor, nn
 
 from training.rlhf.batching import microbatches, minibatch_order, right_pad
-from training.rlhf.checkpoint import Stateful
+from training.rlhf.checkpoint import Stateful, load_trained, trained_state
 from training.rlhf.config import SftConfig
 from training.rlhf.data import Demonstration, open_dataset, require_rows
 from training.rlhf.errors import RunRefusedError
 from training.rlhf.generation import generate, row_uniforms
+from training.rlhf.lora import Lora
 from training.rlhf.losses import token_losses
 from training.rlhf.model import LanguageModel, RewardModel, load_policy, load_reward_model, save_policy
 from training.rlhf.optim import learning_rate, make_optimizer, take_step
@@ -80,6 +81,8 @@ def run(config: SftConfig, run: Run) -> dict[str, float]:
     settings = config.sft
     if settings.dropout > 0:
         turn_on_dropout(model, settings.dropout)
+    if config.lora.rank:
+        model.adapt(Lora(model.body.module, config.lora, seed=config.seed))
     shard(model, config.parallel)
     cut_prompts = codec.cut["prompts"]
     cut = sum(len(e.ids) - e.supervised_from >= config.lengths.max_response_tokens for e in examples)
@@ -92,7 +95,7 @@ def run(config: SftConfig, run: Run) -> dict[str, float]:
     selector = load_selector(config, run, codec, [row.prompt for row in dataset.demonstrations("valid")])
     best: dict[str, Tensor] = {}
     if selector is not None:
-        best = {name: x.detach().clone() for name, x in model.state_dict().items()}
+        best = {name: x.clone() for name, x in trained_state(model).items()}
         parts["best"] = best
     first, state = run.resume(parts)
     # 2. Train, one minibatch of demonstrations of similar length a step.
@@ -124,7 +127,7 @@ def run(config: SftConfig, run: Run) -> dict[str, float]:
             log_due = True
             if score > state.get("best_score", -math.inf):
                 state = {"best_score": score, "best_epoch": epoch + 1}
-                for name, x in model.state_dict().items():
+                for name, x in trained_state(model).items():
                     best[name].copy_(x)
         if log_due:
             metrics |= {
@@ -139,7 +142,7 @@ def run(config: SftConfig, run: Run) -> dict[str, float]:
         run.save_if_due(done, parts, state, last=done == total)
     # 4. The final model.
     if selector is not None:
-        model.load_state_dict(best)
+        load_trained(model, best)
         run.metrics.write(total, {"valid/best_epoch": state["best_epoch"]})
     run.metrics.write(
         total, {"data/examples": len(examples), "data/truncated": cut, "data/prompts_cut": cut_prompts}

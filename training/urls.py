@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver, path
 
 from training.views import (
+    benchmarks,
     dashboard,
     datasets,
     erasure,
@@ -47,11 +48,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("rounds/", rounds.round_list, name="round-list"),
     path("rounds/new/", rounds.round_create, name="round-create"),
     path("rounds/<uuid:code>/", rounds.round_detail, name="round-detail"),
+    path("rounds/<uuid:code>/next/", rounds.round_next, name="round-next"),
     path("rounds/<uuid:code>/gate/", rounds.round_open_gate, name="round-open-gate"),
     path("rounds/<uuid:code>/automatic/", rounds.round_automatic, name="round-automatic"),
     path("rounds/<uuid:code>/steps/<slug:key>/", rounds.round_step, name="round-step"),
     path("evaluations/", evaluations.evaluation_list, name="evaluation-list"),
     path("evaluations/new/", evaluations.evaluation_create, name="evaluation-create"),
     path("evaluations/figures/", evaluations.evaluation_figures, name="evaluation-figures"),
+    path("evaluations/benchmarks/", benchmarks.benchmark_list, name="benchmark-list"),
+    path("evaluations/benchmarks/new/", benchmarks.benchmark_order, name="benchmark-order"),
+    path("evaluations/benchmarks/import/", benchmarks.benchmark_import, name="benchmark-import"),
     path("evaluations/<uuid:code>/", evaluations.evaluation_detail, name="evaluation-detail"),
 ]

@@ -22,10 +22,10 @@ from training.demo.workers import Crew
 from training.demo.world import write_prompts
 from training.models import Dataset, Model, Round, Run, RunState, Stage
 from training.rlhf.config import apply_overrides, shipped_config, to_mapping
+from training.rules import rounds
 from training.rules.datasets import freeze_dataset, freeze_texts
 from training.rules.models import import_model
 from training.rules.round_opening import model_of, open_round, sft_model
-from training.rules.rounds import next_step, start_step
 from training.rules.run_inputs import Input
 from training.rules.runs import create_run
 from training.rules.sampling import Writer, choose_prompts, sample_for_batch
@@ -116,21 +116,21 @@ def turn_the_loop(demo: Demo) -> Round:
         settings=demo.plan.round_settings(),
         by=researcher,
     )
-    step = next_step(given)
+    step = rounds.next_step(given)
     while step is not None and step.key not in ("ppo", "evaluate", "next"):
         do_step(demo, given, step.key)
-        step = next_step(given)
+        step = rounds.next_step(given)
     return given
 
 
 def do_step(demo: Demo, given: Round, key: str) -> None:
     """Press the button of a round's step if it is still to be pressed, and see the step through."""
-    step = next_step(given)
+    step = rounds.next_step(given)
     runs: list[Run] = []
     if step is not None and step.is_held:
         raise DemoFailed(f"{step.title}: {step.detail}")
     if step is not None and step.key == key and step.can_start:
-        runs = start_step(given=given, key=key, by=staff(Role.RESEARCHER))
+        runs = rounds.start_step(given=given, key=key, by=staff(Role.RESEARCHER))
     FOLLOW_UPS.get(key, _wait_for_runs)(demo, given, runs)
     given.refresh_from_db()
 
@@ -210,9 +210,9 @@ def make_base_model(demo: Demo, texts: Dataset) -> Model:
 
 def train_policies(demo: Demo, given: Round) -> dict[str, Model]:
     """Train PPO-ptx, the round's own, and plain PPO beside it; returns all four policies by name."""
-    step = next_step(given)
+    step = rounds.next_step(given)
     if step is not None and step.key == "ppo" and step.can_start:
-        start_step(given=given, key="ppo", by=staff(Role.RESEARCHER))
+        rounds.start_step(given=given, key="ppo", by=staff(Role.RESEARCHER))
         given.refresh_from_db()
     supervised, reward = sft_model(given), model_of(given.reward_run)
     if given.ppo_run is None or given.prompts_dataset is None or supervised is None or reward is None:
@@ -290,15 +290,13 @@ def open_next_round(demo: Demo, given: Round) -> Round:
     """Let the new policy write the comparisons of the next round, which wait for real people."""
     following = Round.objects.filter(previous=given).first()
     if following is None:
-        given.settings = {
-            **given.settings,
+        settings = {
             "k": demo.plan.next_k,
             "prompts": demo.plan.next_prompts,
             "valid_prompts": 0,
             "overlap": 1,
         }
-        given.save(update_fields=["settings"])
-        start_step(given=given, key="next", by=staff(Role.RESEARCHER))
+        rounds.open_next_round(given=given, settings=settings, by=staff(Role.RESEARCHER))
         following = Round.objects.get(previous=given)
     batch = following.comparison_batch
     demo.run_all("The next round's responses", list(batch.sample_runs.all() if batch else ()))

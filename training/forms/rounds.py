@@ -1,12 +1,17 @@
 """Forms about rounds."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 
+from labeling.errors import LabelingError
 from labeling.models import MAX_K, MIN_K
-from training.models import Dataset, DatasetKind, Model, ModelKind
+from training.models import Dataset, DatasetKind, Model, ModelKind, Round
 from training.rlhf.config import shipped_config, shipped_names
+from training.rules.round_gate import DEFAULTS as GATE
+from training.rules.round_opening import DEFAULTS
 
 STAGES = ("sft", "sample", "reward", "ppo")
 MIX = (
@@ -14,8 +19,26 @@ MIX = (
     ("previous", "Responses by the one before it"),
     ("sft", "Responses by the supervised policy"),
 )
-PLAIN = ("prompts", "k", "overlap", "start_from", "pool", "is_automatic")
-GATE = ("overlap", "agreement", "gold")
+LABELS = ("prompts", "valid_prompts", "k", "overlap", "shared_fraction")
+TURN = ("start_from", "pool", "is_automatic")
+GATE_LABELS = (
+    ("overlap", "Tasks with two labelers or more"),
+    ("agreement", "The interval of agreement lies above"),
+    ("gold", "Gold pairs as the reference has them"),
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """Fields that stand together; one that few need is folded away until it holds something wrong."""
+
+    title: str
+    fields: list[forms.BoundField]
+    is_folded: bool = False
+
+    @property
+    def has_errors(self) -> bool:
+        return any(field.errors for field in self.fields)
 
 
 def configs_of(stage: str) -> list[str]:
@@ -24,81 +47,168 @@ def configs_of(stage: str) -> list[str]:
 
 
 class RoundForm(forms.Form):
-    """What the first round starts from, and the settings that later ones inherit."""
+    """The settings of a round, and of a first one what it starts from; a later one begins as `previous`."""
 
-    name = forms.CharField(max_length=120, required=False)
-    base_model = forms.ModelChoiceField(queryset=Model.objects.none(), to_field_name="code", empty_label=None)
-    pretrain_dataset = forms.ModelChoiceField(
-        queryset=Dataset.objects.none(), to_field_name="code", required=False
-    )
-    prompts = forms.IntegerField(label="Prompts in each batch", min_value=1, max_value=100_000, initial=100)
-    k = forms.IntegerField(label="K, responses to compare", min_value=MIN_K, max_value=MAX_K, initial=4)
-    overlap = forms.IntegerField(label="Labelers for a comparison", min_value=1, max_value=20, initial=1)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["base_model"] = forms.ModelChoiceField(
-            queryset=Model.objects.of_kind(ModelKind.BASE, ModelKind.SFT),
-            to_field_name="code",
-            empty_label=None,
-            help_text="What supervised fine-tuning starts from.",
-        )
+    def __init__(self, data: Mapping[str, Any] | None = None, *, previous: Round | None = None) -> None:
+        super().__init__(data)
+        start = {**DEFAULTS, **(previous.settings if previous else {})}
+        self.previous = previous
+        self.fields["name"] = forms.CharField(max_length=120, required=False, help_text="Empty: its number.")
+        if previous is None:
+            self.fields["base_model"] = forms.ModelChoiceField(
+                queryset=Model.objects.of_kind(ModelKind.BASE, ModelKind.SFT),
+                to_field_name="code",
+                empty_label=None,
+                help_text="What supervised fine-tuning starts from.",
+            )
         self.fields["pretrain_dataset"] = forms.ModelChoiceField(
             label="Texts for PPO-ptx",
             queryset=Dataset.objects.of_kind(DatasetKind.PRETRAIN),
             to_field_name="code",
             required=False,
-            empty_label="None: plain PPO",
+            empty_label="As the rounds before it" if previous else "None: plain PPO",
         )
-        for name, label in MIX:
-            self.fields[f"mix_{name}"] = forms.IntegerField(
-                label=label, min_value=0, max_value=MAX_K, required=False
-            )
-        self.fields["start_from"] = forms.ChoiceField(
-            label="PPO starts from",
-            required=False,
-            choices=(
-                ("initialiser", "The supervised policy, every round"),
-                ("newest", "The newest policy, KL against the supervised one"),
-            ),
+        self.fields |= {**_label_fields(start), **_mix_fields(start), **_turn_fields(start)}
+        self.fields |= {**_gate_fields(start), **_config_fields(start)}
+
+    def sections(self) -> list[Section]:
+        """Return the fields as they stand on the page."""
+        opening = [name for name in ("name", "base_model", "pretrain_dataset") if name in self.fields]
+        configs = [name for stage in STAGES for name in (f"config_{stage}", f"changes_{stage}")]
+        folded = (
+            ("Who writes the responses", [f"mix_{name}" for name, _ in MIX]),
+            ("Gate before training", [f"gate_{key}" for key, _ in GATE_LABELS]),
+            ("Settings of each stage", configs),
         )
-        self.fields["pool"] = forms.ChoiceField(
-            label="The reward model learns from",
-            required=False,
-            choices=(("all", "Comparisons of all rounds"), ("round", "Comparisons of its round only")),
-        )
-        self.fields["gate_overlap"] = _share("Gate: tasks with two labelers or more", 0.1)
-        self.fields["gate_agreement"] = _share("Gate: the interval of agreement lies above", 0.5)
-        self.fields["gate_gold"] = _share("Gate: gold pairs as the reference has them", 0.7)
-        self.fields["is_automatic"] = forms.BooleanField(
-            label="Steps start by themselves", required=False, help_text="Labels still wait for people."
-        )
-        for stage in STAGES:
-            names = [(name, name) for name in configs_of(stage)]
-            self.fields[f"config_{stage}"] = forms.ChoiceField(
-                label=f"Settings of {stage}", required=False, choices=[("", "Defaults"), *names]
-            )
+        return [
+            Section("What it starts from" if self.previous is None else "The round", self._bound(opening)),
+            Section("Labels", self._bound(LABELS)),
+            Section("The turn", self._bound(TURN)),
+            *(Section(title, self._bound(names), is_folded=True) for title, names in folded),
+        ]
 
     def settings(self) -> dict[str, Any]:
         """Return the round's settings that the form describes."""
         data = self.cleaned_data
-        configs = {stage: data[f"config_{stage}"] for stage in STAGES if data[f"config_{stage}"]}
-        gate = {key: data[f"gate_{key}"] for key in GATE if data[f"gate_{key}"] is not None}
-        mix = {name: data[f"mix_{name}"] for name, _ in MIX if data[f"mix_{name}"]}
+        overrides = {stage: _lines(data[f"changes_{stage}"]) for stage in STAGES}
         return {
-            **{name: data[name] for name in PLAIN if data[name] != ""},
-            "configs": configs,
-            "gate": gate,
-            "mix": mix,
+            **{name: data[name] for name in (*LABELS, *TURN) if data[name] not in ("", None)},
+            "configs": {stage: data[f"config_{stage}"] for stage in STAGES if data[f"config_{stage}"]},
+            "overrides": {stage: lines for stage, lines in overrides.items() if lines},
+            "gate": {key: data[f"gate_{key}"] for key, _ in GATE_LABELS if data[f"gate_{key}"] is not None},
+            "mix": {name: data[f"mix_{name}"] for name, _ in MIX if data[f"mix_{name}"]},
         }
 
+    def refuse(self, error: LabelingError) -> None:
+        """Put what a rule refused beside the field it is about."""
+        names = {"mix": "mix_newest", **{f"overrides.{stage}": f"changes_{stage}" for stage in STAGES}}
+        places = {names.get(key, key): text for key, text in error.fields.items()}
+        for name in places:
+            if name not in self.fields:
+                self.add_error(None, error.message)
+            else:
+                self.add_error(name, error.message if len(places) == 1 else places[name])
+        if not places:
+            self.add_error(None, error.message)
 
-def _share(label: str, initial: float) -> forms.FloatField:
+    def _bound(self, names: Any) -> list[forms.BoundField]:
+        return [self[name] for name in names]
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _label_fields(start: Mapping[str, Any]) -> dict[str, forms.Field]:
+    """Give the fields of the batches that the round opens."""
+    return {
+        "prompts": forms.IntegerField(
+            label="Prompts in each batch", min_value=1, max_value=100_000, initial=start["prompts"]
+        ),
+        "valid_prompts": forms.IntegerField(
+            label="Prompts for validation beside them",
+            min_value=0,
+            max_value=100_000,
+            required=False,
+            initial=start["valid_prompts"],
+        ),
+        "k": forms.IntegerField(
+            label="K, responses to compare", min_value=MIN_K, max_value=MAX_K, initial=start["k"]
+        ),
+        "overlap": forms.IntegerField(
+            label="Labelers for a comparison", min_value=1, max_value=20, initial=start["overlap"]
+        ),
+        "shared_fraction": _share(
+            "Comparisons that get so many", start["shared_fraction"], "0 to 1; the others get one labeler."
+        ),
+    }
+
+
+def _mix_fields(start: Mapping[str, Any]) -> dict[str, forms.Field]:
+    """Give the shares of the K responses; where all are empty, the newest and the supervised halve them."""
+    return {
+        f"mix_{name}": forms.IntegerField(
+            label=label, min_value=0, max_value=MAX_K, required=False, initial=start["mix"].get(name)
+        )
+        for name, label in MIX
+    }
+
+
+def _turn_fields(start: Mapping[str, Any]) -> dict[str, forms.Field]:
+    """Give the choices about how the turn goes."""
+    return {
+        "start_from": forms.ChoiceField(
+            label="PPO starts from",
+            required=False,
+            initial=start["start_from"],
+            choices=(
+                ("initialiser", "The supervised policy, every round"),
+                ("newest", "The newest policy, KL against the supervised one"),
+            ),
+        ),
+        "pool": forms.ChoiceField(
+            label="The reward model learns from",
+            required=False,
+            initial=start["pool"],
+            choices=(("all", "Comparisons of all rounds"), ("round", "Comparisons of its round only")),
+        ),
+        "is_automatic": forms.BooleanField(
+            label="Steps start by themselves",
+            required=False,
+            initial=start["is_automatic"],
+            help_text="Labels still wait for people.",
+        ),
+    }
+
+
+def _gate_fields(start: Mapping[str, Any]) -> dict[str, forms.Field]:
+    """Give the thresholds of the gate."""
+    wanted = {**GATE, **start["gate"]}
+    return {f"gate_{key}": _share(label, wanted[key], "0 to 1; 0: no check.") for key, label in GATE_LABELS}
+
+
+def _config_fields(start: Mapping[str, Any]) -> dict[str, forms.Field]:
+    """Give a shipped config and changes to it for each stage."""
+    fields: dict[str, forms.Field] = {}
+    for stage in STAGES:
+        names = [(name, name) for name in configs_of(stage)]
+        fields[f"config_{stage}"] = forms.ChoiceField(
+            label=f"Settings of {stage}",
+            required=False,
+            choices=[("", "Defaults"), *names],
+            initial=start["configs"].get(stage, ""),
+        )
+        fields[f"changes_{stage}"] = forms.CharField(
+            label=f"Changes to them, {stage}",
+            required=False,
+            initial="\n".join(start["overrides"].get(stage, ())),
+            widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false", "class": "mono"}),
+            help_text="One a line, such as optim.learning_rate = 1e-5",
+        )
+    return fields
+
+
+def _share(label: str, initial: float, help_text: str) -> forms.FloatField:
     return forms.FloatField(
-        label=label,
-        min_value=0,
-        max_value=1,
-        initial=initial,
-        required=False,
-        help_text="0 to 1; 0: no check.",
+        label=label, min_value=0, max_value=1, initial=initial, required=False, help_text=help_text
     )

@@ -9,11 +9,13 @@ from django.utils import timezone
 
 from labeling.errors import Conflict, InvalidInput
 from labeling.models import Batch, Policy, Prompt, TaskKind, User
-from labeling.rules.batches import add_writing_tasks, batch_progress, create_batch, open_batch
+from labeling.rules.batches import add_writing_tasks, create_batch, open_batch
 from training.models import Dataset, Model, Round, Run, RunState, Stage
 from training.rules.datasets import freeze_dataset
 from training.rules.evaluations import start_evaluation, win_rate
+from training.rules.round_facts import Facts
 from training.rules.round_opening import (
+    chain_of,
     config_for,
     model_of,
     open_round,
@@ -39,7 +41,7 @@ class StepKind:
 
     title: str
     button: str
-    look: Callable[[Round], tuple[str, str, Any]]
+    look: Callable[[Round, Facts], tuple[str, str, Any]]
     start: Callable[[Round, User | None], list[Run]]
     is_repeatable: bool = False
     is_gated: bool = False
@@ -51,8 +53,8 @@ def step_keys(given: Round) -> list[str]:
     return [*first, "sample", "compare", "freeze_comparisons", "reward", "ppo", "evaluate", "next"]
 
 
-def _look_demonstrate(given: Round) -> tuple[str, str, Any]:
-    return _look_batch(given.demonstration_batch, "Labelers will write demonstrations.")
+def _look_demonstrate(given: Round, facts: Facts) -> tuple[str, str, Any]:
+    return _look_batch(given.demonstration_batch, facts, "Labelers will write demonstrations.")
 
 
 def _demonstrate(given: Round, by: User | None) -> list[Run]:
@@ -73,19 +75,25 @@ def _sft(given: Round, by: User | None) -> list[Run]:
     return [given.sft_run]
 
 
-def _look_sample(given: Round) -> tuple[str, str, Any]:
+def _look_sample(given: Round, facts: Facts) -> tuple[str, str, Any]:
     batch = given.comparison_batch
     if batch is None:
         return READY, "The policies answer each prompt K times.", None
-    if batch.tasks.exists():
-        detail = f"{batch.tasks.count()} comparisons made."
+    if tasks := facts.progress[batch.pk].tasks:
+        detail = f"{tasks} comparisons made."
         if alike := batch.settings.get("without_choice"):
             detail += f" {alike} more prompts had no two different responses."
         return DONE, detail, batch
-    failed = batch.sample_runs.filter(state__in=(RunState.FAILED, RunState.CANCELLED)).first()
+    return _look_sampling(batch, facts, None)
+
+
+def _look_sampling(batch: Batch, facts: Facts, row: Any) -> tuple[str, str, Any]:
+    """Say how far the responses of a batch are, which the newest round of sample runs writes."""
+    waiting = facts.sampling.get(batch.pk, [])
+    failed = next((run for run in waiting if run.can_retry), None)
     if failed is not None:
         return FAILED, f"{failed.reason} Open the run to try it again.", failed
-    return RUNNING, "The responses are being sampled.", batch.sample_runs.exclude(state="finished").first()
+    return RUNNING, "The responses are being sampled.", row or next(iter(waiting), None)
 
 
 def _sample(given: Round, by: User | None) -> list[Run]:
@@ -115,10 +123,11 @@ def _sample(given: Round, by: User | None) -> list[Run]:
     )
 
 
-def _look_compare(given: Round) -> tuple[str, str, Any]:
-    if given.comparison_batch is None or not given.comparison_batch.tasks.exists():
+def _look_compare(given: Round, facts: Facts) -> tuple[str, str, Any]:
+    batch = given.comparison_batch
+    if batch is None or not facts.progress[batch.pk].tasks:
         return READY, "Labelers will rank the responses.", None
-    return _look_batch(given.comparison_batch, "")
+    return _look_batch(batch, facts, "")
 
 
 def _open_comparisons(given: Round, by: User | None) -> list[Run]:
@@ -127,7 +136,7 @@ def _open_comparisons(given: Round, by: User | None) -> list[Run]:
     return []
 
 
-def _look_freeze_comparisons(given: Round) -> tuple[str, str, Any]:
+def _look_freeze_comparisons(given: Round, facts: Facts) -> tuple[str, str, Any]:
     return _look_made(given.comparisons_dataset, "Rankings and PPO prompts become datasets.")
 
 
@@ -143,7 +152,7 @@ def _freeze_comparisons(given: Round, by: User | None) -> list[Run]:
 
 def _reward(given: Round, by: User | None) -> list[Run]:
     inputs = {"policy": _need(sft_model(given)), "dataset": _need(given.comparisons_dataset)}
-    demonstrations = _first(given).sft_dataset
+    demonstrations = chain_of(given)[-1].sft_dataset
     if demonstrations is not None:
         inputs["demonstrations"] = demonstrations
     given.reward_run = create_run(
@@ -161,7 +170,7 @@ def _ppo(given: Round, by: User | None) -> list[Run]:
     if given.settings.get("start_from") == "newest":
         inputs |= {"policy": _need(policy_model(given)), "reference": _need(sft_model(given))}
     config = config_for(given, Stage.PPO)
-    texts = given.pretrain_dataset or _first(given).pretrain_dataset
+    texts = next((row.pretrain_dataset for row in chain_of(given) if row.pretrain_dataset), None)
     if texts is not None:
         inputs["pretrain"] = texts
     elif config.get("ppo", {}).get("ptx_coef"):
@@ -170,18 +179,15 @@ def _ppo(given: Round, by: User | None) -> list[Run]:
     return [given.ppo_run]
 
 
-def _look_evaluate(given: Round) -> tuple[str, str, Any]:
+def _look_evaluate(given: Round, facts: Facts) -> tuple[str, str, Any]:
     evaluation = given.evaluation
     if evaluation is None:
         return READY, "Labelers compare the new policy with the supervised one.", None
-    failed = evaluation.batch.sample_runs.filter(state__in=(RunState.FAILED, RunState.CANCELLED)).first()
-    if failed is not None:
-        return FAILED, f"{failed.reason} Open the run to try it again.", failed
-    if not evaluation.batch.tasks.exists():
-        return RUNNING, "The responses are being sampled.", evaluation
-    state, detail, _ = _look_batch(evaluation.batch, "")
-    rate = win_rate(policy=evaluation.policy, baseline=evaluation.baseline, batch=evaluation.batch)
-    if rate.value is not None:
+    if not facts.progress[evaluation.batch_id].tasks:
+        return _look_sampling(evaluation.batch, facts, evaluation)
+    state, detail, _ = _look_batch(evaluation.batch, facts, "")
+    rate = facts.win_rate(given)
+    if rate is not None and rate.value is not None:
         shares = [f"{100 * share:.1f} %" for share in (rate.value, rate.low or 0, rate.high or 0)]
         detail = f"Win rate {shares[0]} (95 %: {shares[1]} to {shares[2]}). {detail}"
     return state, detail, evaluation
@@ -200,20 +206,20 @@ def _evaluate(given: Round, by: User | None) -> list[Run]:
     return runs
 
 
-def _look_next(given: Round) -> tuple[str, str, Any]:
-    following = Round.objects.filter(previous=given).first()
+def _look_next(given: Round, facts: Facts) -> tuple[str, str, Any]:
+    following = facts.next_of(given)
     if following is not None:
         return DONE, f"{following} goes on from here.", following
-    return READY, f"{_verdict(given)} The new policy writes the responses of the next round.", None
+    return READY, f"{_verdict(given, facts)} The new policy writes the responses of the next round.", None
 
 
-def _verdict(given: Round) -> str:
+def _verdict(given: Round, facts: Facts) -> str:
     """Say whether the round's gate is passed: the whole interval of the win rate lies above one half."""
     evaluation = given.evaluation
     if evaluation is None:
         return "Not evaluated."
-    rate = win_rate(policy=evaluation.policy, baseline=evaluation.baseline, batch=evaluation.batch)
-    if rate.low is None or rate.high is None:
+    rate = facts.win_rate(given)
+    if rate is None or rate.low is None or rate.high is None:
         return "Nobody has judged the new policy."
     if rate.low > GATE:
         return f"Gate passed: {evaluation.policy} is better than {evaluation.baseline}."
@@ -231,21 +237,24 @@ def has_won(given: Round) -> bool:
     return rate.low is not None and rate.low > GATE
 
 
-def _next(given: Round, by: User | None) -> list[Run]:
-    """Close the round, open the next one, and let the new policy write its comparisons at once."""
+def follow(given: Round, by: User | None, **opening: Any) -> list[Run]:
+    """Close the round, open the next one, and let the new policy write its comparisons at once.
+
+    `opening` is what the next round does not inherit: a name, settings, texts (`open_round`).
+    """
     given.closed_at = timezone.now()
-    following = open_round(previous=given, by=by)
+    following = open_round(previous=given, by=by, **opening)
     runs = _sample(following, by)
     following.save()
     return runs
 
 
-def _look_batch(batch: Batch | None, promise: str) -> tuple[str, str, Any]:
+def _look_batch(batch: Batch | None, facts: Facts, promise: str) -> tuple[str, str, Any]:
     if batch is None:
         return READY, promise, None
     if batch.status == Batch.Status.DRAFT:
         return READY, "The batch waits to be opened.", batch
-    progress = batch_progress(batch)
+    progress = facts.progress[batch.pk]
     detail = f"{progress.submitted} of {progress.wanted} labels."
     is_done = batch.status == Batch.Status.CLOSED or progress.submitted >= progress.wanted
     return (DONE if is_done else RUNNING), detail, batch
@@ -270,13 +279,13 @@ KINDS: Mapping[str, StepKind] = {
     "freeze_demonstrations": StepKind(
         "Freeze demonstrations",
         "Freeze",
-        lambda given: _look_made(given.sft_dataset, "Demonstrations become a dataset."),
+        lambda given, facts: _look_made(given.sft_dataset, "Demonstrations become a dataset."),
         _freeze_demonstrations,
     ),
     "sft": StepKind(
         "Train the supervised policy",
         "Start SFT",
-        lambda given: _look_run(given.sft_run, "Fine-tune the base model on the demonstrations."),
+        lambda given, facts: _look_run(given.sft_run, "Fine-tune the base model on the demonstrations."),
         _sft,
         is_repeatable=True,
     ),
@@ -288,7 +297,7 @@ KINDS: Mapping[str, StepKind] = {
     "reward": StepKind(
         "Train the reward model",
         "Start reward model",
-        lambda given: _look_run(given.reward_run, "Learn the labelers' preferences."),
+        lambda given, facts: _look_run(given.reward_run, "Learn the labelers' preferences."),
         _reward,
         is_repeatable=True,
         is_gated=True,
@@ -296,12 +305,12 @@ KINDS: Mapping[str, StepKind] = {
     "ppo": StepKind(
         "Train the policy with PPO",
         "Start PPO",
-        lambda given: _look_run(given.ppo_run, "Optimise the policy against the reward model."),
+        lambda given, facts: _look_run(given.ppo_run, "Optimise the policy against the reward model."),
         _ppo,
         is_repeatable=True,
     ),
     "evaluate": StepKind("Evaluate", "Start evaluation", _look_evaluate, _evaluate),
-    "next": StepKind("Open the next round", "Open the next round", _look_next, _next),
+    "next": StepKind("Open the next round", "Open the next round", _look_next, follow),
 }
 
 
@@ -314,12 +323,6 @@ def _prompts(given: Round, kind: str) -> list[Prompt]:
         return chosen + choose_prompts(split="valid", count=extra, used_in=kind)
     except InvalidInput:  # a small project may have no prompt of the valid split
         return chosen
-
-
-def _first(given: Round) -> Round:
-    while given.previous is not None:
-        given = given.previous
-    return given
 
 
 def _policy(model: Model) -> Policy:

@@ -4,7 +4,9 @@ Nothing about progress is stored: a step is done when the rows it makes are ther
 """
 
 import logging
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 
@@ -13,16 +15,29 @@ from labeling.models import Batch, User
 from labeling.rules import audit
 from training.models import Dataset, Evaluation, Round, Run
 from training.rlhf.config import ConfigError
+from training.rules.round_facts import Facts, read_facts
 from training.rules.round_gate import gate_of, open_gate
 from training.rules.round_opening import open_round, policy_model, sft_model
-from training.rules.round_steps import DONE, FAILED, HELD, KINDS, READY, WAITING, has_won, step_keys
+from training.rules.round_steps import (
+    DONE,
+    FAILED,
+    HELD,
+    KINDS,
+    READY,
+    WAITING,
+    follow,
+    has_won,
+    step_keys,
+)
 
 __all__ = [
     "Step",
     "advance_rounds",
     "gate_of",
     "next_step",
+    "next_steps",
     "open_gate",
+    "open_next_round",
     "open_round",
     "policy_model",
     "set_automatic",
@@ -59,25 +74,46 @@ class Step:
         return self.state == READY or (self.state == FAILED and KINDS[self.key].is_repeatable)
 
 
-def steps(given: Round) -> list[Step]:
+def steps(given: Round, facts: Facts | None = None) -> list[Step]:
     """Return a round's steps in order; after one that is not done, the rest wait."""
+    facts = facts or read_facts([given])
     found: list[Step] = []
     is_reached = True
     for key in step_keys(given):
         kind = KINDS[key]
-        state, detail, row = kind.look(given)
+        state, detail, row = kind.look(given, facts)
         if not is_reached and state == READY:
             state, detail = WAITING, "Waits for the steps before it."
-        elif kind.is_gated and state in (READY, FAILED) and not (gate := gate_of(given)).is_open:
-            state, detail = HELD, "Held back by the gate: " + "; ".join(c.found for c in gate.failed) + "."
+        elif kind.is_gated and state in (READY, FAILED):
+            state, detail = _at_the_gate(given, facts, state, detail)
         found.append(Step(key, kind.title, kind.button, state, detail, row))
         is_reached = is_reached and state == DONE
     return found
 
 
-def next_step(given: Round) -> Step | None:
+def _at_the_gate(given: Round, facts: Facts, state: str, detail: str) -> tuple[str, str]:
+    """Hold a step back where the gate is closed; a list does not ask, for that reads every ranking."""
+    if not facts.is_full:
+        return state, "Its gate is checked on its page."
+    gate = gate_of(given)
+    if gate.is_open:
+        return state, detail
+    return HELD, "Held back by the gate: " + "; ".join(check.found for check in gate.failed) + "."
+
+
+def next_step(given: Round, facts: Facts | None = None) -> Step | None:
     """Return the first step that is not done, None where the round is complete."""
-    return next((step for step in steps(given) if step.state != DONE), None)
+    return next((step for step in steps(given, facts) if step.state != DONE), None)
+
+
+def next_steps(rows: Collection[Round]) -> dict[int, Step | None]:
+    """Return what each of several rounds waits for, by primary key, in as many queries as for one.
+
+    A round that has been closed is complete. Neither gates nor win rates are looked at.
+    """
+    open_rows = [row for row in rows if row.closed_at is None]
+    facts = read_facts(open_rows, is_full=False)
+    return {row.pk: next_step(row, facts) if row.closed_at is None else None for row in rows}
 
 
 def start_step(*, given: Round, key: str, by: User | None = None) -> list[Run]:
@@ -86,13 +122,27 @@ def start_step(*, given: Round, key: str, by: User | None = None) -> list[Run]:
     The key names the step that the person saw as ready: if it has been done meanwhile, or waits, Conflict is
     raised and nothing happens.
     """
+    return _start(given, key, by, KINDS[key].start if key in KINDS else None)
+
+
+def open_next_round(*, given: Round, by: User | None = None, **opening: Any) -> list[Run]:
+    """Do the last step of a round with other settings for the round that follows.
+
+    `opening` may name it, set its `settings` and give its texts (`pretrain_dataset`), as `open_round` does.
+    """
+    return _start(given, "next", by, lambda locked, by: follow(locked, by, **opening))
+
+
+def _start(
+    given: Round, key: str, by: User | None, do: Callable[[Round, User | None], list[Run]] | None
+) -> list[Run]:
     with transaction.atomic():
         locked = Round.objects.select_for_update().get(pk=given.pk)
         upcoming = next_step(locked)
-        if upcoming is None or upcoming.key != key or not upcoming.can_start:
+        if do is None or upcoming is None or upcoming.key != key or not upcoming.can_start:
             now = f"it is at: {upcoming.title} ({upcoming.state})" if upcoming else "it is complete"
             raise Conflict(f"{locked} does not wait for that step; {now}.", code="step_not_ready")
-        runs = KINDS[key].start(locked, by)
+        runs = do(locked, by)
         locked.save()
         audit.record(actor=by, action="start_step", obj=locked, step=key)
     given.refresh_from_db()

@@ -13,10 +13,12 @@ from labeling.errors import LabelingError
 from labeling.models import Batch
 from labeling.rules.access import Action, can
 from labeling.views.access import PageRequest, require
+from labeling.views.lists import one_page
 from training.forms.rounds import RoundForm
 from training.models import Dataset, Evaluation, Round, Run
 from training.rlhf.config import ConfigError
 from training.rules import rounds
+from training.rules.round_facts import with_rows
 from training.tasks import enqueue_run
 
 PAGE_OF = {
@@ -31,8 +33,13 @@ PAGE_OF = {
 @require(Action.SEE_MODELS)
 def round_list(request: PageRequest) -> HttpResponseBase:
     """List rounds with what each waits for."""
-    rows = [{"round": row, "step": rounds.next_step(row)} for row in Round.objects.select_related("previous")]
-    context = {"rows": rows, "may_train": can(request.user, Action.RUN_TRAINING)}
+    page = one_page(request, with_rows(Round.objects.all()))
+    waiting = rounds.next_steps(page.object_list)
+    context = {
+        "page": page,
+        "rows": [{"round": row, "step": waiting[row.pk]} for row in page],
+        "may_train": can(request.user, Action.RUN_TRAINING),
+    }
     return render(request, "rounds/list.html", context)
 
 
@@ -51,17 +58,45 @@ def round_create(request: PageRequest) -> HttpResponseBase:
                 by=request.user,
             )
         except LabelingError as error:
-            form.add_error(None, error.message)
+            form.refuse(error)
         else:
             messages.success(request, f"{opened} is open.")
             return redirect("round-detail", opened.code)
     return render(request, "rounds/create.html", {"form": form}, status=422 if form.is_bound else 200)
 
 
+@require(Action.RUN_TRAINING)
+def round_next(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Open the round after one that is done, with settings that may differ from its own."""
+    given = get_object_or_404(Round, code=code)
+    form = RoundForm(request.POST or None, previous=given)
+    if form.is_valid():
+        try:
+            runs = rounds.open_next_round(
+                given=given,
+                name=form.cleaned_data["name"],
+                pretrain_dataset=form.cleaned_data["pretrain_dataset"],
+                settings=form.settings(),
+                by=request.user,
+            )
+        except LabelingError as error:
+            form.refuse(error)
+        except ConfigError as error:
+            form.add_error(None, " ".join(error.problems))
+        else:
+            for run in runs:
+                enqueue_run(run)
+            opened = Round.objects.get(previous=given)
+            messages.success(request, f"{opened} is open; its responses are being sampled.")
+            return redirect("round-detail", opened.code)
+    context = {"form": form, "previous": given}
+    return render(request, "rounds/create.html", context, status=422 if form.is_bound else 200)
+
+
 @require(Action.SEE_MODELS)
 def round_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Show a round's steps; what is running moves by itself."""
-    given = get_object_or_404(Round.objects.select_related("previous", "base_model", "created_by"), code=code)
+    given = get_object_or_404(with_rows(Round.objects.all()), code=code)
     found = rounds.steps(given)
     context = {
         "round": given,

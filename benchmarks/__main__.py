@@ -12,13 +12,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import reward_ranking, training_core
+from benchmarks import reward_quality, reward_ranking, training_core
 from benchmarks.labeling_load import measure as labeling_load
 
 
 def main() -> int:
     """Run what was asked for; returns the exit status."""
-    names = ["reward_ranking", *training_core.ROWS, "labeling_load"]
+    names = ["reward_ranking", "reward_quality", *training_core.ROWS, "labeling_load"]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(names)}; default all")
     parser.add_argument("--repeats", type=int, default=5, help="timed repetitions of each arm")
@@ -34,6 +34,8 @@ def main() -> int:
     for name in given.names or names:
         if name == "reward_ranking":
             result = {"benchmark": name, **reward_ranking.measure(repeats=given.repeats)}
+        elif name == "reward_quality":
+            result = reward_quality.measure()
         elif name == "labeling_load":
             result = {"benchmark": name, **labeling_load.measure(quick=given.quick)}
         else:

@@ -1,4 +1,9 @@
-"""The arms of the SFT benchmark: documents of 32 to 256 tokens, drawn from a source that can be learned."""
+"""The arms of the SFT benchmark: documents of 32 to 256 tokens, drawn from a source that can be learned.
+
+Loss after so few steps depends on which documents stand in which step more than on anything else: with our
+own order two seeds are up to a fifth apart. So TRL packs and shuffles, and our arm takes the same documents
+in the same steps, by its own packing and loss. `own_order` takes steps of similar length as the product does.
+"""
 
 from __future__ import annotations
 
@@ -70,15 +75,23 @@ class _Arm:
 
 
 class Ours(_Arm):
-    """The product's batches, loss and optimizer."""
+    """The product's packed rows, loss and optimizer, on the steps it is given or in its own order."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, *, own_order: bool = False, **settings: Any) -> None:
+        from training.rlhf.batching import minibatch_order
         from training.rlhf.model import LanguageModel
         from training.rlhf.precision import set_float32_products
 
         super().__init__(**settings)
         set_float32_products(torch.device("cpu"))
         self.model = LanguageModel(self.causal)
+        order = minibatch_order([len(x) for x in self.data], PER_STEP, 0, 0) if own_order else []
+        self.steps = [[self.data[i] for i in chosen] for chosen in order]
+
+    def follow(self, *, path: str) -> dict[str, Any]:
+        """Take the steps another arm has written."""
+        self.steps = torch.load(path, weights_only=True)
+        return {"steps": len(self.steps)}
 
     def gate_loss(self, batch: str) -> Tensor:
         rows = torch.load(batch, weights_only=True)
@@ -91,7 +104,7 @@ class Ours(_Arm):
         return loss / supervised
 
     def time(self) -> dict[str, Any]:
-        from training.rlhf.batching import microbatches, minibatch_order
+        from training.rlhf.batching import microbatches
         from training.rlhf.optim import make_optimizer, take_step
         from training.rlhf.sections import Optim
 
@@ -100,10 +113,9 @@ class Ours(_Arm):
             self.model, Optim(learning_rate=RATE, betas=(0.9, 0.999), weight_decay=0.0)
         )
         clock, read = Clock(), 0
-        for step, chosen in enumerate(minibatch_order([len(x) for x in self.data], PER_STEP, 0, 0)):
+        for step, rows in enumerate(self.steps):
             if step == 1:
                 clock.mark()
-            rows = [self.data[i] for i in chosen]
             supervised = sum(len(row) - 1 for row in rows)
             for group in microbatches([len(row) for row in rows], 4096):
                 with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
@@ -118,11 +130,10 @@ class Ours(_Arm):
 class Trl(_Arm):
     """TRL's SFTTrainer, packed; the attention and loss are its own."""
 
-    def __init__(
-        self, *, packing: bool = True, batch: int = 4, defaults: bool = False, **settings: Any
-    ) -> None:
+    def __init__(self, *, batch: int = 4, **settings: Any) -> None:
         super().__init__(**settings)
-        self.packing, self.batch, self.defaults = packing, batch, defaults
+        self.batch = batch
+        self.steps: list[list[list[int]]] = []
 
     def _trainer(self, callbacks: list[Any]) -> Any:
         from datasets import Dataset
@@ -132,22 +143,26 @@ class Trl(_Arm):
             model=self.causal,
             args=SFTConfig(
                 output_dir=tempfile.mkdtemp(), per_device_train_batch_size=self.batch, num_train_epochs=1,
-                learning_rate=RATE, lr_scheduler_type="constant", bf16=self.bf16 or self.defaults,
-                gradient_checkpointing=self.defaults, use_cpu=True, report_to="none", save_strategy="no",
+                learning_rate=RATE, lr_scheduler_type="constant", bf16=self.bf16,
+                gradient_checkpointing=False, use_cpu=True, report_to="none", save_strategy="no",
                 logging_steps=1000, disable_tqdm=True, dataloader_pin_memory=False, max_length=ROW,
-                packing=self.packing, optim="adamw_torch_fused", seed=0,
+                packing=True, optim="adamw_torch_fused", seed=0,
             ),
             train_dataset=Dataset.from_dict({"input_ids": self.data}),
             processing_class=shapes.tokenizer(),
             callbacks=callbacks,
         )  # fmt: skip
 
+    def write_steps(self, *, path: str) -> dict[str, Any]:
+        """Write which documents stand in each step; `time` makes sure that training then saw them so."""
+        self.steps = [_documents_of(batch) for batch in self._trainer([]).get_train_dataloader()]
+        torch.save(self.steps, path)
+        return {"steps": len(self.steps)}
+
     def gate_loss(self, batch: str) -> Tensor:
         trainer = self._trainer([])
         given = trainer.data_collator([trainer.train_dataset[i] for i in range(2)])
-        ids, starts = given["input_ids"][0], (given["position_ids"][0] == 0).nonzero().squeeze(-1).tolist()
-        rows = [ids[a:b].tolist() for a, b in zip(starts, [*starts[1:], len(ids)], strict=True)]
-        torch.save(rows, batch)
+        torch.save(_documents_of(given), batch)
         loss: Tensor = trainer.compute_loss(self.causal, given)
         return loss
 
@@ -155,7 +170,7 @@ class Trl(_Arm):
         from transformers import TrainerCallback
 
         self.causal.load_state_dict(self.start)
-        clock, read = Clock(), list[int]()
+        clock, read, seen = Clock(), list[int](), list[list[list[int]]]()
 
         class Marks(TrainerCallback):
             def on_step_end(self, *_args: Any, **_kwargs: Any) -> None:
@@ -168,9 +183,18 @@ class Trl(_Arm):
             made = inner(examples)
             real = made["attention_mask"] if "attention_mask" in made else torch.ones_like(made["input_ids"])
             read.append(int(real.sum()))
+            seen.append(_documents_of(made))
             return made
 
         trainer.data_collator = collate
         trainer.train()
         self.causal.eval()
+        if seen != self.steps:
+            raise RuntimeError("TRL trained on other steps than it wrote; the arms do not do equal work.")
         return {"units": sum(read[1:]), **clock.spent(0), "final_loss": self.final_loss()}
+
+
+def _documents_of(batch: Any) -> list[list[int]]:
+    """Take a packed batch apart: positions begin anew with every document."""
+    ids, starts = batch["input_ids"][0], (batch["position_ids"][0] == 0).nonzero().squeeze(-1).tolist()
+    return [ids[a:b].tolist() for a, b in zip(starts, [*starts[1:], len(ids)], strict=True)]

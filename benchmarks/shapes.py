@@ -9,6 +9,7 @@ import torch
 PAD, BOS, EOS, VOCABULARY = 0, 1, 2, 4096
 # layers, width, heads, vocabulary, context
 SHAPES = {
+    "tiny": (2, 128, 4, VOCABULARY, 1024),
     "small": (6, 256, 4, VOCABULARY, 1024),
     "70m": (6, 512, 8, 50_304, 1024),
     "160m": (12, 768, 12, 50_304, 2048),

@@ -1,7 +1,8 @@
 """One arm of a benchmark in a process of its own: python -m benchmarks.worker MODULE:CLASS SETTINGS
 
-Reads one JSON line per request and answers with one: {"do": "gate"} for loss and gradient on one batch,
-{"do": "time"} for one timed repetition. CPU seconds are those of this process, with one thread on a CPU.
+Reads one JSON line per request and answers with one: {"do": "gate", "with": {...}} for loss and gradient on
+one batch, {"do": "time", "with": {}} for one timed repetition, or whatever else the arm can do. CPU seconds
+are those of this process, with one thread on a CPU.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def main() -> None:
     for line in sys.stdin:
         with contextlib.redirect_stdout(sys.stderr):
             request = json.loads(line)
-            answer = arm.gate(**request["with"]) if request["do"] == "gate" else arm.time()
+            answer = getattr(arm, request["do"])(**request["with"])
         answer |= {"peak_mib": round(peak_mib(), 1), "built_mib": round(built, 1), "versions": versions()}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()

@@ -73,6 +73,7 @@ def work() -> None:
     (folder / "responses.jsonl").touch()
     append("responses.jsonl", answers(script.get("answers", 0)))
     append("responses.jsonl", scored())
+    append("items.jsonl", script.get("items", []))
     end("finished", 0)
 
 

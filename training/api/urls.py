@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from training.api import datasets, evaluations, lineage, models, rounds, runs
+from training.api import benchmarks, datasets, evaluations, lineage, models, rounds, runs
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("prompts/<uuid:code>/seen-by/", lineage.PromptSeenBy.as_view(), name="api-prompt-seen-by"),
@@ -22,6 +22,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("rounds/<uuid:code>/", rounds.RoundDetail.as_view(), name="api-round"),
     path("rounds/<uuid:code>/gate/", rounds.OpenGate.as_view(), name="api-round-gate"),
     path("rounds/<uuid:code>/steps/<slug:key>/", rounds.StepIt.as_view(), name="api-round-step"),
+    path("benchmarks/", benchmarks.BenchmarkList.as_view(), name="api-benchmarks"),
+    path("models/<uuid:code>/alignment-tax/", benchmarks.AlignmentTax.as_view(), name="api-model-tax"),
     path("evaluations/", evaluations.EvaluationList.as_view(), name="api-evaluations"),
     path("evaluations/<uuid:code>/", evaluations.EvaluationDetail.as_view(), name="api-evaluation"),
 ]

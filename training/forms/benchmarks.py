@@ -1,0 +1,110 @@
+"""Forms about public evaluation sets."""
+
+from typing import Any
+
+from django import forms
+
+from training.models import Dataset, DatasetKind, Model, ModelKind
+from training.rlhf.config import describe
+from training.rules.benchmark_sets import FORMS, OWN, SETS
+
+MOST_BYTES = 200 * 1024 * 1024
+ENDINGS = (".jsonl", ".csv", ".jsonl.gz", ".csv.gz")
+SETTINGS = ("few_shot", "format", "instruction", "max_answer_tokens", "max_items")
+FORM_TITLES = {
+    "choice": "choices, one right",
+    "truth": "choices, some true",
+    "pair": "pairs of sentences",
+    "answer": "written answers",
+    "numbers": "written answers, numbers count",
+    "translation": "translations",
+    "summary": "summaries",
+    "toxicity": "prompts to continue, judged for toxicity",
+}
+
+
+class OrderForm(forms.Form):
+    """Which policies answer which sets, and how the questions are put."""
+
+    models = forms.ModelMultipleChoiceField(
+        label="Policies",
+        queryset=Model.objects.none(),
+        to_field_name="code",
+        help_text="With its ancestors, a policy shows its alignment tax.",
+        widget=forms.CheckboxSelectMultiple,
+    )
+    datasets = forms.ModelMultipleChoiceField(
+        label="Sets",
+        queryset=Dataset.objects.none(),
+        to_field_name="code",
+        widget=forms.CheckboxSelectMultiple,
+    )
+    classifier = forms.ModelChoiceField(
+        queryset=Model.objects.none(),
+        to_field_name="code",
+        required=False,
+        empty_label="None",
+        help_text="For sets whose continuations it judges. Import one under Models.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        policies = Model.objects.usable().policies().order_by("-pk")
+        querysets = {
+            "models": policies,
+            "datasets": Dataset.objects.of_kind(DatasetKind.BENCHMARK),
+            "classifier": Model.objects.usable().of_kind(ModelKind.TOXICITY),
+        }
+        for name, rows in querysets.items():
+            field = self.fields[name]
+            if isinstance(field, forms.ModelChoiceField):
+                field.queryset = rows
+        for described in describe("benchmark"):
+            name = described.key.rpartition(".")[2]
+            if described.section == "benchmark" and name in SETTINGS:
+                paper = f" Paper: {described.paper}." if described.paper else ""
+                about: dict[str, Any] = {"help_text": described.help + paper, "initial": described.default}
+                label = name.replace("_", " ").capitalize()
+                self.fields[name] = (
+                    forms.ChoiceField(label=label, choices=[(c, c) for c in described.choices], **about)
+                    if described.choices
+                    else forms.IntegerField(label=label, min_value=0, **about)
+                )
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings of the config's [benchmark]."""
+        return {name: self.cleaned_data[name] for name in SETTINGS}
+
+
+class ImportSetForm(forms.Form):
+    """A file of a public set."""
+
+    set = forms.ChoiceField(
+        choices=[*((s.key, s.title) for s in SETS.values()), (OWN, "Own questions")],
+        help_text="A line is a row as the set is published.",
+    )
+    form = forms.ChoiceField(
+        label="Form",
+        choices=[("", "As the set has it"), *((key, FORM_TITLES[key]) for key in FORMS)],
+        required=False,
+        help_text="Only for own questions.",
+    )
+    file = forms.FileField(label="Questions", help_text="JSONL or CSV, UTF-8, may be gzipped.")
+    few_shot = forms.FileField(
+        label="Solved examples", required=False, help_text="Of the same set, shown before a question."
+    )
+    name = forms.CharField(max_length=120, required=False, help_text="Empty: the set's name.")
+    license = forms.CharField(
+        label="Licence", max_length=200, required=False, help_text="Kept beside the checksum."
+    )
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        for name in ("file", "few_shot"):
+            given = data.get(name)
+            if given and not given.name.lower().endswith(ENDINGS):
+                self.add_error(name, f"{given.name} must end in .jsonl or .csv, or one of these and .gz.")
+            elif given and given.size > MOST_BYTES:
+                text = f"{given.name} has {given.size >> 20} MB; allowed is {MOST_BYTES >> 20}. "
+                self.add_error(name, f"{text}Import it on the server with import_benchmark.")
+        return data

@@ -35,12 +35,21 @@ from labeling.views import (
     surveys,
     terms,
     use_cases,
+    webhooks,
     work,
     written_prompts,
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
+    path("webhooks/", webhooks.webhook_list, name="webhook-list"),
+    path("webhooks/new/", webhooks.webhook_create, name="webhook-create"),
+    path("webhooks/<uuid:code>/", webhooks.webhook_detail, name="webhook-detail"),
+    path("webhooks/<uuid:code>/secret/", webhooks.webhook_rotate, name="webhook-rotate"),
+    path("webhooks/<uuid:code>/switch/", webhooks.webhook_switch, name="webhook-switch"),
+    path("webhooks/<uuid:code>/delete/", webhooks.webhook_delete, name="webhook-delete"),
+    path("webhooks/<uuid:code>/test/", webhooks.webhook_test, name="webhook-test"),
+    path("webhooks/messages/<uuid:code>/", webhooks.delivery_detail, name="webhook-delivery"),
     path("styleguide/", home.styleguide, name="styleguide"),
     # Labelers
     path("work/", work.home, name="work"),
@@ -95,6 +104,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("forms/<slug:kind>/publish/", publishing.form_publish, name="form-publish"),
     path("forms/<uuid:code>/", publishing.form_detail, name="form-detail"),
     path("skips/", skips.skipped_tasks, name="skip-list"),
+    path("skips/attention/", skips.attention, name="skip-attention"),
+    path("skips/attention/change/", skips.attention_change, name="skip-attention-change"),
     path("tasks/<uuid:code>/put-back/", skips.task_put_back, name="task-put-back"),
     path("use-cases/", use_cases.use_case_list, name="use-case-list"),
     path("use-cases/<uuid:code>/retire/", use_cases.use_case_retire, name="use-case-retire"),
@@ -107,6 +118,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="batch-template-archive",
     ),
     path("batches/<uuid:code>/tasks/", adjudications.task_list, name="batch-tasks"),
+    path("batches/<uuid:code>/tasks/move/", batch_changes.tasks_move, name="batch-tasks-move"),
     path("reviews/", reviews.review_list, name="review-list"),
     path("reviews/next/", reviews.review_next, name="review-next"),
     path("reviews/<uuid:code>/", reviews.review_detail, name="review-detail"),

@@ -45,6 +45,7 @@ class WeekBody(Body):
     submitted = serializers.IntegerField()
     skipped = serializers.IntegerField()
     unfinished = serializers.IntegerField()
+    screening_seconds = serializers.IntegerField(help_text="How much of `seconds` went into the screening.")
 
 
 class Hours(APIView):

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
+from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -15,6 +15,7 @@ from labeling.errors import NotFound, NotPermitted
 from labeling.models import Labeler, ScreeningAttempt, ScreeningItem
 from labeling.rules import screening
 from labeling.rules.access import labeler_of
+from labeling.rules.assignments import MAX_HEARTBEAT_SECONDS
 from labeling.rules.screening import Step
 
 REFUSALS = {403: ErrorBody, 404: ErrorBody, 409: ErrorBody, 422: ErrorBody}
@@ -124,6 +125,24 @@ class Coverage(ScreeningView):
         return Response(
             screening_body(screening.save_coverage(attempt=self.attempt(request), **body.validated_data))
         )
+
+
+class TimeRequest(Body):
+    """Time at work since the last call."""
+
+    active_seconds = serializers.IntegerField(min_value=0, max_value=MAX_HEARTBEAT_SECONDS)
+
+
+class Time(ScreeningView):
+    """Time at work, idle left out: it counts among the hours."""
+
+    @extend_schema(request=TimeRequest, responses={204: None, **REFUSALS}, tags=["screening"])
+    def post(self, request: Request) -> Response:
+        """Add time at work."""
+        body = TimeRequest(data=request.data)
+        body.is_valid(raise_exception=True)
+        screening.count_time(attempt=self.attempt(request), **body.validated_data)
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class Submit(ScreeningView):

@@ -9,6 +9,7 @@ from django.utils import timezone
 from labeling.models import Batch, Cohort, TaskKind
 from labeling.rules import batch_changes
 from labeling.rules.batches import MAX_OVERLAP
+from labeling.rules.task_moves import batches_to_move_to
 
 
 class ChangeForm(forms.Form):
@@ -94,3 +95,13 @@ class TemplateForm(forms.Form):
     """The name under which a template is kept."""
 
     name = forms.CharField(label="Name of the template", max_length=120)
+
+
+class MoveForm(forms.Form):
+    """Which tasks go to which other batch."""
+
+    def __init__(self, *args: Any, batch: Batch, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        others = Batch.objects.filter(pk__in=[other.pk for other in batches_to_move_to(batch)])
+        self.fields["to"] = forms.ModelChoiceField(others, to_field_name="code")
+        self.fields["tasks"] = forms.ModelMultipleChoiceField(batch.tasks.all(), to_field_name="code")

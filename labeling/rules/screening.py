@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from labeling.errors import Conflict, InvalidInput, NotFound, NotPermitted
@@ -27,6 +27,7 @@ from labeling.models import (
 )
 from labeling.rules import audit, labelers
 from labeling.rules.access import Action, ensure
+from labeling.rules.assignments import MAX_HEARTBEAT_SECONDS
 from labeling.rules.screening_scores import Scores, scores_of
 from labeling.rules.screening_tests import check_ranks
 from labeling.rules.texts import check_text
@@ -125,6 +126,14 @@ def save_answer(
         answer.checked_at = answer.saved_at
     answer.save()
     return answer
+
+
+def count_time(*, attempt: ScreeningAttempt, active_seconds: int) -> None:
+    """Add time at work to a screening being taken, at most two minutes a call; idle time is not sent."""
+    added = max(0, min(MAX_HEARTBEAT_SECONDS, active_seconds))
+    ScreeningAttempt.objects.filter(pk=attempt.pk, state=State.OPEN).update(
+        active_seconds=F("active_seconds") + added, last_seen_at=timezone.now()
+    )
 
 
 @transaction.atomic

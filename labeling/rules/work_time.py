@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 
+from django.db.models import Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -81,6 +82,11 @@ def total_of(days: Iterable[Day]) -> Day:
         total.skipped += each.skipped
         total.unfinished += each.unfinished
     return Day(None, [kinds[kind] for kind in TaskKind if kind in kinds])
+
+
+def screening_seconds(labeler: Labeler) -> int:
+    """Return the time that went into the screening, whenever it was."""
+    return labeler.screenings.aggregate(seconds=Sum("active_seconds"))["seconds"] or 0
 
 
 def _add(entry: KindOfDay, state: str, seconds: int) -> None:

@@ -10,8 +10,8 @@ from django.views.decorators.http import require_POST
 from labeling.errors import LabelingError
 from labeling.forms.reviews import OrderForm
 from labeling.models import Adjudication, Batch, GoldAnswer, Response, Task, TaskKind
-from labeling.rules import adjudications, gold
-from labeling.rules.access import Action
+from labeling.rules import adjudications, gold, task_moves
+from labeling.rules.access import Action, can
 from labeling.views.access import PageRequest, require
 from labeling.views.keyset import keyset_page
 from labeling.views.reviews import review_places
@@ -126,6 +126,7 @@ def task_list(request: PageRequest, code: UUID) -> HttpResponseBase:
         "which": which,
         "q": words,
         "is_ranked": TaskKind(batch.kind).is_ranked,
+        "others": task_moves.batches_to_move_to(batch) if can(request.user, Action.MANAGE_BATCHES) else [],
         **review_places(request),
     }
     return render(request, "batches/tasks.html", context)

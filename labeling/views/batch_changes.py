@@ -10,9 +10,16 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 
 from labeling.errors import LabelingError
-from labeling.forms.batch_changes import BalanceForm, ChangeForm, ExtendForm, ReasonForm, TemplateForm
+from labeling.forms.batch_changes import (
+    BalanceForm,
+    ChangeForm,
+    ExtendForm,
+    MoveForm,
+    ReasonForm,
+    TemplateForm,
+)
 from labeling.models import AuditEvent, Batch, BatchTemplate
-from labeling.rules import batch_changes, batch_templates, batches, selection
+from labeling.rules import batch_changes, batch_templates, batches, selection, task_moves
 from labeling.rules.access import Action
 from labeling.views.access import PageRequest, require
 
@@ -171,6 +178,27 @@ def batch_undo(request: PageRequest, code: UUID) -> HttpResponseBase:
         return "Undone."
 
     return step(request, batch, change)
+
+
+@require_POST
+@require(Action.MANAGE_BATCHES)
+def tasks_move(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Give the tasks that were ticked to another batch, whose cohorts then get them."""
+    batch = get_object_or_404(Batch, code=code)
+    form = MoveForm(request.POST, batch=batch)
+    if not form.is_valid():
+        messages.error(request, "Tick the tasks to move, and choose the batch that takes them.")
+        return redirect("batch-tasks", code)
+    to = form.cleaned_data["to"]
+    try:
+        move = task_moves.move_tasks(tasks=form.cleaned_data["tasks"], to=to, by=request.user)
+    except LabelingError as error:
+        messages.error(request, error.message)
+    else:
+        divided = f", of {move.divided} more the labels nobody has taken" if move.divided else ""
+        left = f"; {move.left} stay, every label wanted is held or given" if move.left else ""
+        messages.success(request, f"{move.moved} tasks moved to “{to}”{divided}{left}.")
+    return redirect("batch-tasks", code)
 
 
 @require_POST

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 from labeling.errors import LabelingError
 from labeling.forms.labelers import InviteForm, LabelerFilterForm, LabelerForm, ReasonForm
 from labeling.models import AuditEvent, Invitation, Labeler, TaskKind
-from labeling.rules import labelers, listings, workload
+from labeling.rules import labelers, listings, skip_attention, workload
 from labeling.rules.access import Action, can, sees_names
 from labeling.views.access import PageRequest, require
 from labeling.views.keyset import keyset_page
@@ -117,6 +117,7 @@ def labeler_page(
         "edit": edit or LabelerForm(initial={"vendor": labeler.vendor, "cohort": labeler.cohort}),
         "screenings": labeler.screenings.exclude(state="open").select_related("test"),
         "consents": labeler.user.consents.select_related("terms")[:1],
+        "skips_over": skip_attention.labeler_needs_attention(labeler),
         "today": workload.progress_since(labeler, midnight),
         "qualifications": [{"kind": kind, "row": current.get(kind.value)} for kind in TaskKind],
         "skips": labeler.assignments.filter(state="skipped")

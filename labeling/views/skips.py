@@ -8,8 +8,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 
 from labeling.errors import LabelingError
-from labeling.models import Skip, Task
-from labeling.rules import skips
+from labeling.forms.skips import SkipAttentionForm
+from labeling.models import Labeler, Skip, Task
+from labeling.rules import skip_attention, skips
 from labeling.rules.access import Action, can
 from labeling.views.access import PageRequest, require
 from labeling.views.lists import one_page
@@ -29,20 +30,55 @@ def skipped_tasks(request: PageRequest) -> HttpResponseBase:
     context = {
         "page": page,
         "rows": [
-            {
-                "task": task,
-                "counts": [
-                    {"label": each.label, "n": n} for each in Skip.Reason if (n := getattr(task, each.value))
-                ],
-                "notes": said.get(task.pk, [])[:3],
-            }
-            for task in page
+            {"task": task, "counts": _by_reason(task), "notes": said.get(task.pk, [])[:3]} for task in page
         ],
         "reason": reason,
         "reasons": Skip.Reason.choices,
         "may_manage": can(request.user, Action.MANAGE_BATCHES),
     }
     return render(request, "skips/list.html", context)
+
+
+@require(Action.SEE_LABELERS)
+def attention(request: PageRequest) -> HttpResponseBase:
+    """Show who skips more than managers set as worth a question."""
+    threshold = skip_attention.current_threshold()
+    initial = {"percent": threshold.percent, "least_tasks": threshold.least_tasks}
+    return _attention_page(request, SkipAttentionForm(initial=initial))
+
+
+@require_POST
+@require(Action.MANAGE_LABELERS)
+def attention_change(request: PageRequest) -> HttpResponseBase:
+    """Set what is worth a question."""
+    form = SkipAttentionForm(request.POST)
+    if form.is_valid():
+        try:
+            skip_attention.change_threshold(by=request.user, **form.cleaned_data)
+        except LabelingError as error:
+            form.add_error(None, error.message)
+        else:
+            messages.success(request, "Set. It shows who is worth a question; nothing follows by itself.")
+            return redirect("skip-attention")
+    return _attention_page(request, form)
+
+
+def _attention_page(request: PageRequest, form: SkipAttentionForm) -> HttpResponseBase:
+    threshold = skip_attention.current_threshold()
+    page = one_page(request, skip_attention.needing_attention(threshold))
+    context = {
+        "form": form,
+        "page": page,
+        "rows": [{"labeler": labeler, "counts": _by_reason(labeler)} for labeler in page],
+        "threshold": threshold,
+        "may_manage": can(request.user, Action.MANAGE_LABELERS),
+    }
+    return render(request, "skips/attention.html", context, status=422 if form.is_bound else 200)
+
+
+def _by_reason(counted: Task | Labeler) -> list[dict[str, object]]:
+    """Return how often something was skipped for each reason that was given at all."""
+    return [{"label": each.label, "n": n} for each in Skip.Reason if (n := getattr(counted, each.value))]
 
 
 @require_POST

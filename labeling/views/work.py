@@ -9,7 +9,16 @@ from django.views.decorators.http import require_POST
 from labeling.errors import InvalidInput
 from labeling.forms.preferences import PreferencesForm
 from labeling.models import Guideline, Labeler
-from labeling.rules import eligibility, history, preferences, questions, skips, work_time, workload
+from labeling.rules import (
+    eligibility,
+    history,
+    preferences,
+    questions,
+    skip_attention,
+    skips,
+    work_time,
+    workload,
+)
 from labeling.rules.writing_hints import hints_about
 from labeling.templatetags.texts import markdown
 from labeling.views.access import LabelerRequest, require_labeler
@@ -39,6 +48,7 @@ def home(request: LabelerRequest) -> HttpResponseBase:
         "is_active": labeler.status == Labeler.Status.ACTIVE,
         "progress": workload.progress_since(labeler, midnight),
         "skip_rate": skips.skip_rate(labeler),
+        "skips_over": skip_attention.labeler_needs_attention(labeler),
         "offers_opt_out": skips.should_offer_opt_out(labeler)
         and not preferences.preferences_of(labeler).avoids_distressing,
         "answers": questions.unread(labeler)[:LATEST],
@@ -56,6 +66,7 @@ def time(request: LabelerRequest) -> HttpResponseBase:
         "days": days,
         "total": work_time.total_of(days),
         "days_shown": DAYS_SHOWN,
+        "screening_seconds": work_time.screening_seconds(request.labeler),
         "skip_rate": skips.skip_rate(request.labeler),
     }
     return render(request, "work/time.html", context)

@@ -6,9 +6,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from labeling.errors import InvalidInput
-from labeling.models import Assignment, Labeler
+from labeling.models import Assignment, Labeler, ScreeningAttempt, User
+from labeling.rules import screening
 from labeling.rules.hours import hours_by_week
 from tests.factories import claimed, writing_batch
+from tests.labeling.screenings import published_test
 
 pytestmark = pytest.mark.django_db
 BERLIN, UTC_ZONE = ZoneInfo("Europe/Berlin"), ZoneInfo("UTC")
@@ -63,3 +65,21 @@ def test_period_that_makes_no_sense_is_refused() -> None:
         hours_by_week(first=SUNDAY, last=date(2026, 1, 1), zone=UTC_ZONE)
     with pytest.raises(InvalidInput):
         hours_by_week(first=date(2000, 1, 1), last=SUNDAY, zone=UTC_ZONE)
+
+
+def test_the_screening_counts_in_the_week_it_was_last_seen(alice: Labeler, mia: User) -> None:
+    noon = datetime(2026, 11, 18, 12, tzinfo=UTC)
+    attempt = ScreeningAttempt.objects.create(labeler=alice, test=published_test(mia))
+    screening.count_time(attempt=attempt, active_seconds=90)
+    screening.count_time(attempt=attempt, active_seconds=9000)  # no beat is longer than two minutes
+    ScreeningAttempt.objects.update(last_seen_at=noon)
+    (week,) = hours_by_week(first=MONDAY, last=SUNDAY, zone=UTC_ZONE)
+    assert (week.labeler, week.seconds, week.screening_seconds, week.submitted) == ("L-ALICE", 210, 210, 0)
+    writing_batch(tasks=1)
+    worked(alice, seconds=60, at=noon)
+    (week,) = hours_by_week(first=MONDAY, last=SUNDAY, zone=UTC_ZONE)
+    assert (week.seconds, week.screening_seconds, week.submitted) == (270, 210, 1)
+    ScreeningAttempt.objects.update(state="submitted")
+    screening.count_time(attempt=attempt, active_seconds=60)
+    attempt.refresh_from_db()
+    assert attempt.active_seconds == 210

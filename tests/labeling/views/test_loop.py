@@ -165,3 +165,19 @@ def test_use_cases_are_added_once_and_retired(alice: Labeler, mia: User, visit: 
     client.post(f"/use-cases/{use_case.code}/retire/")
     assert not UseCase.objects.current().exists()
     assert "retired" in client.get("/use-cases/").content.decode()
+
+
+def test_managers_set_from_when_on_skips_are_worth_a_question(
+    alice: Labeler, mia: User, dana: User, visit: Visit
+) -> None:
+    writing_batch(tasks=2)
+    for _ in range(2):
+        assignments.skip(assignment=claimed(alice, TaskKind.DEMONSTRATION), reason="unclear")
+    assert "Nobody skips more than 20 %" in visit(mia).get("/skips/attention/").content.decode()
+    visit(mia).post("/skips/attention/change/", {"percent": "50", "least_tasks": "2"})
+    page = visit(dana).get("/skips/attention/").content.decode()
+    assert alice.pseudonym in page
+    assert "2 × The prompt is unclear" in page
+    assert "Set</button>" not in page  # researchers look on
+    assert "above 50 % we like to know" in visit(alice).get("/work/").content.decode()
+    assert visit(mia).post("/skips/attention/change/", {"percent": "0"}).status_code == 422

@@ -243,6 +243,7 @@ SPECTACULAR_SETTINGS = {
         "DatasetKindEnum": "training.models.DatasetKind",
         "ModelKindEnum": "training.models.ModelKind",
         "RunStateEnum": "training.models.RunState",
+        "SurveyKindEnum": "labeling.models.Survey.Kind",
     },
 }
 

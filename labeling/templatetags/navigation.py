@@ -57,6 +57,7 @@ TRAINING = (
     Place("Runs", "run-list", Action.SEE_MODELS, ("/runs/",)),
     Place("Models", "model-list", Action.SEE_MODELS, ("/models/",)),
     Place("Evaluations", "evaluation-list", Action.SEE_MODELS, ("/evaluations/",)),
+    Place("Playground", "playground", Action.USE_PLAYGROUND, ("/playground/",)),
     Place("Workers", "worker-list", Action.SEE_MODELS, ("/workers/",)),
 )
 GROUPS = (
@@ -80,8 +81,9 @@ def navigation(context: Mapping[str, Any]) -> list[dict[str, Any]]:
         places = [place for given in group.places if (place := _shown(request, user, given))]
         if places:
             is_current = any(place["is_current"] for place in places)
+            label = group.label if len(places) > 1 else places[0]["label"]
             found.append(
-                {"label": group.label, "url": places[0]["url"], "is_current": is_current, "places": places}
+                {"label": label, "url": places[0]["url"], "is_current": is_current, "places": places}
             )
     return found
 

@@ -100,10 +100,10 @@ def size_in_memory(source: str) -> int:
 
 def answer(request: Request, shelf: Shelf, in_use: set[str]) -> Iterator[Event | None]:
     """Yield the events of one request; None where a token brought no text yet."""
-    from training.rlhf.generation import row_uniforms
-    from training.rlhf.streaming import stream_text, stream_tokens
-
     try:
+        from training.rlhf.generation import row_uniforms
+        from training.rlhf.streaming import stream_text, stream_tokens
+
         if not shelf.has(request["model"]):
             yield {"event": "loading"}
         model, codec = shelf.get(request["model"], in_use)

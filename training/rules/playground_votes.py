@@ -62,7 +62,8 @@ def vote(*, conversation: Conversation, choice: str, by: User) -> Vote:
     winner: Side | None = next((side for side in sides if side.letter == choice), None)
     if winner is None and choice not in (TIE, BOTH_BAD):
         allowed = ", ".join([*(side.letter for side in sides), TIE, BOTH_BAD])
-        raise InvalidInput(f"choice is {choice!r}; allowed is one of {allowed}.", fields={"choice": "unknown"})
+        text = f"choice is {choice!r}; allowed is one of {allowed}."
+        raise InvalidInput(text, fields={"choice": text})
     given = Vote.objects.create(
         conversation=conversation,
         turn=turn,

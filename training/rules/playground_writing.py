@@ -50,7 +50,7 @@ class Draft:
 
 
 def answer_turn(code: UUID, *, worker: str = "") -> int:
-    """Write the replies of a turn that still wait. Returns how many; delivered twice, the second finds none."""
+    """Write the replies of a turn that still wait. Returns how many; delivered twice, the second has none."""
     turn = Turn.objects.select_related("conversation").get(code=code)
     claimed = claim_replies(turn, worker=worker)
     if claimed:
@@ -152,8 +152,7 @@ class _Session:
                 "max_tokens": conversation.max_tokens,
                 "temperature": conversation.temperature,
                 "top_p": conversation.top_p,
-                # another number for each side, turn and attempt: trying again may well bring another reply
-                "seed": conversation.seed + 1000 * self.turn.number + 10 * draft.reply.attempt + side.position,
+                "seed": _seed_of(draft.reply, self.turn),
             }
         )
 
@@ -203,6 +202,11 @@ class _Session:
     def _fail_all(self, reason: str) -> None:
         for name in list(self.drafts):
             self._end(name, ReplyState.FAILED, reason=reason)
+
+
+def _seed_of(reply: Reply, turn: Turn) -> int:
+    """Return another number for each side, turn and attempt: trying again may bring another reply."""
+    return turn.conversation.seed + 1000 * turn.number + 10 * reply.attempt + reply.side.position
 
 
 def readable_folder(name: str) -> Path:

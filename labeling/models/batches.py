@@ -98,6 +98,10 @@ class Task(CodedModel):
     set_aside_at = models.DateTimeField(
         null=True, blank=True, help_text="Since when it is not served, because labelers found it broken."
     )
+    chosen_by = models.CharField(
+        max_length=10, blank=True,
+        help_text="How its prompt was taken from a pool: random (the control share) or doubt; empty: no pool.",
+    )  # fmt: skip
     is_anchor = models.BooleanField(default=False, help_text="The same in each batch, to see drift.")
     anchor = models.ForeignKey(
         Anchor, on_delete=models.PROTECT, null=True, blank=True, related_name="tasks",

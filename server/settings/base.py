@@ -243,6 +243,8 @@ SPECTACULAR_SETTINGS = {
         "DatasetKindEnum": "training.models.DatasetKind",
         "ModelKindEnum": "training.models.ModelKind",
         "RunStateEnum": "training.models.RunState",
+        "ReplyStateEnum": "training.models.ReplyState",
+        "ConversationModeEnum": "training.models.Conversation.Mode",
         "SurveyKindEnum": "labeling.models.Survey.Kind",
     },
 }

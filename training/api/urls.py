@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from training.api import benchmarks, datasets, evaluations, lineage, models, rounds, runs
+from training.api import benchmarks, datasets, evaluations, lineage, models, playground, rounds, runs
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("prompts/<uuid:code>/seen-by/", lineage.PromptSeenBy.as_view(), name="api-prompt-seen-by"),
@@ -16,6 +16,21 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("runs/<uuid:code>/points/", runs.Points.as_view(), name="api-run-points"),
     path("runs/<uuid:code>/cancel/", runs.Cancel.as_view(), name="api-run-cancel"),
     path("runs/<uuid:code>/retry/", runs.Retry.as_view(), name="api-run-retry"),
+    path("playground/votes/", playground.Standings.as_view(), name="api-playground-votes"),
+    path("playground/conversations/", playground.ConversationList.as_view(), name="api-conversations"),
+    path(
+        "playground/conversations/<uuid:code>/",
+        playground.ConversationDetail.as_view(),
+        name="api-conversation",
+    ),
+    path(
+        "playground/conversations/<uuid:code>/turns/", playground.Turns.as_view(), name="api-conversation-turns"
+    ),
+    path("playground/conversations/<uuid:code>/stop/", playground.Stop.as_view(), name="api-conversation-stop"),
+    path(
+        "playground/conversations/<uuid:code>/vote/", playground.CastVote.as_view(), name="api-conversation-vote"
+    ),
+    path("playground/replies/<uuid:code>/retry/", playground.Retry.as_view(), name="api-reply-retry"),
     path("models/", models.ModelList.as_view(), name="api-models"),
     path("models/<uuid:code>/", models.ModelDetail.as_view(), name="api-model"),
     path("rounds/", rounds.RoundList.as_view(), name="api-rounds"),

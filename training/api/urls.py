@@ -24,11 +24,17 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="api-conversation",
     ),
     path(
-        "playground/conversations/<uuid:code>/turns/", playground.Turns.as_view(), name="api-conversation-turns"
+        "playground/conversations/<uuid:code>/turns/",
+        playground.Turns.as_view(),
+        name="api-conversation-turns",
     ),
-    path("playground/conversations/<uuid:code>/stop/", playground.Stop.as_view(), name="api-conversation-stop"),
     path(
-        "playground/conversations/<uuid:code>/vote/", playground.CastVote.as_view(), name="api-conversation-vote"
+        "playground/conversations/<uuid:code>/stop/", playground.Stop.as_view(), name="api-conversation-stop"
+    ),
+    path(
+        "playground/conversations/<uuid:code>/vote/",
+        playground.CastVote.as_view(),
+        name="api-conversation-vote",
     ),
     path("playground/replies/<uuid:code>/retry/", playground.Retry.as_view(), name="api-reply-retry"),
     path("models/", models.ModelList.as_view(), name="api-models"),

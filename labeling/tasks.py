@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from labeling.rules import assignments, quality_reports
+from labeling.rules import assignments, quality_reports, webhook_delivery
 
 
 @shared_task(name="labeling.tasks.reclaim_leases", ignore_result=True)
@@ -15,3 +15,9 @@ def reclaim_leases() -> int:
 def refresh_quality() -> int:
     """Compute the quality pages' figures anew where labels were added. Returns how many sections."""
     return len(quality_reports.refresh_reports(spare=True))
+
+
+@shared_task(name="labeling.tasks.deliver_webhooks", ignore_result=True)
+def deliver_webhooks() -> int:
+    """Send the messages that are due. Returns how many attempts were made."""
+    return webhook_delivery.deliver_due()

@@ -15,6 +15,7 @@ from training.rules import (
     dataset_members,
     playground,
     playground_writing,
+    round_news,
     rounds,
     run_execution,
     runs,
@@ -51,6 +52,12 @@ def advance_rounds() -> int:
     for run in started:
         enqueue_run(run)
     return len(started)
+
+
+@shared_task(name="training.tasks.announce_rounds", ignore_result=True)
+def announce_rounds() -> int:
+    """Leave messages for webhooks about rounds and evaluations. Returns how many."""
+    return round_news.announce_rounds()
 
 
 @shared_task(name="training.tasks.trace_datasets", ignore_result=True)

@@ -54,8 +54,8 @@ class DeliveryBody(serializers.ModelSerializer[WebhookDelivery]):
     class Meta:
         model = WebhookDelivery
         fields = (
-            "code", "event", "state", "attempts", "due_at", "attempted_at", "delivered_at", "status", "answer",
-            "milliseconds", "created_at",
+            "code", "event", "state", "attempts", "due_at", "attempted_at", "delivered_at", "status",
+            "answer", "milliseconds", "created_at",
         )  # fmt: skip
 
 

@@ -23,8 +23,9 @@ from labeling.models import (
     Task,
     TaskKind,
     User,
+    WebhookEvent,
 )
-from labeling.rules import audit, guidelines, slot_rows
+from labeling.rules import audit, guidelines, slot_rows, webhooks
 from labeling.rules.access import Action, ensure
 from labeling.rules.batch_tasks import (
     add_anchor_tasks,
@@ -207,6 +208,11 @@ def close_batch(*, batch: Batch, by: User | None = None) -> Batch:
     withdrawn = slot_rows.withdraw_open_slots(batch)
     audit.record(actor=by, action="close_batch", obj=batch, withdrawn=withdrawn)
     batch.refresh_from_db()
+    webhooks.emit(
+        WebhookEvent.BATCH_CLOSED,
+        subject=f"{batch.code}:{batch.closed_at}",
+        data={"batch": str(batch.code), "kind": batch.kind, "name": batch.name},
+    )
     return batch
 
 

@@ -60,9 +60,14 @@ TRAINING = (
     Place("Playground", "playground", Action.USE_PLAYGROUND, ("/playground/",)),
     Place("Workers", "worker-list", Action.SEE_MODELS, ("/workers/",)),
 )
+OVERVIEW = (
+    Place("Dashboard", "dashboard", Action.SEE_DASHBOARD, ("/dashboard/",)),
+    Place("Costs", "costs", Action.SEE_COSTS, ("/costs/",)),
+    Place("Webhooks", "webhook-list", Action.MANAGE_WEBHOOKS, ("/webhooks/",)),
+)
 GROUPS = (
     Group("Work", (Place("Work", "work", Action.LABEL, WORK_ROOTS),)),
-    Group("Dashboard", (Place("Dashboard", "dashboard", Action.SEE_DASHBOARD, ("/dashboard/",)),)),
+    Group("Dashboard", OVERVIEW),
     Group("Labeling", LABELING),
     Group("Labelers", (Place("Labelers", "labeler-list", Action.SEE_LABELERS, PEOPLE_ROOTS),)),
     Group("Training", TRAINING),

@@ -205,6 +205,9 @@ REST_KNOX = {"TOKEN_TTL": timedelta(days=90)}  # only hashes of tokens are store
 # how often one person may ask for a task
 CLAIM_RATE = f"{env.whole_number('CLAIMS_PER_MINUTE', 120, minimum=1, maximum=1_000_000)}/minute"
 
+# Networks outside the public internet that webhooks may go to, such as 10.20.0.0/16
+WEBHOOK_ALLOWED_NETWORKS = env.words("WEBHOOK_ALLOWED_NETWORKS")
+
 # The loop of work
 UNDO_SECONDS = env.whole_number("UNDO_SECONDS", 20, minimum=0, maximum=600)
 REOPEN_MINUTES = env.whole_number("REOPEN_MINUTES", 30, minimum=0, maximum=1440)
@@ -262,6 +265,7 @@ CELERY_TASK_ROUTES = {
     "training.tasks.answer_turn": {"queue": "playground"},
     "training.tasks.recover_replies": {"queue": "default"},
     "training.tasks.recover_runs": {"queue": "default"},  # a full name goes before a pattern
+    "training.tasks.announce_rounds": {"queue": "default"},
     "training.tasks.trace_datasets": {"queue": "default"},
     "training.tasks.*": {"queue": "gpu"},
 }
@@ -275,7 +279,11 @@ CELERY_BEAT_SCHEDULE = {
     "refresh-quality": {"task": "labeling.tasks.refresh_quality", "schedule": 60.0},
     "advance-rounds": {"task": "training.tasks.advance_rounds", "schedule": 20.0},
     "recover-runs": {"task": "training.tasks.recover_runs", "schedule": 60.0},
+    "deliver-webhooks": {"task": "labeling.tasks.deliver_webhooks", "schedule": 10.0},
+    "announce-rounds": {"task": "training.tasks.announce_rounds", "schedule": 60.0},
     "trace-datasets": {"task": "training.tasks.trace_datasets", "schedule": 300.0},
+    "deliver-webhooks": {"task": "labeling.tasks.deliver_webhooks", "schedule": 10.0},
+    "announce-rounds": {"task": "training.tasks.announce_rounds", "schedule": 60.0},
     "clear-results": {"task": "celery.backend_cleanup", "schedule": crontab(hour=4, minute=0)},
 }
 

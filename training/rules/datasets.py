@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 from django.db import transaction
 
 from labeling.errors import InvalidInput
-from labeling.models import User
-from labeling.rules import audit
+from labeling.models import User, WebhookEvent
+from labeling.rules import audit, webhooks
 from training.models import Dataset, DatasetKind
 from training.rules import artifacts
 from training.rules.cards import Shape, card_of
@@ -178,6 +178,8 @@ def _write_parts(
     draft: Path, records: Selected, members: Members
 ) -> tuple[list[dict[str, Any]], Counter[str], Shape, Statistics]:
     """Write each record into the file of its part; memory does not grow with the number of records."""
+        told = {"dataset": str(code), "kind": kind, "name": name, "rows": dataset.rows, "hash": dataset.hash}
+        webhooks.emit(WebhookEvent.DATASET_FROZEN, subject=str(code), data=told)
     files: dict[str, BinaryIO] = {}
     digests = {split: hashlib.sha256() for split in split_names()}
     counts: Counter[str] = Counter()

@@ -136,7 +136,7 @@ class StartRequest(Body):
     )
 
 
-class PromptRequest(Body):
+class TurnRequest(Body):
     """The next prompt; `number` says which turn it is meant to be, so that sending twice asks once."""
 
     prompt = serializers.CharField(trim_whitespace=False)
@@ -230,10 +230,10 @@ class ConversationDetail(PlaygroundView):
 class Turns(PlaygroundView):
     """The prompts of a conversation."""
 
-    @extend_schema(request=PromptRequest, responses={202: ConversationBody, **REFUSALS})
+    @extend_schema(request=TurnRequest, responses={202: ConversationBody, **REFUSALS})
     def post(self, request: Request, code: UUID) -> Response:
         """Send the next prompt; the replies are written on a worker, so ask for the conversation again."""
-        body = PromptRequest(data=request.data)
+        body = TurnRequest(data=request.data)
         body.is_valid(raise_exception=True)
         sent = body.validated_data
         turn = playground.send_prompt(

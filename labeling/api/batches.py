@@ -59,6 +59,7 @@ class BatchBody(serializers.ModelSerializer[Batch]):
             "baseline",
             "priority",
             "lease_seconds",
+            "labeler_cap",
             "deadline_at",
             "guideline_version",
             "form_version",
@@ -98,6 +99,13 @@ class BatchRequest(Body):
     )
     priority = serializers.IntegerField(default=0, min_value=-1000, max_value=1000)
     lease_seconds = serializers.IntegerField(default=1800, min_value=60, max_value=86_400)
+    labeler_cap = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=batches.MAX_LABELER_CAP,
+        help_text="How many of its tasks one labeler gets at most; skipped ones are not counted.",
+    )
     deadline_at = serializers.DateTimeField(required=False, allow_null=True)
 
 

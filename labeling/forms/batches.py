@@ -25,7 +25,7 @@ from labeling.models import (
 )
 from labeling.rules import selection
 from labeling.rules.batch_making import Anchoring, Writing, shortage
-from labeling.rules.batches import MAX_OVERLAP
+from labeling.rules.batches import MAX_LABELER_CAP, MAX_OVERLAP
 from labeling.rules.comparisons import UNSORTED_FRACTION
 from labeling.rules.prompt_tags import known_tags
 from labeling.rules.toxicity import CONDITIONS, NONE
@@ -138,6 +138,15 @@ class BatchForm(forms.Form):
     lease_minutes = forms.IntegerField(
         label="Minutes to keep a task for a labeler", min_value=1, max_value=1440, initial=30
     )
+    labeler_cap = forms.IntegerField(
+        label="Most tasks of one labeler", min_value=1, max_value=MAX_LABELER_CAP, required=False,
+        help_text="Skipped ones not counted. Empty: any number.",
+    )  # fmt: skip
+    gives_feedback = forms.BooleanField(
+        label="Labelers learn from it", required=False,
+        help_text="For training: after a submission they see the reference order where the task has one, and "
+        "later where two others saw it otherwise. What they submit stands.",
+    )  # fmt: skip
     deadline_at = forms.DateTimeField(
         label="Deadline", required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
@@ -146,8 +155,16 @@ class BatchForm(forms.Form):
     PROMPT_FIELDS = (
         "split", "source", "prompt_kind", "category", "language", "author_cap", "count", "seed", "is_fresh",
     )  # fmt: skip
-    RANKED_FIELDS = ("k", "baseline", "presort", "unsorted_percent")
-    LABEL_FIELDS = ("cohorts", "overlap", "shared_percent", "priority", "lease_minutes", "deadline_at")
+    RANKED_FIELDS = ("k", "baseline", "presort", "unsorted_percent", "gives_feedback")
+    LABEL_FIELDS = (
+        "cohorts",
+        "overlap",
+        "shared_percent",
+        "priority",
+        "lease_minutes",
+        "labeler_cap",
+        "deadline_at",
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -258,6 +275,7 @@ class BatchForm(forms.Form):
         if kind.is_ranked:
             unsorted = data.get("unsorted_percent")
             settings["presort"] = bool(data["presort"])
+            settings["gives_feedback"] = bool(data["gives_feedback"])
             settings["unsorted_fraction"] = UNSORTED_FRACTION if unsorted is None else unsorted / 100
         if kind == TaskKind.TOXICITY:
             settings["condition"] = data.get("condition") or NONE
@@ -273,6 +291,7 @@ class BatchForm(forms.Form):
             "baseline": data["baseline"] if kind.is_ranked else None,
             "priority": data["priority"],
             "lease_seconds": data["lease_minutes"] * 60,
+            "labeler_cap": data.get("labeler_cap"),
             "deadline_at": data["deadline_at"],
             "settings": settings,
         }

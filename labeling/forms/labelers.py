@@ -84,6 +84,15 @@ class LabelerForm(forms.Form):
     cohort = forms.ChoiceField(
         choices=Cohort.choices, help_text="Nobody moves to or from held-out once there are labels."
     )
+    languages = forms.CharField(
+        required=False,
+        max_length=200,
+        help_text="Codes such as “en, de”: they get only prompts in these. Empty: any.",
+    )
+
+    def clean_languages(self) -> list[str]:
+        given: str = self.cleaned_data["languages"]
+        return given.lower().replace(",", " ").split()
 
 
 SORTS = (

@@ -5,6 +5,7 @@ into a lease in one statement, so two people can never hold the same one.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from django.utils import timezone
 from labeling.errors import AssignmentClosed, InvalidInput, StaleDraft
 from labeling.models import Assignment, Batch, Consent, Draft, Labeler, Qualification, Skip, Terms
 from labeling.rules import claims, eligibility, skips, slots
-from labeling.rules.eligibility import eligible_batches
+from labeling.rules.eligibility import NO_LIMITS, Limits, eligible_batches
 from labeling.rules.texts import check_text, fault_in_json
 from labeling.statements import Query
 
@@ -25,8 +26,6 @@ RETRY_SECONDS_MIN, RETRY_SECONDS_MAX = 5, 300
 MAX_HEARTBEAT_SECONDS = 120
 MAX_DRAFT_CHARACTERS = 400_000
 RECLAIM_AT_ONCE = 500
-TO_SERVE = ("task__prompt", "task__use_case", "batch__guideline", "batch__form", "labeler", "draft")
-"""What serving an assignment needs, besides the responses (slots.responses_of)."""
 # The labeler's own row, locked, and whether anything keeps them from taking new work of a kind.
 NEWER_TERMS = Terms.objects.filter(version__gt=OuterRef("version"))
 ACCEPTED = Consent.objects.filter(terms=OuterRef("pk"), user=OuterRef(OuterRef("user")))
@@ -34,12 +33,13 @@ TURN = Query(
     lambda pk, kind: (
         Labeler.objects.select_for_update(of=("self",), no_key=True)
         .select_related("preferences")
-        .only("pk", "status", "preferences__avoids_distressing")
+        .only("pk", "status", "languages", "preferences__avoids_distressing")
         .annotate(
             has_terms_to_accept=Exists(Terms.objects.filter(~Exists(NEWER_TERMS), ~Exists(ACCEPTED))),
             is_qualified_now=Exists(
                 Qualification.objects.filter(labeler=OuterRef("pk"), kind=kind, revoked_at=None)
             ),
+            holds_one=Exists(Assignment.objects.leased().filter(labeler=OuterRef("pk"), kind=kind)),
         )
         .filter(pk=pk)
     ),
@@ -51,13 +51,12 @@ HELD = Query(
     lambda labeler, kind: (
         Assignment.objects.leased()
         .filter(labeler=labeler, kind=kind)
-        .select_related(*TO_SERVE)
+        .select_related(*claims.TO_SERVE)
         .order_by("claimed_at", "pk")[:1]
     ),
     labeler=int,
     kind=str,
 )
-SERVED = Query(lambda pk: Assignment.objects.filter(pk=pk).select_related(*TO_SERVE), pk=int)
 
 
 def claim_next(*, labeler: Labeler, kind: str) -> Assignment | None:
@@ -70,12 +69,15 @@ def claim_next(*, labeler: Labeler, kind: str) -> Assignment | None:
     """
     eligibility.ensure_known(kind)
     with transaction.atomic():
-        avoids_distressing = _take_turn(labeler, kind)
-        held = HELD.first(labeler=labeler.pk, kind=kind)
+        turn = _take_turn(labeler, kind)
+        if not turn.holds_one:
+            claimed = _claim_one(labeler, kind, turn.limits, at_most=1)
+            if claimed is not None:
+                return claimed
+        held = HELD.first(labeler=labeler.pk, kind=kind)  # or claimed while this one waited for its turn
         if held is not None:
             slots.renew_lease(held)
-            return held
-        return _claim_one(labeler, kind, avoids_distressing)
+        return held
 
 
 def prepare_next(*, labeler: Labeler, kind: str) -> Assignment | None:
@@ -86,11 +88,11 @@ def prepare_next(*, labeler: Labeler, kind: str) -> Assignment | None:
     """
     eligibility.ensure_known(kind)
     with transaction.atomic():
-        avoids_distressing = _take_turn(labeler, kind)
+        turn = _take_turn(labeler, kind)
         held = Assignment.objects.leased().filter(labeler=labeler, kind=kind).count()
         if not 1 <= held < settings.TASKS_IN_HAND:
             return None
-        return _claim_one(labeler, kind, avoids_distressing)
+        return _claim_one(labeler, kind, turn.limits, at_most=settings.TASKS_IN_HAND)
 
 
 @transaction.atomic
@@ -106,8 +108,16 @@ def give_back(*, labeler: Labeler, kind: str) -> int:
     )  # fmt: skip
 
 
-def _take_turn(labeler: Labeler, kind: str) -> bool:
-    """Let one claim of a labeler pass at a time; returns whether they avoid distressing material.
+@dataclass(frozen=True)
+class Turn:
+    """What a claim goes by; `holds_one` as it was when the turn was asked for, before any wait."""
+
+    limits: Limits
+    holds_one: bool
+
+
+def _take_turn(labeler: Labeler, kind: str) -> Turn:
+    """Let one claim of a labeler pass at a time.
 
     A double click must not lease two tasks. Raises NotPermitted for who may take no new work of the kind.
     """
@@ -121,17 +131,19 @@ def _take_turn(labeler: Labeler, kind: str) -> bool:
     if not may_claim:
         labeler.refresh_from_db(fields=["status"])
         eligibility.ensure_may_claim(labeler, kind)  # which says why
-    return hasattr(row, "preferences") and bool(row.preferences.avoids_distressing)
+    avoids = hasattr(row, "preferences") and bool(row.preferences.avoids_distressing)
+    limits = Limits(avoids, tuple(row.languages)) if avoids or row.languages else NO_LIMITS
+    return Turn(limits, bool(row.holds_one))
 
 
-def _claim_one(labeler: Labeler, kind: str, avoids_distressing: bool) -> Assignment | None:
+def _claim_one(labeler: Labeler, kind: str, limits: Limits, *, at_most: int) -> Assignment | None:
     batches = eligible_batches(labeler, kind)
     if not batches:
         return None
     eligibility.ensure_guideline_read(labeler, kind, batches)
-    claimed = _claim(labeler, batches, avoids_distressing)
+    claimed = _claim(labeler, batches, limits, at_most)
     if claimed is None and reclaim_leases(kind=kind):
-        claimed = _claim(labeler, batches, avoids_distressing)
+        claimed = _claim(labeler, batches, limits, at_most)
     return claimed
 
 
@@ -260,13 +272,13 @@ def reclaim_leases(kind: str | None = None) -> int:
             return reclaimed
 
 
-def _claim(labeler: Labeler, batches: list[Batch], avoids_distressing: bool) -> Assignment | None:
+def _claim(labeler: Labeler, batches: list[Batch], limits: Limits, at_most: int) -> Assignment | None:
     """Lease the first slot that suits, with all that serving it needs; None if there is none."""
     now = timezone.now()
     for batch in batches:
-        pk = claims.claim_slot(labeler=labeler, batch=batch, avoids_distressing=avoids_distressing, now=now)
-        if pk is not None:
-            return SERVED.first(pk=pk)
+        claimed = claims.claim_slot(labeler=labeler, batch=batch, limits=limits, now=now, at_most=at_most)
+        if claimed is not None:
+            return claimed
     return None
 
 

@@ -60,6 +60,8 @@ def values_of(batch: Batch) -> dict[str, Any]:
         "k": batch.k,
         "baseline": batch.baseline_id,
         "presort": batch.settings.get("presort") or "",
+        "gives_feedback": batch.settings.get("gives_feedback") or "",
+        "labeler_cap": batch.labeler_cap or "",
         "cohorts": list(batch.cohorts),
         "overlap": overlaps_of(batch)["shared"],
         "shared_percent": round(100 * batch.shared_fraction, 2),

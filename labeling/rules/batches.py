@@ -56,6 +56,7 @@ __all__ = [
 ]
 
 MAX_OVERLAP = 20
+MAX_LABELER_CAP = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def create_batch(
     baseline: Policy | None = None,
     priority: int = 0,
     lease_seconds: int = 1800,
+    labeler_cap: int | None = None,
     deadline_at: datetime | None = None,
     guideline: Guideline | None = None,
     form: Form | None = None,
@@ -99,46 +101,43 @@ def create_batch(
     """
     if by is not None:
         ensure(by, Action.MANAGE_BATCHES)
-    name = check_text(name, field="name").strip()
-    faults = faults_in_rules(
-        kind,
-        {
-            "name": name,
-            "kind": kind,
-            "cohorts": cohorts,
-            "k": k,
-            "overlap": overlap,
-            "shared_fraction": shared_fraction,
-            "lease_seconds": lease_seconds,
-            "priority": priority,
-        },
-    )
-    for field, version in (("guideline", guideline), ("form", form)):
-        if version is not None and version.kind != kind:
-            faults[field] = f"is for {version.kind} tasks"
-    if faults:
-        sentence = "; ".join(f"{field} {fault}" for field, fault in faults.items())
-        raise InvalidInput(f"This batch cannot be made: {sentence}.", fields=faults)
+    rules = {
+        "name": check_text(name, field="name").strip(),
+        "cohorts": sorted(set(cohorts)),
+        "k": k,
+        "overlap": overlap,
+        "shared_fraction": shared_fraction,
+        "priority": priority,
+        "lease_seconds": lease_seconds,
+        "labeler_cap": labeler_cap,
+    }
+    _ensure_possible(kind, rules, guideline, form)
     guidelines.ensure_defaults()
     with transaction.atomic():
         batch = Batch.objects.create(
-            name=name,
+            **rules,
             kind=kind,
             guideline=guideline or guidelines.current_guideline(kind),
             form=form or guidelines.current_form(kind),
-            cohorts=sorted(set(cohorts)),
-            k=k,
-            overlap=overlap,
-            shared_fraction=shared_fraction,
             baseline=baseline,
-            priority=priority,
-            lease_seconds=lease_seconds,
             deadline_at=deadline_at,
             settings=dict(settings or {}),
             created_by=by,
         )
         audit.record(actor=by, action="create_batch", obj=batch, kind=kind, overlap=overlap)
     return batch
+
+
+def _ensure_possible(
+    kind: str, rules: Mapping[str, Any], guideline: Guideline | None, form: Form | None
+) -> None:
+    faults = faults_in_rules(kind, {"kind": kind, **rules})
+    for field, version in (("guideline", guideline), ("form", form)):
+        if version is not None and version.kind != kind:
+            faults[field] = f"is for {version.kind} tasks"
+    if faults:
+        sentence = "; ".join(f"{field} {fault}" for field, fault in faults.items())
+        raise InvalidInput(f"This batch cannot be made: {sentence}.", fields=faults)
 
 
 def faults_in_rules(kind: str, wanted: Mapping[str, Any]) -> dict[str, str]:
@@ -149,9 +148,10 @@ def faults_in_rules(kind: str, wanted: Mapping[str, Any]) -> dict[str, str]:
         "overlap": (1, MAX_OVERLAP),
         "lease_seconds": (60, 86_400),
         "priority": (-1000, 1000),
+        "labeler_cap": (1, MAX_LABELER_CAP),
     }
     for field, (low, high) in limits.items():
-        if field in wanted and not low <= wanted[field] <= high:
+        if wanted.get(field) is not None and not low <= wanted[field] <= high:
             faults[field] = f"is {wanted[field]}, must be {low} to {high}"
     if "name" in wanted and not 1 <= len(wanted["name"]) <= 120:
         faults["name"] = f"has {len(wanted['name'])} characters, 1 to 120 are allowed"

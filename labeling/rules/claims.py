@@ -1,4 +1,4 @@
-"""Finding the next open slot for a labeler and leasing it, in one statement.
+"""Finding a labeler's next open slot, leasing it and reading all that serving it needs, in one statement.
 
 The statement walks the open slots of one batch in their random order, by an index that has nothing else in
 it, and stops at the first that suits. Where several labelers see each task, the first open slots may all
@@ -11,12 +11,17 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 
-from labeling.models import Batch, Labeler
+from labeling.models import Assignment, Batch, Labeler
 from labeling.rules import eligibility
-from labeling.statements import rows_of
+from labeling.rules.eligibility import Limits
+from labeling.statements import Query, rows_of
 
 FIRST, LAST = 0, 2**31 - 1
 SLOTS_AT_THE_START = 40
+TO_SERVE = ("task__prompt", "task__use_case", "batch__guideline", "batch__form", "labeler", "draft")
+"""What serving an assignment needs, besides the responses (slots.responses_of)."""
+CLAIMED = Query(lambda: Assignment.objects.select_related(*TO_SERVE).order_by())
+SERVED = Query(lambda pk: Assignment.objects.filter(pk=pk).select_related(*TO_SERVE), pk=int)
 
 # The order in which this labeler sees the responses: their codes, shuffled where they stand.
 SHUFFLED = {
@@ -36,8 +41,10 @@ CLAIM = """
     UPDATE labeling_assignment
     SET state = 'leased', labeler_id = %s, claimed_at = %s, last_seen_at = %s, lease_expires_at = %s,
         display_order = ({shuffled})
-    WHERE state = 'open' AND id = ({slot})
-    RETURNING id"""
+    WHERE state = 'open' AND id = ({slot}) AND %s > (
+        SELECT COUNT(*) FROM labeling_assignment held
+        WHERE held.labeler_id = %s AND held.state = 'leased' AND held.kind = %s)
+    RETURNING {returned}"""
 FIRST_OPEN = """
         SELECT slot.id FROM labeling_assignment slot
         WHERE slot.batch_id = %s AND slot.state = 'open' AND slot.shuffle_key BETWEEN %s AND %s
@@ -51,32 +58,46 @@ END_OF_START = f"""
 REACHED = "SELECT MAX(shuffle_key) FROM labeling_assignment WHERE labeler_id = %s AND batch_id = %s"
 
 
-def claim_slot(*, labeler: Labeler, batch: Batch, avoids_distressing: bool, now: datetime) -> int | None:
-    """Lease the next slot of a batch that suits the labeler; returns its number, None if there is none.
+def claim_slot(
+    *, labeler: Labeler, batch: Batch, limits: Limits, now: datetime, at_most: int = 1
+) -> Assignment | None:
+    """Lease the next slot of a batch that suits the labeler; None if there is none.
 
-    Nobody gets a task that they have a row on. Needs a transaction.
+    Nobody gets a task that they have a row on, nor holds more than `at_most` of a kind. Needs a transaction
+    that holds the labeler's row.
     """
-    if avoids_distressing:
-        suiting = eligibility.open_slots(labeler, batch.kind, [batch], avoids_distressing=True)
+    if limits.is_any:
+        suiting = eligibility.open_slots(labeler, batch.kind, [batch], limits=limits)
         first = suiting.order_by("shuffle_key", "id").select_for_update(skip_locked=True, of=("self",))
         pk = first.values_list("pk", flat=True).first()
-        return None if pk is None else _lease("%s", [pk], labeler, batch, now)
+        return None if pk is None else _lease("%s", [pk], labeler, batch, now, at_most)
     slot = FIRST_OPEN.format(pass_over=PASS_OVER[connection.vendor])
     for first_key, last_key in _stretches(labeler, batch):
-        pk = _lease(slot, [batch.pk, first_key, last_key, labeler.pk], labeler, batch, now)
-        if pk is not None:
-            return pk
+        found = _lease(slot, [batch.pk, first_key, last_key, labeler.pk], labeler, batch, now, at_most)
+        if found is not None:
+            return found
     return None
 
 
-def _lease(slot: str, values: list[int], labeler: Labeler, batch: Batch, now: datetime) -> int | None:
-    sql = CLAIM.format(shuffled=SHUFFLED[connection.vendor], slot=slot)
+def claim_statement(slot: str) -> str:
+    """Return the statement that leases the slot found by the subquery `slot`."""
+    returned = "*" if connection.vendor == "postgresql" else "id"
+    return CLAIM.format(shuffled=SHUFFLED[connection.vendor], slot=slot, returned=returned)
+
+
+def _lease(
+    slot: str, values: list[int], labeler: Labeler, batch: Batch, now: datetime, at_most: int
+) -> Assignment | None:
+    sql = claim_statement(slot)
     starts, ends = (
         connection.ops.adapt_datetimefield_value(moment)
         for moment in (now, now + timedelta(seconds=batch.lease_seconds))
     )
-    rows = rows_of(sql, [labeler.pk, starts, starts, ends, *values])
-    return int(rows[0][0]) if rows else None
+    parameters = [labeler.pk, starts, starts, ends, *values, at_most, labeler.pk, batch.kind]
+    if connection.vendor == "postgresql":
+        return next(iter(CLAIMED.returned_by(sql, parameters)), None)
+    rows = rows_of(sql, parameters)
+    return SERVED.first(pk=rows[0][0]) if rows else None
 
 
 def _stretches(labeler: Labeler, batch: Batch) -> Iterator[tuple[int, int]]:

@@ -1,6 +1,7 @@
 """Who may claim what: status, terms, qualification, cohort, deadline, guideline read, opted out or not."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -32,6 +33,7 @@ OPEN_BATCHES = Query(
             "cohorts",
             "lease_seconds",
             "overlap",
+            "labeler_cap",
             "kind",
             "guideline__version",
             "guideline__code",
@@ -42,6 +44,28 @@ OPEN_BATCHES = Query(
     kind=str,
     now=datetime,
 )
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What narrows the tasks of one labeler: their own wish, and the languages a manager named for them."""
+
+    avoids_distressing: bool = False
+    languages: tuple[str, ...] = ()
+
+    @property
+    def is_any(self) -> bool:
+        """Return whether anything is narrowed at all."""
+        return self.avoids_distressing or bool(self.languages)
+
+
+NO_LIMITS = Limits()
+
+
+def limits_of(labeler: Labeler) -> Limits:
+    """Return what narrows a labeler's tasks."""
+    avoids = Preferences.objects.filter(labeler=labeler, avoids_distressing=True).exists()
+    return Limits(avoids, tuple(labeler.languages))
 
 
 def ensure_known(kind: str) -> None:
@@ -62,23 +86,34 @@ def ensure_may_claim(labeler: Labeler, kind: str) -> None:
 def eligible_batches(labeler: Labeler, kind: str) -> list[Batch]:
     """Return the open batches of a kind, their deadline ahead, that are for this labeler's cohort.
 
-    They stand in the order in which claims look through them: by priority, then the one opened first.
+    A batch of which the labeler had as many tasks as one labeler gets is left out. They stand in the order
+    in which claims look through them: by priority, then the one opened first.
     """
     if labeler.cohort == Cohort.HELD_OUT and not TaskKind(kind).is_evaluation:
         return []
     batches = OPEN_BATCHES.all(kind=kind, now=timezone.now())
-    return [batch for batch in batches if labeler.cohort in batch.cohorts]
+    fitting = [batch for batch in batches if labeler.cohort in batch.cohorts]
+    return [batch for batch in fitting if not _has_had_enough(labeler, batch)]
+
+
+def _has_had_enough(labeler: Labeler, batch: Batch) -> bool:
+    if batch.labeler_cap is None:
+        return False
+    had = Assignment.objects.filter(labeler=labeler, batch=batch).exclude(state=Assignment.State.SKIPPED)
+    return had.count() >= batch.labeler_cap
 
 
 def open_slots(
-    labeler: Labeler, kind: str, batches: Iterable[Batch], *, avoids_distressing: bool = False
+    labeler: Labeler, kind: str, batches: Iterable[Batch], *, limits: Limits = NO_LIMITS
 ) -> QuerySet[Assignment]:
     """Return the open slots that this labeler may claim, in no order."""
     mine = Assignment.objects.filter(task=OuterRef("task"), labeler=labeler)
     slots = Assignment.objects.open().filter(
         ~Exists(mine), kind=kind, batch_id__in=[batch.pk for batch in batches]
     )
-    return without_distressing(slots, kind) if avoids_distressing else slots
+    if limits.languages:
+        slots = slots.filter(Q(task__prompt=None) | Q(task__prompt__language__in=("", *limits.languages)))
+    return without_distressing(slots, kind) if limits.avoids_distressing else slots
 
 
 def without_distressing(slots: QuerySet[Assignment], kind: str) -> QuerySet[Assignment]:
@@ -88,11 +123,6 @@ def without_distressing(slots: QuerySet[Assignment], kind: str) -> QuerySet[Assi
     flagged = Prompt.objects.filter(pk=OuterRef("task__prompt"), tags__sensitive_content=True)
     reported = Skip.objects.filter(reason=Skip.Reason.HARMFUL, assignment__task=OuterRef("task"))
     return slots.filter(~Exists(flagged), ~Exists(reported))
-
-
-def avoids_distressing(labeler: Labeler) -> bool:
-    """Return whether the labeler has opted out of distressing material."""
-    return Preferences.objects.filter(labeler=labeler, avoids_distressing=True).exists()
 
 
 def guideline_to_read(

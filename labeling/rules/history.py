@@ -52,7 +52,7 @@ class Content:
 def receipts_of(labeler: Labeler) -> QuerySet[Receipt]:
     """Return a labeler's receipts, newest first, with their tasks."""
     return labeler.receipts.select_related(
-        "assignment__task__prompt", "assignment__task__use_case", "labeler"
+        "assignment__task__prompt", "assignment__task__use_case", "assignment__batch", "labeler"
     ).order_by("-created_at", "-pk")
 
 

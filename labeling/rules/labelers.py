@@ -1,8 +1,9 @@
 """Labelers: invitations, profiles, pauses, qualifications."""
 
 import hashlib
+import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from django.contrib.auth.password_validation import validate_password
@@ -199,38 +200,60 @@ def reinstate_labeler(*, labeler: Labeler, by: User, reason: str = "") -> Labele
 
 
 @transaction.atomic
-def change_labeler(*, labeler: Labeler, by: User, vendor: str, cohort: str) -> Labeler:
-    """Change vendor and cohort. Raises Conflict, saying why, where the move would mix the cohorts.
+def change_labeler(
+    *, labeler: Labeler, by: User, vendor: str, cohort: str, languages: Sequence[str] | None = None
+) -> Labeler:
+    """Change vendor, cohort and the languages of the prompts they get; None leaves those.
 
-    Nobody becomes held-out who has made training labels, and nobody leaves the held-out cohort who has
-    judged: held-out judgements must come from people who never produced training data, before or after.
+    Raises Conflict, saying why, where the move would mix the cohorts. Nobody becomes held-out who has made
+    training labels, and nobody leaves the held-out cohort who has judged: held-out judgements must come from
+    people who never produced training data, before or after.
     """
     ensure(by, Action.MANAGE_LABELERS)
     cohort = _choice(cohort, Cohort.values, "cohort")
     vendor = check_text(vendor, field="vendor").strip()[:80]
     locked = Labeler.objects.select_for_update().get(pk=labeler.pk)
-    before = {"vendor": locked.vendor, "cohort": locked.cohort}
+    before: dict[str, object] = {
+        "vendor": locked.vendor,
+        "cohort": locked.cohort,
+        "languages": locked.languages,
+    }
+    spoken = locked.languages if languages is None else _languages(languages)
     if cohort != locked.cohort:
-        labels = locked.receipts.all()
-        measuring = [kind for kind in TaskKind if kind.is_evaluation]
-        if cohort == Cohort.HELD_OUT and labels.exclude(assignment__kind__in=measuring).exists():
-            raise Conflict(
-                f"{labeler} has made training labels, so they can never be held-out: held-out judgements "
-                "must come from people whose labels no model has seen. Invite somebody new for that cohort.",
-                code="cohort_fixed",
-            )
-        if locked.cohort == Cohort.HELD_OUT and labels.exists():
-            raise Conflict(
-                f"{labeler} has judged as a held-out labeler, so they can never produce training data: their "
-                "judgements would be of models trained on their own labels. Invite somebody new instead.",
-                code="cohort_fixed",
-            )
-    locked.vendor, locked.cohort = vendor, cohort
-    locked.save(update_fields=["vendor", "cohort"])
-    after = {"vendor": vendor, "cohort": cohort}
+        _ensure_cohort_may_change(locked, cohort)
+    locked.vendor, locked.cohort, locked.languages = vendor, cohort, spoken
+    locked.save(update_fields=["vendor", "cohort", "languages"])
+    after = {"vendor": vendor, "cohort": cohort, "languages": spoken}
     if after != before:
         audit.record(actor=by, action="change_labeler", obj=locked, before=before, after=after)
     return locked
+
+
+def _ensure_cohort_may_change(labeler: Labeler, cohort: str) -> None:
+    labels = labeler.receipts.all()
+    measuring = [kind for kind in TaskKind if kind.is_evaluation]
+    if cohort == Cohort.HELD_OUT and labels.exclude(assignment__kind__in=measuring).exists():
+        raise Conflict(
+            f"{labeler} has made training labels, so they can never be held-out: held-out judgements "
+            "must come from people whose labels no model has seen. Invite somebody new for that cohort.",
+            code="cohort_fixed",
+        )
+    if labeler.cohort == Cohort.HELD_OUT and labels.exists():
+        raise Conflict(
+            f"{labeler} has judged as a held-out labeler, so they can never produce training data: their "
+            "judgements would be of models trained on their own labels. Invite somebody new instead.",
+            code="cohort_fixed",
+        )
+
+
+def _languages(codes: Sequence[str]) -> list[str]:
+    """Return language codes in order, once each. Raises InvalidInput for what is none."""
+    foreign = [code for code in codes if not re.fullmatch(r"[a-z]{2,3}", code)]
+    if foreign:
+        raise InvalidInput(
+            f'"{foreign[0]}" is not a language code such as en or de.', fields={"languages": "not a code"}
+        )
+    return sorted(set(codes))
 
 
 @transaction.atomic

@@ -1,7 +1,8 @@
 """Second thoughts about what was submitted: taken back within seconds, or revised for a while after.
 
-Taking back hands the task to the labeler again as if it had not been submitted: what was recorded is kept and
-counts no more. Reopening lets what was submitted stand until a revision takes its place.
+Taking back hands the task to the labeler again as if it had not been submitted: what was recorded is kept
+and counts no more. Reopening lets what was submitted stand until a revision takes its place. In a batch for
+learning neither is possible: the reference has been seen.
 """
 
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from django.utils import timezone
 from labeling.errors import Conflict
 from labeling.models import Assignment, Demonstration, Draft, Labeler, Prompt, Ranking, Receipt, WrittenPrompt
 from labeling.rules import slots
+from labeling.rules.feedback import gives_feedback
 from labeling.rules.written_prompts import WITHDRAWN
 
 State = Assignment.State
@@ -34,7 +36,7 @@ def last_submission(labeler: Labeler) -> Receipt | None:
     """Return the receipt of what a labeler submitted last, None before the first."""
     return (
         labeler.receipts.filter(withdrawn_at=None)
-        .select_related("assignment__task__prompt", "assignment__task__use_case")
+        .select_related("assignment__task__prompt", "assignment__task__use_case", "assignment__batch")
         .order_by("-created_at", "-pk")
         .first()
     )
@@ -50,6 +52,7 @@ def may_undo(receipt: Receipt, *, is_last: bool = False) -> bool:
         and not receipt.is_surplus
         and receipt.assignment.state == State.SUBMITTED
         and timezone.now() < undo_until(receipt)
+        and not gives_feedback(receipt.assignment.batch)
         and not _revises_what_stands(receipt)
         and (is_last or last_submission(receipt.labeler) == receipt)
     )
@@ -61,6 +64,7 @@ def may_reopen(receipt: Receipt, *, is_last: bool = False) -> bool:
         receipt.withdrawn_at is None
         and receipt.assignment.state == State.SUBMITTED
         and timezone.now() < reopen_until(receipt)
+        and not gives_feedback(receipt.assignment.batch)
         and (is_last or last_submission(receipt.labeler) == receipt)
     )
 

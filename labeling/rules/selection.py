@@ -2,8 +2,9 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 from django.db.models import Count, Exists, IntegerField, OuterRef, Q, QuerySet, Sum, Value
@@ -12,6 +13,7 @@ from django.db.models.functions import Least
 
 from labeling.models import Batch, Policy, Prompt, Response, Split, Task, TaskKind
 from labeling.rules import batch_tasks, toxicity
+from labeling.rules.model_names import names_its_model
 
 SEEDS = 2**31
 
@@ -37,11 +39,11 @@ class Share:
 class Choice:
     """What to draw from: filters on prompts, and for ranked kinds who wrote the K responses.
 
-    Empty filters let everything pass that the kind allows. `shares` are fixed parts of the K; `policies`
-    (ids) fill up what remains, in turn; `baseline` is in every task. `condition` is that of a toxicity
-    evaluation: what the model was told, as `sampling` says. `tags` are flags that must be yes;
-    `author_cap` is the most prompts of one author, 0 for any number. With `is_fresh` prompts that already
-    have a task of this kind are left out.
+    Responses that name their model are never drawn. Empty filters let everything pass that the kind allows.
+    `shares` are fixed parts of the K; `policies` (ids) fill up what remains, in turn; `baseline` is in every
+    task. `condition` is that of a toxicity evaluation: what the model was told, as `sampling` says. `tags`
+    are flags that must be yes; `author_cap` is the most prompts of one author, 0 for any number. With
+    `is_fresh` prompts that already have a task of this kind are left out.
     """
 
     kind: str
@@ -183,16 +185,36 @@ def coverage(choice: Choice) -> list[Coverage]:
 def draw_samples(choice: Choice, count: int, seed: int) -> list[Sample]:
     """Draw prompts at random, the same for the same seed and database, with their responses."""
     chance = random.Random(seed)
-    chosen = _draw(choice, count, chance)
-    prompts = Prompt.objects.in_bulk(chosen)
+    drawn = _draw(choice, chance)
     if not TaskKind(choice.kind).is_ranked:
+        chosen = list(islice(drawn, count))
+        prompts = Prompt.objects.in_bulk(chosen)
         return [Sample(prompts[pk]) for pk in chosen]
-    written: dict[int, list[Response]] = {pk: [] for pk in chosen}
+    samples: list[Sample] = []
+    while len(samples) < count and (chunk := list(islice(drawn, count - len(samples)))):
+        samples += _ranked_samples(choice, chunk, chance)
+    return samples
+
+
+def _ranked_samples(choice: Choice, keys: Sequence[int], chance: random.Random) -> list[Sample]:
+    """Return a sample of each prompt that has K responses left when those that name their model are out."""
+    prompts = Prompt.objects.in_bulk(keys)
+    written: dict[int, list[Response]] = {pk: [] for pk in keys}
     policies = {*choice.writers, *(share.policy for share in choice.shares)}
-    responses = Response.objects.filter(choice.written_under, prompt__in=chosen, policy__in=policies)
-    for response in responses.order_by("pk"):
-        written[response.prompt_id].append(response)
-    return [Sample(prompts[pk], tuple(choose_responses(written[pk], choice, chance))) for pk in chosen]
+    responses = Response.objects.filter(choice.written_under, prompt__in=keys, policy__in=policies)
+    for response in responses.select_related("policy").order_by("pk"):
+        text = prompts[response.prompt_id].text
+        if not names_its_model(response.text, prompt=text, writer=response.policy.name):
+            written[response.prompt_id].append(response)
+    chosen = ((pk, tuple(choose_responses(written[pk], choice, chance))) for pk in keys)
+    return [Sample(prompts[pk], picked) for pk, picked in chosen if _is_complete(picked, choice)]
+
+
+def _is_complete(picked: Sequence[Response], choice: Choice) -> bool:
+    """Return whether a prompt still has the K responses, of the policies that are to have a part in them."""
+    writers = Counter(response.policy_id for response in picked)
+    has_shares = all(writers[share.policy] >= share.count for share in choice.shares)
+    return len(picked) == choice.k and has_shares and (choice.baseline is None or choice.baseline in writers)
 
 
 def choose_responses(
@@ -264,20 +286,15 @@ def choice_from(settings: Mapping[str, Any]) -> Choice:
     return Choice(**{**known, **lists, "shares": shares})
 
 
-def _draw(choice: Choice, count: int, chance: random.Random) -> list[int]:
+def _draw(choice: Choice, chance: random.Random) -> Iterator[int]:
+    """Yield the prompts that match in random order, of each author no more than the cap."""
     rows = list(matching_prompts(choice).order_by("pk").values_list("pk", "author_key"))
-    if not choice.author_cap:
-        return [pk for pk, _ in chance.sample(rows, min(count, len(rows)))]
     chance.shuffle(rows)
     taken: Counter[str] = Counter()
-    chosen: list[int] = []
     for pk, author in rows:
-        if len(chosen) == count:
-            break
-        if taken[author] < choice.author_cap:
+        if not choice.author_cap or taken[author] < choice.author_cap:
             taken[author] += 1
-            chosen.append(pk)
-    return chosen
+            yield pk
 
 
 def _served(prompts: QuerySet[Prompt], share: Share, choice: Choice) -> QuerySet[Prompt]:

@@ -7,7 +7,7 @@ from django.db.models import Count, Q, Sum
 
 from labeling.models import Assignment, Labeler, Receipt, TaskKind
 from labeling.rules.assignments import seconds_until_free
-from labeling.rules.eligibility import avoids_distressing, eligible_batches, open_slots
+from labeling.rules.eligibility import eligible_batches, limits_of, open_slots
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def count_open(labeler: Labeler, kind: str) -> int:
     batches = eligible_batches(labeler, kind)
     if not batches:
         return 0
-    slots = open_slots(labeler, kind, batches, avoids_distressing=avoids_distressing(labeler))
+    slots = open_slots(labeler, kind, batches, limits=limits_of(labeler))
     return slots.values("task").distinct().count()
 
 

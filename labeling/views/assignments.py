@@ -14,7 +14,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from labeling.errors import AssignmentClosed, LabelingError
 from labeling.forms.assignments import SkipForm
 from labeling.models import Assignment, Draft, Receipt, Skip, TaskKind
-from labeling.rules import assignments, preferences, revisions, slots
+from labeling.rules import assignments, feedback, preferences, revisions, slots
 from labeling.rules.access import Action, can
 from labeling.views.access import LabelerRequest, PageRequest, require_labeler
 
@@ -112,9 +112,11 @@ def task_context(assignment: Assignment) -> dict[str, object]:
 def after_submission(request: LabelerRequest, receipt: Receipt) -> HttpResponse:
     """Lead on from a submission: to the next task if it was asked for and there is one, else to the receipt.
 
-    Who finishes for now gives back what was prepared for them.
+    Who finishes for now gives back what was prepared for them. Feedback is looked at before the next task.
     """
     kind = receipt.assignment.kind
+    if feedback.feedback_on(receipt.assignment) is not None:
+        return go_to(request, reverse("receipt-detail", args=[receipt.code]))
     if request.POST.get("then") == "next":
         try:
             following = assignments.claim_next(labeler=request.labeler, kind=kind)

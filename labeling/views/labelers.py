@@ -114,7 +114,14 @@ def labeler_page(
     context = {
         "labeler": labeler,
         "form": form,
-        "edit": edit or LabelerForm(initial={"vendor": labeler.vendor, "cohort": labeler.cohort}),
+        "edit": edit
+        or LabelerForm(
+            initial={
+                "vendor": labeler.vendor,
+                "cohort": labeler.cohort,
+                "languages": ", ".join(labeler.languages),
+            }
+        ),
         "screenings": labeler.screenings.exclude(state="open").select_related("test"),
         "consents": labeler.user.consents.select_related("terms")[:1],
         "skips_over": skip_attention.labeler_needs_attention(labeler),
@@ -171,7 +178,7 @@ def labeler_change(request: PageRequest, code: UUID) -> HttpResponseBase:
         try:
             labelers.change_labeler(labeler=labeler, by=request.user, **form.cleaned_data)
         except LabelingError as error:
-            form.add_error(None, error.message)
+            form.add_error("languages" if "languages" in error.fields else None, error.message)
         else:
             messages.success(request, "Saved.")
             return redirect("labeler-detail", code)

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 
 from labeling.errors import Conflict
 from labeling.models import Labeler, Receipt, TaskKind
-from labeling.rules import flags, history, revisions, workload
+from labeling.rules import feedback, flags, history, revisions, workload
 from labeling.views.access import LabelerRequest, require_labeler
 from labeling.views.assignments import own_assignment, page_of
 
@@ -40,6 +40,7 @@ def receipt_detail(request: LabelerRequest, code: UUID) -> HttpResponseBase:
         "assignment": receipt.assignment,
         "kind": kind,
         "content": history.content_of(receipt),
+        "feedback": feedback.feedback_on(receipt.assignment),
         "outcome": history.with_reviews([receipt])[0],
         "revisions": receipt.assignment.receipts.exclude(pk=receipt.pk).order_by("revision"),
         "may_undo": revisions.may_undo(receipt),

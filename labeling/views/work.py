@@ -11,6 +11,7 @@ from labeling.forms.preferences import PreferencesForm
 from labeling.models import Guideline, Labeler
 from labeling.rules import (
     eligibility,
+    feedback,
     history,
     preferences,
     questions,
@@ -70,6 +71,13 @@ def time(request: LabelerRequest) -> HttpResponseBase:
         "skip_rate": skips.skip_rate(request.labeler),
     }
     return render(request, "work/time.html", context)
+
+
+@require_labeler
+def differences(request: LabelerRequest) -> HttpResponseBase:
+    """Show where others saw the labeler's latest rankings otherwise, in batches for learning."""
+    context = {"differences": feedback.differences(request.labeler), "days": feedback.DAYS}
+    return render(request, "work/differences.html", context)
 
 
 @require_labeler

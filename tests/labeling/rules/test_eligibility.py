@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from labeling.errors import NotPermitted
 from labeling.models import Assignment, Batch, Preferences, Role, Skip, TaskKind
-from labeling.rules import assignments, guidelines, workload
+from labeling.rules import assignments, batches, guidelines, workload
 from labeling.rules.demonstrations import submit_demonstration
 from labeling.rules.text_changes import changes_between
 from tests.factories import (
@@ -138,3 +138,19 @@ def test_what_is_prepared_and_untouched_can_be_given_back() -> None:
     assert assignments.give_back(labeler=alice, kind=KIND) == 1
     assert claimed(alice, KIND) == first
     assert claimed(qualified_labeler(), KIND)
+
+
+def test_labelers_get_prompts_in_their_languages_and_those_in_none() -> None:
+    batch = batches.create_batch(name="Many languages", kind=KIND)
+    prompts = [PromptFactory.create(language=language) for language in ("de", "en", "")]
+    batches.add_writing_tasks(batch=batch, prompts=prompts)
+    batches.open_batch(batch=batch)
+    german = qualified_labeler(languages=["de"])
+    assert workload.count_open(german, KIND) == 2
+    got = set()
+    while (mine := assignments.claim_next(labeler=german, kind=KIND)) is not None:
+        assert mine.task.prompt is not None
+        got.add(mine.task.prompt.language)
+        assignments.skip(assignment=mine, reason="unclear")
+    assert got == {"de", ""}
+    assert workload.count_open(qualified_labeler(), KIND) == 3

@@ -140,7 +140,7 @@ def test_cohorts_do_not_mix_once_there_are_labels(alice: Labeler, hana: Labeler,
         labelers.change_labeler(labeler=hana, by=mia, vendor="", cohort="train")
     assert batch.cohorts == ["held_out"]
     event = AuditEvent.objects.filter(action="change_labeler").earliest("pk")
-    assert event.detail["after"] == {"vendor": "Scale", "cohort": "held_out"}
+    assert event.detail["after"] == {"vendor": "Scale", "cohort": "held_out", "languages": []}
 
 
 def test_ended_labeler_gets_nothing_and_can_be_taken_back(alice: Labeler, mia: User) -> None:
@@ -158,3 +158,13 @@ def test_held_out_labelers_are_not_screened(mia: User) -> None:
     _, token = labelers.invite(by=mia, email="h@example.org", role="labeler", cohort="held_out", kinds=[])
     user = labelers.accept_invitation(token=token, name="H", password="a long and winding word")
     assert (user.labeler.status, user.labeler.is_qualified("evaluation")) == ("active", True)
+
+
+def test_languages_are_codes_kept_once_and_in_order(alice: Labeler, mia: User) -> None:
+    changed = labelers.change_labeler(
+        labeler=alice, by=mia, vendor="", cohort="train", languages=["en", "de", "en"]
+    )
+    assert changed.languages == ["de", "en"]
+    assert labelers.change_labeler(labeler=alice, by=mia, vendor="", cohort="train").languages == ["de", "en"]
+    with pytest.raises(InvalidInput):
+        labelers.change_labeler(labeler=alice, by=mia, vendor="", cohort="train", languages=["German"])

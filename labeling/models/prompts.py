@@ -126,6 +126,9 @@ class Prompt(CodedModel):
         indexes = (
             models.Index(fields=("split", "source", "held_reason"), name="prompt_selection"),
             models.Index(fields=("source", "external_id"), name="prompt_external"),
+            models.Index(  # counted for each author that an intake meets, however many of theirs are held
+                fields=("author_key",), condition=models.Q(held_reason=""), name="prompt_in_use_by_author"
+            ),
         )
 
     def __str__(self) -> str:

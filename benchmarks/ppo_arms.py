@@ -119,7 +119,7 @@ class Ours(_Arm):
         zeros = torch.zeros(EPISODES, RESPONSE, dtype=dtype)
         made = Rollout(
             found[:, :PROMPT], torch.ones(EPISODES, PROMPT, dtype=torch.bool), found[:, PROMPT:], real,
-            real[:, 0], zeros, zeros, zeros, zeros, zeros[:, 0],
+            real[:, 0], zeros, zeros, zeros, zeros, zeros[:, 0], zeros,
         )  # fmt: skip
         policy, reference, reward, value = self.models
         assert reference is not None

@@ -16,6 +16,7 @@ STEPS = 40
 HEALTHY = {
     "ppo/ratio_first": [0.0] * STEPS,
     "objective/kl": [0.2 * i for i in range(STEPS)],
+    "sampler/kl": [1e-5] * STEPS,
     "objective/score_std": [1.0] * STEPS,
     "objective/response_tokens": [30.0] * STEPS,
     "objective/eos_fraction": [0.95] * STEPS,
@@ -36,6 +37,7 @@ HEALTHY = {
 SICK = {
     "ppo/ratio_first": [0.0] * (STEPS - 1) + [0.3],
     "objective/kl": [-0.5] * STEPS,
+    "sampler/kl": [0.3] * STEPS,
     "objective/score_std": [0.0] * STEPS,
     "objective/response_tokens": [10.0 + i for i in range(STEPS)],
     "objective/eos_fraction": [0.1] * STEPS,

@@ -93,6 +93,19 @@ def distance_is_large(rows: Rows) -> Iterable[Finding]:
         )
 
 
+def sampler_disagrees(rows: Rows) -> Iterable[Finding]:
+    """What samples must be what is trained, but for arithmetic."""
+    values = series(rows, "sampler/kl")
+    if values and late(values) > 0.02:
+        yield Finding(
+            "warn",
+            "sampler/kl",
+            f"Sampler and training disagree by {late(values):.2g} nats a token; below 0.001 is usual.",
+            "The sampler has other weights, another temperature, or leaves tokens out.",
+            "Set ppo.sampler to own and ppo.sampler_dtype to same, and compare.",
+        )
+
+
 def gold_falls(rows: Rows) -> Iterable[Finding]:
     """Over-optimisation: the score goes on rising while what it stands for falls."""
     gold, score = series(rows, "valid/gold_score"), series(rows, "valid/score")
@@ -283,6 +296,7 @@ CHECKS: tuple[Callable[[Rows], Iterable[Finding]], ...] = (
     ratio_is_not_one,
     kl_is_negative,
     distance_is_large,
+    sampler_disagrees,
     gold_falls,
     score_does_not_spread,
     length_drifts,

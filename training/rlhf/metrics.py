@@ -66,6 +66,11 @@ METRICS: Mapping[str, Metric] = {
     "objective/kl_coef": Metric("", "", "Weight of the KL penalty; moves only with ppo.kl_target."),
     "objective/entropy": Metric("nats per token", "", "Entropy of the policy's next-token distributions."),
     "objective/response_tokens": Metric("tokens", "", "Mean length of a response, end token included."),
+    "sampler/kl": Metric(
+        "nats per token", "down", "How far the sampler's probabilities are from training's (k3)."
+    ),
+    "sampler/furthest": Metric("nats", "down", "Largest difference of a token's two log-probabilities."),
+    "sampler/capped_fraction": Metric("fraction", "down", "Tokens whose weight reaches the cap."),
     "objective/eos_fraction": Metric("fraction", "", "Responses that ended by themselves."),
     "benchmark/acc": Metric("fraction", "up", "Questions whose right choice is the likeliest."),
     "benchmark/acc_norm": Metric(

@@ -49,6 +49,17 @@ class Ppo:
     temperature: float = setting(
         1.0, "Sampling temperature, applied to every log-probability.", at_least=0.01, paper="1 (C.4)"
     )
+    sampler: str = setting(
+        "own", "What writes the responses; vllm needs a GPU and vllm installed.", choices=("own", "vllm")
+    )
+    sampler_dtype: str = setting(
+        "same", "Precision of our own sampler: the run's, or bfloat16.", choices=("same", "bfloat16")
+    )
+    sampler_weight_cap: float = setting(
+        2.0,
+        "Most that a token may weigh where sampler and training disagree on its probability; 0 weighs none.",
+        at_least=0,
+    )
     kl_coef: float = setting(
         0.02, "Weight of the KL penalty against the reference, per token.", at_least=0, paper="0.02 (C.4)"
     )
@@ -143,6 +154,10 @@ class PpoConfig(TrainingConfig):
                 f"ppo.samples_per_prompt {ppo.samples_per_prompt} does not divide ppo.rollout_batch_size "
                 f"{ppo.rollout_batch_size}; choose a divisor such as "
                 f"{_divisor(ppo.rollout_batch_size, ppo.samples_per_prompt)}."
+            )
+        if ppo.sampler == "vllm" and self.processes > 1:
+            found.append(
+                f"ppo.sampler is vllm and processes is {self.processes}; vllm takes 1, own takes more."
             )
         if ppo.estimator == "rloo" and ppo.samples_per_prompt < 2:
             found.append("ppo.estimator is rloo but ppo.samples_per_prompt is 1; allowed is 2 or more.")

@@ -26,7 +26,7 @@ from training.rlhf.batching import permutation
 from training.rlhf.checkpoint import load_trained
 from training.rlhf.config import PpoConfig
 from training.rlhf.data import open_dataset, require_rows
-from training.rlhf.generation import row_uniforms
+from training.rlhf.generation import generate, row_uniforms
 from training.rlhf.logprobs import kl_k3
 from training.rlhf.masking import explained_variance, masked_mean, masked_whiten
 from training.rlhf.model import LanguageModel, RewardModel, load_policy, load_reward_model, save_policy
@@ -37,6 +37,7 @@ from training.rlhf.plots import over_optimisation_plot, scores_over_kl
 from training.rlhf.ppo_update import make_learner, update
 from training.rlhf.rollout import Models, Rollout, collect_rollout
 from training.rlhf.runtime import Run, due, log, require_finite
+from training.rlhf.samplers import Sampler, make_sampler, mismatch_metrics, needs_weights, token_weights
 from training.rlhf.sft import check_context
 from training.rlhf.tokenizer import Codec, require_same_tokens
 
@@ -57,6 +58,7 @@ def run(config: PpoConfig, run: Run) -> dict[str, float]:
     cut_prompts = codec.cut["prompts"]
     valid_texts = [prompt.prompt for prompt in dataset.prompts("valid")[:VALID_PROMPTS]]
     valid = codec.encode_prompts(valid_texts, config.lengths.max_prompt_tokens)
+    sampler = make_sampler(config, run.path(config.inputs.policy))
     pretraining = load_pretraining(config, run, codec, models.policy)
     gold = load_gold(config, run, codec)
     learner = make_learner(models, config)
@@ -65,14 +67,21 @@ def run(config: PpoConfig, run: Run) -> dict[str, float]:
     log.info(
         "%d prompts, %d iterations of %d", len(prompts), settings.iterations, settings.rollout_batch_size
     )
+    watched = list(zip(valid_texts or texts, valid or prompts, strict=True))[: config.report.sample_count]
+    if first == 0 and config.report.sample_every:
+        add_samples(models, codec, watched, config, run, 0)
     for iteration in range(first, settings.iterations):
         began = time.monotonic()
         chosen = prompt_order(len(prompts), config, iteration)
         # 1. Rollout: sample responses, then score the same tokens under every model.
-        rollout = sample_rollout(models, codec, [prompts[i] for i in chosen], config, run, "train", iteration)
+        answered = [prompts[i] for i in chosen]
+        rollout = sample_rollout(models, codec, answered, config, run, "train", iteration, sampler)
         # 2. Reward and advantage: KL penalty on every token, score on the last; then whitening.
         raw, returns = estimate_advantages(rollout, kl_coef, config)
         advantages = masked_whiten(raw, rollout.response_mask) if settings.whiten_advantages else raw
+        pair = rollout.logprobs, rollout.sampled_logprobs, rollout.response_mask
+        if needs_weights(config):
+            advantages = advantages * token_weights(*pair, settings.sampler_weight_cap)
         # 3. Update: shuffled minibatches, plus the pretraining term (ptx).
         stats = update(learner, rollout, advantages, returns, pretraining, config, run, iteration)
         # 4. Report and save.
@@ -81,6 +90,7 @@ def run(config: PpoConfig, run: Run) -> dict[str, float]:
             require_finite(value, name, done)
         if due(done, config.report.log_every, settings.iterations):
             stats |= rollout_metrics(rollout, kl_coef)
+            stats |= mismatch_metrics(*pair, settings.sampler_weight_cap)
             stats["objective/kl_coef"] = kl_coef
             stats["ppo/advantage_std"] = float(raw[rollout.response_mask].std(correction=0))
             if models.value is not None:
@@ -90,7 +100,7 @@ def run(config: PpoConfig, run: Run) -> dict[str, float]:
             stats["ppo/episodes"] = done * settings.rollout_batch_size
             stats["speed/episodes_per_second"] = len(rollout.tokens) / (time.monotonic() - began)
             if valid and due(done, config.report.valid_every, settings.iterations):
-                held_out = sample_rollout(models, codec, valid, config, run, "valid", 0)
+                held_out = sample_rollout(models, codec, valid, config, run, "valid", 0, sampler)
                 stats["valid/score"] = float(held_out.scores.mean())
                 stats["valid/kl"] = float(held_out.kl().mean())
                 if gold is not None:
@@ -98,7 +108,7 @@ def run(config: PpoConfig, run: Run) -> dict[str, float]:
                     stats["valid/gold_score"] = float(found.mean())
             run.metrics.write(done, stats)
         if due(done, config.report.sample_every, settings.iterations):
-            add_samples(run, codec, rollout, [texts[i] for i in chosen], config, done)
+            add_samples(models, codec, watched, config, run, done)
         run.progress("training", done, settings.iterations, "iterations")
         if settings.kl_target is not None:
             kl, episodes = float(rollout.kl().mean()), len(rollout.tokens)
@@ -209,6 +219,7 @@ def sample_rollout(
     run: Run,
     split: str,
     iteration: int,
+    sampler: Sampler = generate,
 ) -> Rollout:
     """Collect a rollout whose randomness is a pure function of seed, split and iteration.
 
@@ -227,6 +238,7 @@ def sample_rollout(
             temperature=config.ppo.temperature,
             microbatch_size=config.ppo.microbatch_size,
             uniforms=uniforms[mine],
+            sampler=sampler,
             missing_eos_score=config.ppo.missing_eos_score,
         )
     if size() == 1:
@@ -254,10 +266,18 @@ def rollout_metrics(rollout: Rollout, kl_coef: float) -> dict[str, float]:
 
 
 def add_samples(
-    run: Run, codec: Codec, rollout: Rollout, texts: Sequence[str], config: PpoConfig, step: int
+    models: Models,
+    codec: Codec,
+    watched: Sequence[tuple[str, Sequence[int]]],
+    config: PpoConfig,
+    run: Run,
+    step: int,
 ) -> None:
-    """Write a few responses of this iteration, with their scores, to samples.jsonl."""
-    for row in range(min(config.report.sample_count, len(texts))):
+    """Let the policy answer the same few prompts with the same randomness each time, and write that down."""
+    if not watched:
+        return
+    rollout = sample_rollout(models, codec, [ids for _, ids in watched], config, run, "samples", 0)
+    for row, (text, _) in enumerate(watched):
         ids = rollout.tokens[row][rollout.response_mask[row]].tolist()
         score = round(float(rollout.scores[row]), 4)
-        run.add_sample(step, {"prompt": texts[row], "response": codec.decode(ids), "score": score})
+        run.add_sample(step, {"prompt": text, "response": codec.decode(ids), "score": score})

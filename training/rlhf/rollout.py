@@ -17,6 +17,7 @@ from training.rlhf.batching import left_pad
 from training.rlhf.generation import generate
 from training.rlhf.logprobs import entropy, response_logprobs
 from training.rlhf.model import LanguageModel, RewardModel
+from training.rlhf.samplers import Sampler
 from training.rlhf.tokenizer import Codec
 
 
@@ -33,6 +34,7 @@ class Rollout(NamedTuple):
     ref_logprobs   (B, R) float  nats under the reference; 0 on padding, equal to logprobs without a reference
     values         (B, R) float  of the value model before each token; 0 on padding or without a value model
     scores         (B,)   float  of the reward model; 0 without one
+    sampled_logprobs (B, R) float  nats under the sampler's own arithmetic; 0 on padding
     """
 
     prompts: Tensor
@@ -45,6 +47,7 @@ class Rollout(NamedTuple):
     ref_logprobs: Tensor
     values: Tensor
     scores: Tensor
+    sampled_logprobs: Tensor
 
     def select(self, rows: Tensor | slice) -> Rollout:
         """Take some rows, without the padding columns that none of them needs."""
@@ -54,7 +57,8 @@ class Rollout(NamedTuple):
         prompt_part = {name: getattr(taken, name)[:, first:] for name in ("prompts", "prompt_mask")}
         response_part = {
             name: getattr(taken, name)[:, :width]
-            for name in ("tokens", "response_mask", "logprobs", "entropy", "ref_logprobs", "values")
+            for name in Rollout._fields
+            if name not in prompt_part and getattr(taken, name).dim() == 2
         }
         return taken._replace(**prompt_part, **response_part)
 
@@ -133,6 +137,7 @@ def collect_rollout(
     temperature: float,
     microbatch_size: int,
     uniforms: Tensor,
+    sampler: Sampler = generate,
     missing_eos_score: float | None = None,
     on_token: Callable[[int], None] = lambda _: None,
 ) -> Rollout:
@@ -140,10 +145,11 @@ def collect_rollout(
 
     prompts            B lists of ids, the separator included
     uniforms           (B, max_tokens) float64 in [0, 1): the randomness of the sampler
+    sampler            what writes the responses
     missing_eos_score  most that a response without its end token can score
     """
     device = next(models.policy.parameters()).device
-    made = generate(
+    made = sampler(
         models.policy,
         prompts,
         n=1,
@@ -166,6 +172,7 @@ def collect_rollout(
         ref_logprobs=zeros,
         values=zeros,
         scores=zeros[:, 0],
+        sampled_logprobs=made.logprobs,
     )
     width = zeros.shape[1]
     columns: dict[str, list[Tensor]] = {

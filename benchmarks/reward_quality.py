@@ -30,7 +30,7 @@ from training.rlhf.optim import learning_rate, make_optimizer, take_step
 from training.rlhf.sections import Optim
 
 K, PROMPT, RESPONSE, TELLING = 9, 8, 16, 64
-TRAIN, HELD_OUT, PER_STEP = 512, 128, 8
+TRAIN, HELD_OUT, PER_STEP = 256, 128, 4
 RATES = (3e-4, 1e-3, 3e-3)
 SEEDS = (1, 2, 3)
 ARMS = ("rankings", "pairs")

@@ -30,6 +30,7 @@ class SeenReply:
 
     code: uuid.UUID
     letter: str
+    name: str
     state: str
     label: str
     attempt: int
@@ -74,7 +75,7 @@ def look_at(conversation: Conversation, user: User) -> SeenConversation:
     knows = shows_names(conversation, user)
     sides = list(conversation.sides.select_related("model"))
     by_turn: dict[int, list[Reply]] = defaultdict(list)
-    rows = Reply.objects.filter(turn__conversation=conversation).select_related("side")
+    rows = Reply.objects.filter(turn__conversation=conversation).select_related("side__model")
     for reply in rows.order_by("turn__number", "side__position"):
         by_turn[reply.turn_id].append(reply)
     turns = list(conversation.turns.select_related("prompt"))
@@ -135,6 +136,7 @@ def _seen(reply: Reply, is_last: bool, knows: bool) -> SeenReply:
     return SeenReply(
         code=reply.code,
         letter=reply.side.letter,
+        name=reply.side.model.name if knows else "",
         state=reply.state,
         label=label,
         attempt=reply.attempt,

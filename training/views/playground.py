@@ -14,7 +14,7 @@ from labeling.rules.access import Action, can, sees_policies
 from labeling.rules.prompt_sources import current_notice
 from labeling.views.access import PageRequest, require
 from labeling.views.lists import one_page
-from training.forms.playground import StartForm
+from training.forms.playground import OFFERED, StartForm
 from training.models import Conversation, Model
 from training.rules import playground
 from training.rules.playground_policies import talkers
@@ -29,11 +29,12 @@ ROWS = 20
 def playground_start(request: PageRequest) -> HttpResponseBase:
     """Start a conversation with its first prompt, and find the earlier ones."""
     notice, tells_names = current_notice(), sees_policies(request.user)
+    words = request.GET.get("q", "").strip()
     form = StartForm(
         request.POST or None,
         notice=notice,
         tells_names=tells_names,
-        words=request.GET.get("q", "").strip(),
+        words=words,
         chosen=_named_model(request.GET.get("model", "")),
         initial={"mode": request.GET.get("mode", Conversation.Mode.OPEN)},
     )
@@ -51,9 +52,10 @@ def playground_start(request: PageRequest) -> HttpResponseBase:
             return redirect("playground-conversation", given.code)
     context = {
         "form": form,
+        "finds": tells_names and (bool(words) or talkers().count() > OFFERED),
         "notice": notice,
         "tells_names": tells_names,
-        "words": request.GET.get("q", ""),
+        "words": words,
         "has_policies": talkers().exists(),
         "has_worker": playground.has_worker(),
         "may_see_models": can(request.user, Action.SEE_MODELS),

@@ -6,6 +6,7 @@ from django import forms
 
 from labeling.models import Batch, Cohort, PromptSource
 from training.models import DatasetKind
+from training.rules.prompt_choice import RANDOM
 from training.rules.records import SELECTORS
 
 
@@ -45,6 +46,12 @@ class FreezeForm(forms.Form):
         help_text="The same comparisons stand in many batches, so they would weigh more than others.",
     )
 
+    only_control = forms.BooleanField(
+        label="Take only the random control share",
+        required=False,
+        help_text="Of comparisons whose prompts were chosen by the reward model's doubt.",
+    )
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["batch"] = forms.ModelChoiceField(
@@ -60,6 +67,8 @@ class FreezeForm(forms.Form):
             "include_surplus": data["include_surplus"],
             "include_anchors": data["include_anchors"],
         }
+        if data["only_control"]:
+            chosen["chosen_by"] = [RANDOM]
         if data["batch"] is not None:
             chosen["batches"] = [str(data["batch"].code)]
         return {key: value for key, value in chosen.items() if value}

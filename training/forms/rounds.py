@@ -10,6 +10,7 @@ from labeling.errors import LabelingError
 from labeling.models import MAX_K, MIN_K
 from training.models import Dataset, DatasetKind, Model, ModelKind, Round
 from training.rlhf.config import shipped_config, shipped_names
+from training.rules.over_optimisation import DEFAULTS as ALARM
 from training.rules.round_gate import DEFAULTS as GATE
 from training.rules.round_opening import DEFAULTS
 
@@ -18,13 +19,24 @@ MIX = (
     ("newest", "Responses by the newest policy"),
     ("previous", "Responses by the one before it"),
     ("sft", "Responses by the supervised policy"),
+    ("best_of", "Best of n by the newest policy"),
+    ("demonstration", "Demonstrations by labelers"),
 )
 LABELS = ("prompts", "valid_prompts", "k", "overlap", "shared_fraction")
+CHOICE = ("choose_by", "pool_factor", "control_fraction")
 TURN = ("start_from", "pool", "is_automatic")
+PLAIN = (*LABELS, *CHOICE, "best_of_n", *TURN)
 GATE_LABELS = (
     ("overlap", "Tasks with two labelers or more"),
     ("agreement", "The interval of agreement lies above"),
     ("gold", "Gold pairs as the reference has them"),
+)
+
+
+ALARM_LABELS = (
+    ("score", "Rise of the score, in standard deviations"),
+    ("kl", "Rise of the KL, nats per response"),
+    ("judgements", "Judgements needed to speak"),
 )
 
 
@@ -68,16 +80,19 @@ class RoundForm(forms.Form):
             required=False,
             empty_label="As the rounds before it" if previous else "None: plain PPO",
         )
-        self.fields |= {**_label_fields(start), **_mix_fields(start), **_turn_fields(start)}
-        self.fields |= {**_gate_fields(start), **_config_fields(start)}
+        self.fields |= {**_label_fields(start), **_choice_fields(start), **_mix_fields(start)}
+        self.fields |= _turn_fields(start)
+        self.fields |= {**_gate_fields(start), **_alarm_fields(start), **_config_fields(start)}
 
     def sections(self) -> list[Section]:
         """Return the fields as they stand on the page."""
         opening = [name for name in ("name", "base_model", "pretrain_dataset") if name in self.fields]
         configs = [name for stage in STAGES for name in (f"config_{stage}", f"changes_{stage}")]
         folded = (
-            ("Who writes the responses", [f"mix_{name}" for name, _ in MIX]),
+            ("Which prompts are compared", list(CHOICE)),
+            ("Who writes the responses", [*(f"mix_{name}" for name, _ in MIX), "best_of_n"]),
             ("Gate before training", [f"gate_{key}" for key, _ in GATE_LABELS]),
+            ("Over-optimisation alarm", [f"alarm_{key}" for key, _ in ALARM_LABELS]),
             ("Settings of each stage", configs),
         )
         return [
@@ -92,10 +107,11 @@ class RoundForm(forms.Form):
         data = self.cleaned_data
         overrides = {stage: _lines(data[f"changes_{stage}"]) for stage in STAGES}
         return {
-            **{name: data[name] for name in (*LABELS, *TURN) if data[name] not in ("", None)},
+            **{name: data[name] for name in PLAIN if data[name] not in ("", None)},
             "configs": {stage: data[f"config_{stage}"] for stage in STAGES if data[f"config_{stage}"]},
             "overrides": {stage: lines for stage, lines in overrides.items() if lines},
             "gate": {key: data[f"gate_{key}"] for key, _ in GATE_LABELS if data[f"gate_{key}"] is not None},
+            "alarm": {k: data[f"alarm_{k}"] for k, _ in ALARM_LABELS if data[f"alarm_{k}"] is not None},
             "mix": {name: data[f"mix_{name}"] for name, _ in MIX if data[f"mix_{name}"]},
         }
 
@@ -144,14 +160,50 @@ def _label_fields(start: Mapping[str, Any]) -> dict[str, forms.Field]:
     }
 
 
+def _choice_fields(start: Mapping[str, Any]) -> dict[str, forms.Field]:
+    """Give the way in which prompts of the comparison batch are chosen."""
+    return {
+        "choose_by": forms.ChoiceField(
+            label="Prompts are taken",
+            required=False,
+            initial=start["choose_by"],
+            choices=(
+                ("order", "Oldest unused first"),
+                ("random", "At random"),
+                ("doubt", "Where the reward model is in doubt, and a random control share"),
+            ),
+        ),
+        "pool_factor": forms.IntegerField(
+            label="Pool, times as large",
+            min_value=2,
+            max_value=20,
+            required=False,
+            initial=start["pool_factor"],
+            help_text="Prompts answered and scored for each one compared.",
+        ),
+        "control_fraction": _share(
+            "Random control share", start["control_fraction"], "0 to 1; what holds for all is measured there."
+        ),
+    }
+
+
 def _mix_fields(start: Mapping[str, Any]) -> dict[str, forms.Field]:
     """Give the shares of the K responses; where all are empty, the newest and the supervised halve them."""
-    return {
+    shares = {
         f"mix_{name}": forms.IntegerField(
             label=label, min_value=0, max_value=MAX_K, required=False, initial=start["mix"].get(name)
         )
         for name, label in MIX
     }
+    n = forms.IntegerField(
+        label="n of best of n",
+        min_value=2,
+        max_value=64,
+        required=False,
+        initial=start["best_of_n"],
+        help_text="By the newest reward model.",
+    )
+    return {**shares, "best_of_n": n}
 
 
 def _turn_fields(start: Mapping[str, Any]) -> dict[str, forms.Field]:
@@ -185,6 +237,15 @@ def _gate_fields(start: Mapping[str, Any]) -> dict[str, forms.Field]:
     """Give the thresholds of the gate."""
     wanted = {**GATE, **start["gate"]}
     return {f"gate_{key}": _share(label, wanted[key], "0 to 1; 0: no check.") for key, label in GATE_LABELS}
+
+
+def _alarm_fields(start: Mapping[str, Any]) -> dict[str, forms.Field]:
+    """Give the thresholds of the over-optimisation alarm."""
+    wanted = {**ALARM, **start["alarm"]}
+    return {
+        f"alarm_{key}": forms.FloatField(label=label, min_value=0, initial=wanted[key], required=False)
+        for key, label in ALARM_LABELS
+    }
 
 
 def _config_fields(start: Mapping[str, Any]) -> dict[str, forms.Field]:

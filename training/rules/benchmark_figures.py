@@ -14,7 +14,6 @@ import numpy as np
 from scipy.stats import norm
 
 from training.models import BenchmarkResult, Dataset, Model, Run, RunState, Stage
-from training.rules.evaluations import clustered_share
 
 Z_95 = float(norm.ppf(0.975))
 RESAMPLES = 2000
@@ -87,8 +86,7 @@ def summarize(metric: str, items: Mapping[str, Any]) -> Figure:
     values = [float(value) for value in items.values()]
     mean = sum(values) / len(values)
     if all(value in (0.0, 1.0) for value in values):
-        _, low, high = clustered_share([[value] for value in values])
-        return Figure(mean, low, high)
+        return _wilson(mean, len(values))
     half = _half_width(values)
     return Figure(
         mean, None if half is None else max(0.0, mean - half), None if half is None else mean + half
@@ -187,6 +185,14 @@ def table_rows(found: Sequence[Tax]) -> Iterator[list[object]]:
 
 def _dataset_of(run: Run) -> int:
     return next((given.dataset_id or 0 for given in run.inputs.all() if given.name == "dataset"), 0)
+
+
+def _wilson(share: float, count: int) -> Figure:
+    """Give a share of `count` questions its Wilson interval, which stays between 0 and 1."""
+    scale = 1 + Z_95**2 / count
+    middle = (share + Z_95**2 / (2 * count)) / scale
+    half = Z_95 * math.sqrt(share * (1 - share) / count + Z_95**2 / (4 * count**2)) / scale
+    return Figure(share, max(0.0, middle - half), min(1.0, middle + half))
 
 
 def _half_width(values: Sequence[float]) -> float | None:

@@ -24,6 +24,9 @@ def import_benchmark_file(
 ) -> tuple[Dataset, list[str]]:
     """Freeze the questions of a file; see `import_benchmark`. Raises InvalidInput where it cannot be read."""
     faults: list[str] = []
+    for given in (path, examples):
+        if given is not None and not given.is_file():
+            raise InvalidInput(f"{given} is not a file.", fields={"file": "not a file"})
     try:
         about = {"file": path.name, "sha256": _sha256(path), "license": license}
         if examples is not None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Count, F, Q
 from scipy.stats import norm
 
 from labeling.errors import InvalidInput
@@ -63,13 +63,20 @@ class Judgement:
 
 
 def win_rate(
-    *, policy: Policy, baseline: Policy, batch: Batch | None = None, cohort: str | None = None
+    *,
+    policy: Policy,
+    baseline: Policy,
+    batch: Batch | None = None,
+    cohort: str | None = None,
+    chosen_by: str | None = None,
 ) -> WinRate:
     """Compute a policy's win rate from every ranking that holds both, of one batch or cohort if named.
 
-    Raises InvalidInput where policy and baseline are the same.
+    `chosen_by` leaves only tasks whose prompt was chosen so: "random" is the control share. Raises
+    InvalidInput where policy and baseline are the same.
     """
-    return summarize(judgements(policy=policy, baseline=baseline, batch=batch, cohort=cohort))
+    given = judgements(policy=policy, baseline=baseline, batch=batch, cohort=cohort, chosen_by=chosen_by)
+    return summarize(given)
 
 
 def win_rates_by_cohort(
@@ -82,7 +89,12 @@ def win_rates_by_cohort(
 
 
 def judgements(
-    *, policy: Policy, baseline: Policy, batch: Batch | None = None, cohort: str | None = None
+    *,
+    policy: Policy,
+    baseline: Policy,
+    batch: Batch | None = None,
+    cohort: str | None = None,
+    chosen_by: str | None = None,
 ) -> list[Judgement]:
     """Return a verdict for each pair of a policy's and a baseline's response in each newest ranking."""
     if policy == baseline:
@@ -96,6 +108,8 @@ def judgements(
         places = places.filter(ranking__task__batch=batch)
     if cohort is not None:
         places = places.filter(ranking__labeler__cohort=cohort)
+    if chosen_by is not None:
+        places = places.filter(ranking__task__chosen_by=chosen_by)
     by_ranking: dict[Ranking, list[Place]] = defaultdict(list)
     for place in places.iterator(chunk_size=2000):
         by_ranking[place.ranking].append(place)
@@ -116,6 +130,39 @@ def judgements(
             for their in theirs
         ]
     return found
+
+
+def win_rates(evaluations: Iterable[Evaluation]) -> dict[int, WinRate]:
+    """Compute the win rates of several evaluations, counted by the database in one query; by primary key."""
+    evaluation_of = {row.batch_id: row.pk for row in evaluations}
+    theirs = F("ranking__places__rank")
+    counted = (
+        Place.objects.filter(
+            ranking__superseded_by=None,
+            ranking__task__batch__in=evaluation_of,
+            response__policy=F("ranking__task__batch__evaluation__policy"),
+            ranking__places__response__policy=F("ranking__task__batch__evaluation__baseline"),
+        )
+        .order_by()
+        .values_list("ranking__task__batch", "ranking__task__prompt")
+        .annotate(
+            wins=Count("pk", filter=Q(rank__lt=theirs)),
+            losses=Count("pk", filter=Q(rank__gt=theirs)),
+            ties=Count("pk", filter=Q(rank=theirs)),
+        )
+    )
+    by_evaluation: dict[int, list[tuple[int, int, int]]] = {key: [] for key in evaluation_of.values()}
+    for batch, _, *counts in counted:
+        by_evaluation[evaluation_of[batch]].append((counts[0], counts[1], counts[2]))
+    return {key: _of_counts(counts) for key, counts in by_evaluation.items()}
+
+
+def _of_counts(prompts: Sequence[tuple[int, int, int]]) -> WinRate:
+    """Compute value and interval from wins, losses and ties of each prompt."""
+    clusters = [[1.0] * wins + [0.0] * losses + [TIE] * ties for wins, losses, ties in prompts]
+    value, low, high = clustered_share(clusters)
+    wins, losses, ties = (sum(counts[place] for counts in prompts) for place in range(3))
+    return WinRate(value, low, high, wins, losses, ties, prompts=len(prompts))
 
 
 def summarize(given: Sequence[Judgement]) -> WinRate:

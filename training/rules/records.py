@@ -275,6 +275,8 @@ def _rankings(selection: Selection) -> QuerySet[Ranking]:
         .prefetch_related(Prefetch("places", queryset=places), "task__candidates")
         .order_by("pk")
     )
+    if selection.chosen_by:
+        rows = rows.filter(task__chosen_by__in=selection.chosen_by)
     return rows.filter(task__batch__code__in=selection.batches) if selection.batches else rows
 
 

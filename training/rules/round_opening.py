@@ -1,6 +1,6 @@
 """Opening a round: what it starts from, its settings, and the models it works with."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db import transaction
@@ -11,6 +11,7 @@ from labeling.models import User
 from labeling.rules import audit
 from training.models import Dataset, Model, ModelKind, Round, Run
 from training.rlhf.config import ConfigError, apply_overrides, shipped_config, shipped_names, to_mapping
+from training.rules.over_optimisation import check_alarm
 from training.rules.round_gate import check_thresholds
 
 DEFAULTS: Mapping[str, Any] = {
@@ -18,7 +19,12 @@ DEFAULTS: Mapping[str, Any] = {
     "overlap": 1,
     "shared_fraction": 1.0,
     "gate": {},
+    "alarm": {},
     "mix": {},
+    "best_of_n": 16,
+    "choose_by": "order",
+    "pool_factor": 3,
+    "control_fraction": 0.2,
     "start_from": "initialiser",
     "pool": "all",
     "is_automatic": False,
@@ -31,8 +37,9 @@ DEFAULTS: Mapping[str, Any] = {
 
 NOT_INHERITED = ("stopped",)
 """What is said in a round's settings of the round itself."""
-WRITERS = ("newest", "previous", "sft")
+WRITERS = ("newest", "previous", "sft", "best_of", "demonstration")
 CHOICES: Mapping[str, tuple[Any, ...]] = {
+    "choose_by": ("order", "random", "doubt"),
     "start_from": ("initialiser", "newest"),
     "pool": ("all", "round"),
     "is_automatic": (True, False),
@@ -52,11 +59,14 @@ def open_round(
 
     `settings` may set k, overlap and shared_fraction of comparisons, prompts, valid_prompts, configs (a
     mapping from stage to the name of a shipped config), overrides (from stage to a list of
-    "section.key=value" that change it), gate (thresholds, see `round_gate`), mix (how many of the K
-    responses the newest, previous and sft policies write), start_from (PPO goes on from the initialiser or
-    from the newest policy), pool (train on all comparisons or on this round's) and is_automatic (steps start
-    by themselves). Raises InvalidInput for a setting that makes no sense, Conflict where the round before
-    has a successor already.
+    "section.key=value" that change it), gate and alarm (thresholds, see `round_gate` and
+    `over_optimisation`), mix (how many of the K responses the newest, previous and sft policies write, the
+    newest one as the best of best_of_n, and people in demonstrations), choose_by (prompts oldest first, at
+    random, or by the reward model's doubt from a pool pool_factor times as large with a random
+    control_fraction, see `prompt_choice`), start_from (PPO goes on from the initialiser or from the newest
+    policy), pool (train on all comparisons or on this round's) and is_automatic (steps start by themselves).
+    Raises InvalidInput for a setting that makes no sense, Conflict where the round before has a successor
+    already.
     """
     inherited = {key: value for key, value in _settings_of(previous).items() if key not in NOT_INHERITED}
     chosen = {**DEFAULTS, **inherited, **_check_settings(settings or {})}
@@ -113,6 +123,16 @@ def policy_model(given: Round | None) -> Model | None:
     return model_of(previous.ppo_run if previous else None) or sft_model(given)
 
 
+def reward_model(given: Round | None) -> Model | None:
+    """Return the newest reward model of a round or the rounds before it."""
+    while given is not None:
+        model = model_of(given.reward_run)
+        if model is not None:
+            return model
+        given = given.previous
+    return None
+
+
 def previous_policy(given: Round | None) -> Model | None:
     """Return the policy before the newest one, the newest where there is none before it."""
     return policy_model(given.previous if given else None) or policy_model(given)
@@ -135,7 +155,14 @@ def _settings_of(given: Round | None) -> Mapping[str, Any]:
 
 
 def _check_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    limits = {"k": (2, 9), "overlap": (1, 20), "prompts": (1, 100_000), "valid_prompts": (0, 100_000)}
+    limits = {
+        "k": (2, 9),
+        "overlap": (1, 20),
+        "prompts": (1, 100_000),
+        "valid_prompts": (0, 100_000),
+        "best_of_n": (2, 64),
+        "pool_factor": (2, 20),
+    }
     wrong: dict[str, str] = {}
     for key, value in settings.items():
         if key in limits:
@@ -148,13 +175,13 @@ def _check_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
                 wrong[key] = (
                     f"There is no config {', '.join(strange)}; there are {', '.join(shipped_names())}."
                 )
-        elif key == "shared_fraction":
+        elif key in ("shared_fraction", "control_fraction"):
             if not isinstance(value, int | float) or not 0 <= value <= 1:
-                wrong[key] = f"shared_fraction is {value!r}; allowed is a number from 0 to 1."
+                wrong[key] = f"{key} is {value!r}; allowed is a number from 0 to 1."
         elif key == "overrides":
             wrong |= _wrong_overrides(value)
-        elif key in ("gate", "mix"):
-            if text := check_thresholds(value) if key == "gate" else _wrong_mix(value):
+        elif key in CHECKS:
+            if text := CHECKS[key](value):
                 wrong[key] = text
         elif key in CHOICES:
             if value not in CHOICES[key]:
@@ -172,6 +199,13 @@ def _wrong_mix(mix: Any) -> str:
     if any(not isinstance(count, int) or not 0 <= count <= 9 for count in mix.values()):
         return f"mix is {dict(mix)}; allowed are whole numbers from 0 to 9."
     return ""
+
+
+CHECKS: Mapping[str, Callable[[Any], str]] = {
+    "gate": check_thresholds,
+    "alarm": check_alarm,
+    "mix": _wrong_mix,
+}
 
 
 def _wrong_overrides(overrides: Mapping[str, list[str]]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from labeling.errors import Conflict, InvalidInput
 from labeling.models import Batch, Policy, Prompt, TaskKind, User
 from labeling.rules.batches import add_writing_tasks, create_batch, open_batch
+from labeling.rules.policies import people_policy
 from training.models import Dataset, Model, Round, Run, RunState, Stage
 from training.rules.datasets import freeze_dataset
 from training.rules.evaluations import start_evaluation, win_rate
@@ -21,10 +22,11 @@ from training.rules.round_opening import (
     open_round,
     policy_model,
     previous_policy,
+    reward_model,
     sft_model,
 )
 from training.rules.runs import create_run
-from training.rules.sampling import Writer, choose_prompts, sample_for_batch
+from training.rules.sampling import Pool, Writer, choose_prompts, sample_for_batch
 
 GATE = 0.5
 """The win rate that the interval of a new policy must lie above."""
@@ -111,14 +113,22 @@ def _sample(given: Round, by: User | None) -> list[Run]:
     by_name = {"sft": supervised, "newest": newest, "previous": previous_policy(given)}
     counts: Counter[Model] = Counter()
     for name, count in shares.items():
-        counts[_need(by_name[name])] += count
+        if name in by_name:
+            counts[_need(by_name[name])] += count
     writers = [Writer(_policy(model), count) for model, count in counts.items() if count]
+    if best := shares.get("best_of"):
+        writers.append(Writer(_policy(newest), best, best_of=given.settings.get("best_of_n", 16)))
+    if written := shares.get("demonstration"):
+        writers.append(Writer(people_policy(), written))
+    reward, prompts, pool = _prompts_to_compare(given)
     given.comparison_batch = batch
     return sample_for_batch(
         batch=batch,
         writers=writers,
-        prompts=_prompts(given, TaskKind.COMPARISON),
+        prompts=prompts,
         config=config_for(given, Stage.SAMPLE),
+        reward=reward,
+        pool=pool,
         by=by,
     )
 
@@ -314,15 +324,42 @@ KINDS: Mapping[str, StepKind] = {
 }
 
 
+def _prompts_to_compare(given: Round) -> tuple[Model | None, list[Prompt], Pool | None]:
+    """Return the reward model that scores what is sampled, the prompts, and the pool they are chosen from.
+
+    Nothing is scored where no setting needs it; before there is a reward model, prompts are drawn at random.
+    """
+    settings = given.settings
+    chooses = settings.get("choose_by") == "doubt"
+    needs_scores = chooses or bool(settings.get("mix", {}).get("best_of"))
+    reward = reward_model(given) if needs_scores else None
+    if not chooses or reward is None:
+        return reward, _prompts(given, TaskKind.COMPARISON), None
+    count = settings["prompts"]
+    drawn = choose_prompts(
+        split="train",
+        count=count * settings.get("pool_factor", 3),
+        used_in=TaskKind.COMPARISON,
+        seed=given.number,
+    )
+    extra = _valid_prompts(given, TaskKind.COMPARISON)
+    return reward, drawn + extra, Pool(count, settings.get("control_fraction", 0.2), extra)
+
+
 def _prompts(given: Round, kind: str) -> list[Prompt]:
-    chosen = choose_prompts(split="train", count=given.settings["prompts"], used_in=kind)
+    seed = None if given.settings.get("choose_by", "order") == "order" else given.number
+    chosen = choose_prompts(split="train", count=given.settings["prompts"], used_in=kind, seed=seed)
+    return chosen + _valid_prompts(given, kind)
+
+
+def _valid_prompts(given: Round, kind: str) -> list[Prompt]:
     extra = given.settings["valid_prompts"]
     if not extra:
-        return chosen
+        return []
     try:
-        return chosen + choose_prompts(split="valid", count=extra, used_in=kind)
+        return choose_prompts(split="valid", count=extra, used_in=kind)
     except InvalidInput:  # a small project may have no prompt of the valid split
-        return chosen
+        return []
 
 
 def _policy(model: Model) -> Policy:

@@ -17,10 +17,12 @@ from labeling.rules.batches import add_ranked_tasks, open_batch
 from labeling.rules.texts import exact_hash
 from training.models import Model, Run, RunState, Stage
 from training.rules.datasets import freeze_dataset
+from training.rules.prompt_choice import choose_prompts_by_doubt
 from training.rules.run_folder import responses_in
+from training.rules.run_inputs import Input
 from training.rules.runs import create_run
 
-FACTS = ("temperature", "tokens", "logprob", "score")
+FACTS = ("temperature", "tokens", "logprob", "score", "best_of")
 """What a sample run says of a response and we keep beside it."""
 
 
@@ -28,13 +30,23 @@ FACTS = ("temperature", "tokens", "logprob", "score")
 class Writer:
     """A policy's share of the K responses to a prompt.
 
-    A policy whose weights are in the registry samples `count` new ones; of any other, responses it has
-    already given are taken.
+    A policy whose weights are in the registry samples `count` new ones, each the best of `best_of` by the
+    reward model where that is above 1; of any other, responses it has already given are taken.
     """
 
     policy: Policy
     count: int
     temperature: float = 1.0
+    best_of: int = 1
+
+
+@dataclass(frozen=True)
+class Pool:
+    """How many of the prompts become tasks, once their responses have scores; see `prompt_choice`."""
+
+    count: int
+    control_fraction: float
+    always: Sequence[Prompt] = ()
 
 
 @transaction.atomic
@@ -46,9 +58,14 @@ def sample_for_batch(
     config: Mapping[str, Any] | None = None,
     seed: int = 0,
     open_when_ready: bool = True,
+    reward: Model | None = None,
+    pool: Pool | None = None,
     by: User | None = None,
 ) -> list[Run]:
     """Order the responses of a ranked batch: one sample run for each writer that has weights.
+
+    `reward` scores what is sampled. With a `pool`, only so many of the prompts become tasks, chosen when the
+    scores are there; each task says how.
 
     When the last of these runs has ended well, the batch gets its tasks and, if wanted, opens. Returns the
     runs, for which `training.tasks.enqueue_run` wakes a worker; none where every writer has answered already.
@@ -58,17 +75,27 @@ def sample_for_batch(
     """
     batch = Batch.objects.select_for_update().get(pk=batch.pk)
     _check_order(batch, writers, prompts)
+    if reward is None and (pool is not None or any(writer.best_of > 1 for writer in writers)):
+        raise InvalidInput(
+            "Best of n and choosing prompts by doubt need a reward model; train one first.",
+            fields={"reward": "missing"},
+        )
     batch.settings = {
         **batch.settings,
         "writers": [
-            {"policy": str(writer.policy.code), "count": writer.count, "temperature": writer.temperature}
+            {
+                "policy": str(writer.policy.code),
+                "count": writer.count,
+                "temperature": writer.temperature,
+                "best_of": writer.best_of,
+            }
             for writer in writers
         ],
         "prompts": [str(prompt.code) for prompt in prompts],
         "open_when_ready": open_when_ready,
         "seed": seed,
+        **_pool_order(pool, reward),
     }
-    batch.save(update_fields=("settings",))
     runs = []
     sampled = [writer for writer in writers if Model.objects.filter(policy=writer.policy).exists()]
     for writer in writers:
@@ -87,15 +114,19 @@ def sample_for_batch(
                 fields={"prompts": f"{left_out} not allowed"},
             )
         for place, writer in enumerate(sampled):
-            runs.append(
-                create_run(
-                    stage=Stage.SAMPLE,
-                    config=_sample_config(config or {}, writer, seed + place),
-                    inputs={"policy": writer.policy.model, "prompts": dataset},
-                    batch=batch,
-                    by=by,
-                )
+            inputs: dict[str, Input] = {"policy": writer.policy.model, "prompts": dataset}
+            if reward is not None:
+                inputs["reward"] = reward
+            run = create_run(
+                stage=Stage.SAMPLE,
+                config=_sample_config(config or {}, writer, seed + place),
+                inputs=inputs,
+                batch=batch,
+                by=by,
             )
+            batch.settings["writers"][writers.index(writer)]["run"] = str(run.code)
+            runs.append(run)
+    batch.save(update_fields=("settings",))
     audit.record(actor=by, action="sample_for_batch", obj=batch, prompts=len(prompts), runs=len(runs))
     if not runs:
         make_tasks(batch=batch)
@@ -162,8 +193,10 @@ def make_tasks(*, batch: Batch) -> int:
     given: dict[int, list[Response]] = defaultdict(list)
     for wish in order["writers"]:
         policy = Policy.objects.get(code=wish["policy"])
-        for key, responses in _responses_of(batch, policy, prompts).items():
+        for key, responses in _responses_of(batch, policy, prompts, wish.get("run", "")).items():
             given[key] += responses[: wish["count"]]
+    chosen_by = _chosen(order, batch, prompts, given)
+    prompts = [prompt for prompt in prompts if prompt.pk in chosen_by]
     shuffle = random.Random(f"{batch.code}-{order['seed']}")
     items = []
     for prompt in prompts:
@@ -178,7 +211,10 @@ def make_tasks(*, batch: Batch) -> int:
             f'No prompt of batch "{batch}" has {MIN_K} different responses, so there is nothing to rank.'
         )
     add_ranked_tasks(batch=batch, items=items)
-    batch.settings = {**order, "without_choice": len(order["prompts"]) - len(items)}
+    for way in {way for way in chosen_by.values() if way}:
+        taken = [prompt for prompt, how in chosen_by.items() if how == way]
+        batch.tasks.filter(prompt__in=taken).update(chosen_by=way)
+    batch.settings = {**order, "without_choice": len(prompts) - len(items)}
     batch.save(update_fields=("settings",))
     if order["open_when_ready"]:
         open_batch(batch=batch)
@@ -192,7 +228,7 @@ def _check_order(batch: Batch, writers: Sequence[Writer], prompts: Sequence[Prom
         )
     if not prompts:
         raise InvalidInput("No prompts were chosen.", fields={"prompts": "none"})
-    if len({writer.policy.pk for writer in writers}) != len(writers):
+    if len({(writer.policy.pk, writer.best_of > 1) for writer in writers}) != len(writers):
         raise InvalidInput("A policy stands twice among the writers.", fields={"writers": "doubled"})
     k = sum(writer.count for writer in writers)
     if k != batch.k or any(writer.count < 1 for writer in writers) or not MIN_K <= k <= MAX_K:
@@ -213,14 +249,57 @@ def _check_answers(policy: Policy, prompts: Sequence[Prompt]) -> None:
 
 
 def _sample_config(config: Mapping[str, Any], writer: Writer, seed: int) -> dict[str, Any]:
-    mine = {"k": writer.count, "temperature": writer.temperature, "split": "all"}
+    mine = {"k": writer.count, "temperature": writer.temperature, "split": "all", "best_of": writer.best_of}
     return {**config, "seed": seed, "sample": {**config.get("sample", {}), **mine}}
 
 
-def _responses_of(batch: Batch, policy: Policy, prompts: Sequence[Prompt]) -> dict[int, list[Response]]:
-    """Return a policy's responses by prompt: this batch's own samples, or else what it has given before."""
+def _pool_order(pool: Pool | None, reward: Model | None) -> dict[str, Any]:
+    """Return what the batch's settings keep of a pool."""
+    if pool is None or reward is None:
+        return {}
+    return {
+        "pool": {
+            "count": pool.count,
+            "control_fraction": pool.control_fraction,
+            "always": [str(prompt.code) for prompt in pool.always],
+            "reward": str(reward.code),
+        }
+    }
+
+
+def _chosen(
+    order: Mapping[str, Any],
+    batch: Batch,
+    prompts: Sequence[Prompt],
+    given: Mapping[int, Sequence[Response]],
+) -> dict[int, str]:
+    """Return the prompts that become tasks and how each was chosen; all, without a word, where no pool is."""
+    pool = order.get("pool")
+    if not pool:
+        return {prompt.pk: "" for prompt in prompts}
+    always = {prompt.pk: "" for prompt in prompts if str(prompt.code) in pool["always"]}
+    scores = {
+        prompt.pk: [r.sampling["score"] for r in given[prompt.pk] if "score" in r.sampling]
+        for prompt in prompts
+        if prompt.pk not in always
+    }
+    chosen = choose_prompts_by_doubt(
+        scores,
+        count=pool["count"],
+        control_fraction=pool["control_fraction"],
+        seed=f"{batch.code}-{order['seed']}",
+    )
+    return chosen | always
+
+
+def _responses_of(
+    batch: Batch, policy: Policy, prompts: Sequence[Prompt], run: str
+) -> dict[int, list[Response]]:
+    """Return a policy's responses by prompt: of a sample run, of this batch, or given before."""
     given = Response.objects.filter(policy=policy, prompt__in=prompts).order_by("index", "pk")
-    if Model.objects.filter(policy=policy).exists():
+    if run:
+        given = given.filter(sampling__run=run)
+    elif Model.objects.filter(policy=policy).exists():
         given = given.filter(sampling__run__in=[str(run.code) for run in batch.sample_runs.all()])
     by_prompt: dict[int, list[Response]] = defaultdict(list)
     for response in given:
@@ -236,14 +315,20 @@ def _different(responses: Sequence[Response]) -> list[Response]:
     return list({response.text: response for response in responses}.values())
 
 
-def choose_prompts(*, split: str, count: int, used_in: str = "") -> list[Prompt]:
+def choose_prompts(*, split: str, count: int, used_in: str = "", seed: int | None = None) -> list[Prompt]:
     """Choose prompts for a batch: of one split, usable, without personal data, unused ones first.
 
-    `used_in` names the kind of batches whose use counts. Raises InvalidInput where there are none.
+    `used_in` names the kind of batches whose use counts. With a `seed` the unused ones are drawn at random,
+    without one the oldest are taken. Raises InvalidInput where there are none.
     """
     free = Prompt.objects.usable().filter(split=split, has_pii=False)
     fresh = free.exclude(tasks__batch__kind=used_in) if used_in else free
-    chosen = list(fresh.order_by("pk")[:count])
+    if seed is None:
+        chosen = list(fresh.order_by("pk")[:count])
+    else:
+        keys = list(fresh.order_by("pk").values_list("pk", flat=True))
+        drawn = random.Random(seed).sample(keys, min(count, len(keys)))
+        chosen = list(free.filter(pk__in=drawn).order_by("pk"))
     if len(chosen) < count:
         chosen += list(free.exclude(pk__in=[p.pk for p in chosen]).order_by("-pk")[: count - len(chosen)])
     if not chosen:

@@ -7,6 +7,7 @@ from typing import Any
 from labeling.errors import InvalidInput
 from labeling.models import Cohort, Labeler, Prompt, PromptSource, Split
 from training.models import DatasetKind
+from training.rules.prompt_choice import WAYS
 
 MEASURES = (DatasetKind.EVALUATION, DatasetKind.TOXICITY)
 CUSTOMER_SOURCES = (PromptSource.PLAYGROUND, PromptSource.API)
@@ -24,6 +25,8 @@ class Selection:
     include_simulated whether simulated labelers' judgements count
     include_surplus   whether labels count that came after their slot had been filled
     include_anchors   whether labels of anchors count: the same comparisons stand in many batches
+    chosen_by         how a comparison's prompt came into its batch: random is the control share where others
+                      were chosen by the reward model's doubt; empty means all
     up_to             the newest row number that counts; 0 means the newest there is
     reviews_up_to     the newest review that counts; 0 means the newest there is
     """
@@ -35,6 +38,7 @@ class Selection:
     include_simulated: bool = True
     include_surplus: bool = False
     include_anchors: bool = False
+    chosen_by: tuple[str, ...] = ()
     up_to: int = 0
     reviews_up_to: int = 0
 
@@ -71,7 +75,8 @@ def read_selection(given: Mapping[str, Any] | Selection | None, *, kind: str) ->
             values[key] = value
         else:
             values[key] = tuple(str(item) for item in ([value] if isinstance(value, str) else value))
-    for key, allowed in (("sources", PromptSource.values), ("cohorts", Cohort.values)):
+    known_values = {"sources": PromptSource.values, "cohorts": Cohort.values, "chosen_by": list(WAYS)}
+    for key, allowed in known_values.items():
         if strange := set(values.get(key, ())) - set(allowed):
             wrong[key] = f"{key} has {', '.join(sorted(strange))}; allowed is {', '.join(allowed)}."
     if wrong:

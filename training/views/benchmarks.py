@@ -128,7 +128,7 @@ def _with_ancestor(models: list[Model]) -> Model | None:
     return next((m for m in models if known & set(ancestors(m))), models[0] if models else None)
 
 
-def _kept(upload: UploadedFile, folder: Path) -> Path:
+def _kept(upload: "UploadedFile[Any]", folder: Path) -> Path:
     """Write an upload where it can be read like any file; only the end of its name is taken."""
     folder.mkdir()
     path = folder / Path(str(upload.name)).name

@@ -1,4 +1,4 @@
-"""Public evaluation sets: read as they are published, run, kept with intervals, compared question by question."""
+"""Public evaluation sets: read as they are published, run, kept with intervals, compared by question."""
 
 import json
 import math
@@ -197,7 +197,7 @@ def test_a_published_row_becomes_a_question(key: str) -> None:
 
 
 def test_bad_rows_are_refused_by_line_and_the_rest_is_taken() -> None:
-    bad = [
+    bad: list[dict[str, Any]] = [
         CHOICES[0],
         {"prompt": "Say"},
         {**CHOICES[1], "answer": 5},

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from labeling.errors import LabelingError
 from labeling.models import Batch, Cohort, Policy
 from training.rules.evaluations import win_rate, win_rates_by_cohort
+from training.rules.prompt_choice import WAYS
 
 
 class Command(BaseCommand):
@@ -20,13 +21,24 @@ class Command(BaseCommand):
         parser.add_argument("--baseline", required=True, help="name or code of the policy it is against")
         parser.add_argument("--batch", metavar="CODE", help="only judgements of this batch (default: all)")
         parser.add_argument("--cohort", choices=Cohort.values, help="only labelers of this group")
+        parser.add_argument(
+            "--chosen-by",
+            choices=WAYS,
+            help="only tasks whose prompt was chosen so: random is the control share",
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
         policy, baseline = self._policy(options["policy"]), self._policy(options["baseline"])
         batch = self._batch(options["batch"]) if options["batch"] else None
         try:
-            rate = win_rate(policy=policy, baseline=baseline, batch=batch, cohort=options["cohort"])
+            rate = win_rate(
+                policy=policy,
+                baseline=baseline,
+                batch=batch,
+                cohort=options["cohort"],
+                chosen_by=options["chosen_by"],
+            )
         except LabelingError as error:
             raise CommandError(error.message) from error
         if options["json"]:

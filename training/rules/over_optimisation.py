@@ -1,0 +1,128 @@
+"""The over-optimisation alarm: reward and KL went up, and labelers do not prefer what came out.
+
+Past some distance from where it started, a policy earns more of the reward model's score with worse answers
+(Gao et al. 2022; Stiennon et al. 2020, fig. 5). Only people can say so: the alarm puts the run's own curves
+beside the win rate against what the policy was made from. docs/metrics.md has the definition.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from training.models import Evaluation, Model, Round, Run, Stage
+from training.rules.evaluations import WinRate, evaluations_of, win_rates
+
+DEFAULTS: Mapping[str, float] = {"score": 0.1, "kl": 1.0, "judgements": 50}
+"""Rise of the score in its first standard deviation, rise of the KL in nats, judgements needed to speak."""
+EVEN = 0.5
+ENDS = 0.1
+"""The share of a curve's points, at either end, whose mean counts."""
+ALARM, UNJUDGED, CALM = "alarm", "unjudged", "calm"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What reward, KL and labelers say of a policy.
+
+    state       alarm, unjudged (reward and KL are up, too few judgements), or calm
+    score_rise  in standard deviations of the score at the start
+    kl_rise     nats per response
+    rate        the win rate against `baseline`, the lowest there is against an ancestor
+    """
+
+    state: str
+    score_rise: float
+    kl_rise: float
+    rate: WinRate | None
+    baseline: str
+    wanted: int
+
+    @property
+    def sentence(self) -> str:
+        """Say what was found and what to do."""
+        rose = f"The score rose by {self.score_rise:.1f} standard deviations and the KL by {self.kl_rise:.1f} nats"
+        if self.rate is None or self.rate.value is None:
+            return f"{rose}, and nobody has judged the policy yet: evaluate it before it is used."
+        numbers = (self.rate.value, self.rate.low or 0.0, self.rate.high or 0.0)
+        value, low, high = (f"{100 * number:.0f} %" for number in numbers)
+        found = f"{value} (95 %: {low} to {high}) of {self.rate.judgements} judgements"
+        if self.state == UNJUDGED:
+            return (
+                f"{rose}; labelers prefer it to {self.baseline} in {found}, too few to tell "
+                f"over-optimisation from progress. Collect {self.wanted} or more."
+            )
+        if self.state == ALARM:
+            return (
+                f"{rose}, but labelers prefer it to {self.baseline} only in {found}. Use an earlier policy, "
+                "raise ppo.kl_coef or train for fewer iterations, and rank this policy's responses for the "
+                "next reward model."
+            )
+        return f"{rose}, and labelers prefer it to {self.baseline} in {found}."
+
+
+def over_optimisation_of(model: Model | None) -> Finding | None:
+    """Look for over-optimisation in a policy that PPO made; None where there is nothing to say.
+
+    Thresholds are those of the round that the run stands in (its setting `alarm`), or the defaults.
+    """
+    run = model.run if model is not None else None
+    if model is None or run is None or run.stage != Stage.PPO:
+        return None
+    wanted = thresholds_of(run)
+    curves = {curve.name: curve for curve in run.curves.filter(name__startswith="objective/")}
+    score, kl, spread = (curves.get(f"objective/{name}") for name in ("score", "kl", "score_std"))
+    if score is None or kl is None:
+        return None
+    first_spread = float(spread.points[0][1]) if spread is not None and spread.points else 1.0
+    score_rise, kl_rise = rise(score.points) / (first_spread or 1.0), rise(kl.points)
+    if score_rise < wanted["score"] or kl_rise < wanted["kl"]:
+        return None
+    rate, baseline = _lowest_rate(model)
+    enough = rate is not None and rate.judgements >= wanted["judgements"]
+    if rate is None or rate.low is None or (rate.low <= EVEN and not enough):
+        state = UNJUDGED
+    else:
+        state = CALM if rate.low > EVEN else ALARM
+    return Finding(state, score_rise, kl_rise, rate, baseline, int(wanted["judgements"]))
+
+
+def thresholds_of(run: Run) -> dict[str, float]:
+    """Return the thresholds that hold for a run."""
+    given = Round.objects.filter(ppo_run=run).first()
+    return {**DEFAULTS, **(given.settings.get("alarm", {}) if given is not None else {})}
+
+
+def check_alarm(given: Any) -> str:
+    """Return what is wrong with thresholds that somebody set, empty where nothing is."""
+    if not isinstance(given, Mapping) or set(given) - set(DEFAULTS):
+        return f"alarm is {given!r}; allowed is a mapping with {', '.join(DEFAULTS)}."
+    wrong = {
+        key: value
+        for key, value in given.items()
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0
+    }
+    return f"alarm has {wrong}; allowed are numbers, 0 or more." if wrong else ""
+
+
+def rise(points: Sequence[Sequence[float]]) -> float:
+    """Return by how much the mean of a curve's last tenth is above that of its first tenth."""
+    values = [float(value) for _, value in points]
+    if not values:
+        return 0.0
+    count = max(1, round(ENDS * len(values)))
+    return sum(values[-count:]) / count - sum(values[:count]) / count
+
+
+def _lowest_rate(model: Model) -> tuple[WinRate | None, str]:
+    """Return the lowest win rate against a policy that this one was made from, and its name."""
+    behind = set()
+    ancestor = model.parent
+    while ancestor is not None and ancestor.policy_id not in behind:
+        behind.add(ancestor.policy_id)
+        ancestor = ancestor.parent
+    rows: list[Evaluation] = [
+        row for row in evaluations_of(model) if row.policy_id == model.policy_id and row.baseline_id in behind
+    ]
+    rates = win_rates(rows)
+    judged = [(rates[row.pk], row.baseline.name) for row in rows if rates[row.pk].low is not None]
+    return min(judged, key=lambda found: found[0].low or 0.0, default=(None, ""))

@@ -5,6 +5,7 @@ import uPlot from "../vendor/uplot/uPlot-1.6.32.esm.js";
 const HEIGHT = 170;
 const DASHES = [[], [6, 3], [2, 3], [10, 3, 2, 3], [1, 2]];
 const drawn = new Map();
+const shown = new Map();
 
 const color = (name) => {
   const probe = document.createElement("span");
@@ -34,12 +35,16 @@ const options = (width, curves) => {
 
 const table = (points) => [points.map(([step]) => step), points.map(([, value]) => value)];
 
+// A level that a curve cannot be expected to pass, over the whole width of the curve.
+const level = (points, value) => [points[0], points[points.length - 1]].map(([step]) => [step, value]);
+
 function draw(figure, curves) {
   const canvas = figure.querySelector(".chart-canvas");
   drawn.get(figure)?.destroy();
   const data = curves.length > 1 ? uPlot.join(curves.map(table)) : table(curves[0]);
   const chart = new uPlot({ ...options(canvas.clientWidth, curves), hooks: { setCursor: [(u) => show(figure, u)] } }, data, canvas);
   drawn.set(figure, chart);
+  shown.set(figure, curves);
 }
 
 function show(figure, chart) {
@@ -58,17 +63,18 @@ async function refresh() {
   if (!section) return;
   const answer = await fetch(section.dataset.charts, { headers: { Accept: "application/json" } });
   if (!answer.ok) return;
-  const { metrics, curves, plots } = await answer.json();
+  const { metrics, curves, plots, levels } = await answer.json();
   for (const figure of [...drawn.keys()]) {
     if (!figure.isConnected) {
       drawn.get(figure).destroy();
       drawn.delete(figure);
+      shown.delete(figure);
     }
   }
   for (const figure of document.querySelectorAll("[data-metric]")) {
     const name = figure.dataset.metric;
     const lines = plots?.[name] ?? (curves ? curves[name] : metrics[name] && [metrics[name]]);
-    if (lines) draw(figure, lines);
+    if (lines) draw(figure, levels?.[name] === undefined ? lines : [...lines, level(lines[0], levels[name])]);
   }
 }
 
@@ -81,6 +87,17 @@ document.addEventListener("htmx:afterSettle", (event) => {
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
   open = [];
   if (event.target.id === "charts") refresh();
+});
+
+// On paper the tables stand open beside their charts, and lines have the colors of the light theme.
+const unfolded = new Set();
+matchMedia("print").addEventListener("change", ({ matches }) => {
+  for (const [figure, curves] of shown) draw(figure, curves);
+  for (const details of document.querySelectorAll(".chart details")) {
+    if (matches && !details.open) unfolded.add(details);
+    if (unfolded.has(details)) details.open = matches;
+  }
+  if (!matches) unfolded.clear();
 });
 
 let waiting;

@@ -15,6 +15,7 @@ from labeling.api.serializers import Body, ErrorBody
 from labeling.rules.access import Action
 from training.models import Model, ModelKind
 from training.rules import models
+from training.rules.over_optimisation import over_optimisation_of
 
 
 class ModelBody(serializers.ModelSerializer[Model]):
@@ -51,9 +52,17 @@ class ModelDetailBody(ModelBody):
 
     lineage = serializers.SerializerMethodField()
     descendants = serializers.SerializerMethodField()
+    over_optimisation = serializers.SerializerMethodField(help_text="What the alarm says; empty: nothing.")
 
     class Meta(ModelBody.Meta):
-        fields = (*ModelBody.Meta.fields, "lineage", "descendants")
+        fields = (*ModelBody.Meta.fields, "lineage", "descendants", "over_optimisation")
+
+    @extend_schema_field(serializers.CharField())
+    def get_over_optimisation(self, model: Model) -> str:
+        """Say what reward, KL and labelers say of a policy that PPO made."""
+        found = over_optimisation_of(model)
+        return found.sentence if found is not None else ""
+
 
     @extend_schema_field(serializers.DictField())
     def get_lineage(self, model: Model) -> dict[str, Any]:

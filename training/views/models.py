@@ -26,6 +26,7 @@ from training.rules.evaluations import evaluations_of, win_rate
 from training.rules.model_cards import card_of_model, datasets_behind, guidelines_behind, labelers_behind
 from training.rules.model_export import stream_archive
 from training.rules.model_keeping import archive_model, delete_weights, promote_model, restore_model
+from training.rules.over_optimisation import over_optimisation_of
 from training.rules.sampling import Writer, choose_prompts, sample_for_batch
 from training.tasks import enqueue_run
 
@@ -100,6 +101,7 @@ def model_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
         "responses": model.policy.responses.count() if model.policy else 0,
         "may_train": can(request.user, Action.RUN_TRAINING),
         "may_export": can(request.user, Action.EXPORT),
+        "alarm": over_optimisation_of(model),
     }
     return render(request, "models/detail.html", context)
 

@@ -18,7 +18,10 @@ from training.forms.rounds import RoundForm
 from training.models import Dataset, Evaluation, Round, Run
 from training.rlhf.config import ConfigError
 from training.rules import rounds
+from training.rules.over_optimisation import over_optimisation_of
+from training.rules.prompt_choice import agreement_by_choice
 from training.rules.round_facts import with_rows
+from training.rules.round_opening import model_of
 from training.tasks import enqueue_run
 
 PAGE_OF = {
@@ -106,6 +109,8 @@ def round_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
         "policy_model": rounds.policy_model(given),
         "may_train": can(request.user, Action.RUN_TRAINING),
         "gate": rounds.gate_of(given) if given.comparisons_dataset else None,
+        "alarm": over_optimisation_of(model_of(given.ppo_run)),
+        "shares": agreement_by_choice(given.comparison_batch),
     }
     template = "rounds/detail.html#steps" if request.htmx else "rounds/detail.html"
     return render(request, template, context)

@@ -18,7 +18,8 @@ from training.forms.runs import RunForm
 from training.models import Run, RunState, Stage
 from training.rlhf.config import describe
 from training.rules import metrics, run_report, runs
-from training.rules.human_line import human_line
+from training.rules.human_line import ACCURACIES, ceiling_of, human_line
+from training.rules.over_optimisation import over_optimisation_of
 from training.tasks import enqueue_run
 
 TABLE_ROWS = 12
@@ -86,12 +87,17 @@ def run_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
     }
     if request.htmx and request.GET.get("part") == "live":
         return render(request, "runs/detail.html#live", context)
-    context["charts"] = metrics.charts(run, TABLE_ROWS)
+    context |= {
+        "charts": metrics.charts(run, TABLE_ROWS),
+        "ceiling": ceiling_of(run),
+        "accuracies": ACCURACIES,
+    }
     if request.htmx and request.GET.get("part") == "charts":
         return render(request, "runs/detail.html#charts", context)
     context |= {
         "plots": run_report.plots(run),
         "human_line": human_line(run),
+        "alarm": over_optimisation_of(getattr(run, "model", None)),
         "inputs": run.inputs.select_related("dataset", "model"),
         "settings": settings_of(run),
     }
@@ -103,7 +109,12 @@ def run_points(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Give the curves of a run, thinned to what a chart can show."""
     run = get_object_or_404(Run, code=code)
     plots = run_report.lines_of(run)
-    return JsonResponse({"state": run.state, "metrics": metrics.curves(run), "plots": plots})
+    ceiling = ceiling_of(run)
+    known = ceiling is not None and ceiling.agreement.value is not None
+    levels = dict.fromkeys(ACCURACIES, ceiling.agreement.value) if ceiling and known else {}
+    return JsonResponse(
+        {"state": run.state, "metrics": metrics.curves(run), "plots": plots, "levels": levels}
+    )
 
 
 @require_POST

@@ -1,13 +1,16 @@
 """The human line is measured on the tasks of the reward model's own valid pairs."""
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
-from labeling.models import Split
-from tests.factories import PromptFactory, qualified_labeler
+from labeling.models import Role, Split
+from tests.factories import PromptFactory, UserFactory, qualified_labeler
 from tests.training.factories import draft_batch, ranking, stored_model
 from training.models import ModelKind, Run, RunInput, Stage
+from training.rules.curves import store_points
 from training.rules.datasets import freeze_dataset
-from training.rules.human_line import human_line
+from training.rules.human_line import ceiling_of, human_line
 
 pytestmark = pytest.mark.django_db
 
@@ -29,6 +32,23 @@ def test_only_valid_tasks_count_and_ties_are_left_out() -> None:
     assert (line.accuracy, line.tasks) == (0.7, 2)
     assert line.agreement.value == pytest.approx(2 / 3)
     assert line.agreement.tasks == 1
+
+
+def test_the_ceiling_is_known_before_there_is_an_accuracy_and_stands_beside_the_curves(
+    client: Client,
+) -> None:
+    first = ranking([1, 2, 3], prompt=PromptFactory.create(split=Split.VALID))
+    ranking([1, 3, 2], task=first.task, prompt=first.task.prompt, labeler=qualified_labeler())
+    run = reward_run()
+    found = ceiling_of(run)
+    assert found is not None
+    assert found.agreement.value == pytest.approx(2 / 3)
+    store_points(run, [{"step": 1, "valid/accuracy": 0.6}, {"step": 2, "valid/accuracy": 0.7}])
+    client.force_login(UserFactory.create(role=Role.RESEARCHER))
+    told = client.get(reverse("run-points", args=[run.code])).json()
+    assert told["levels"]["valid/accuracy"] == pytest.approx(2 / 3)
+    page = client.get(reverse("run-detail", args=[run.code])).content.decode()
+    assert "people’s agreement on the valid tasks" in page
 
 
 def test_without_accuracy_or_valid_tasks_there_is_no_line() -> None:

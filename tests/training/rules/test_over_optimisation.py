@@ -1,0 +1,134 @@
+"""The alarm: reward and KL up while labelers do not prefer the policy."""
+
+from typing import Any
+
+import pytest
+
+from labeling.errors import InvalidInput
+from labeling.models import Role, TaskKind
+from tests.factories import UserFactory
+from tests.training.factories import draft_batch, ranking, sft_run, stored_model
+from training.models import Evaluation, Model, ModelKind, Round, Run, RunState, Stage
+from training.rules.curves import store_points
+from training.rules.over_optimisation import over_optimisation_of, rise
+from training.rules.round_opening import open_round
+
+pytestmark = pytest.mark.django_db
+
+
+def trained(scores: list[float], kls: list[float]) -> Model:
+    """A policy of a PPO run with these curves, made from a supervised one."""
+    supervised = stored_model(ModelKind.SFT)
+    run = sft_run()
+    Run.objects.filter(pk=run.pk).update(stage=Stage.PPO, state=RunState.FINISHED)
+    run.refresh_from_db()
+    store_points(
+        run,
+        [
+            {"step": step, "objective/score": score, "objective/kl": kl, "objective/score_std": 0.5}
+            for step, (score, kl) in enumerate(zip(scores, kls, strict=True), start=1)
+        ],
+    )
+    return stored_model(ModelKind.PPO, parent=supervised, run=run)
+
+
+def judged(model: Model, wins: int, losses: int) -> None:
+    """Let labelers compare the policy with the one it was made from, a prompt a judgement."""
+    assert model.parent is not None
+    policy, baseline = model.policy, model.parent.policy
+    assert policy is not None
+    assert baseline is not None
+    batch = draft_batch(TaskKind.EVALUATION, k=2)
+    Evaluation.objects.create(name="e", policy=policy, baseline=baseline, batch=batch)
+    for number in range(wins + losses):
+        ranks = [1, 2] if number < wins else [2, 1]
+        ranking(ranks, batch=batch, policies=[policy, baseline])
+
+
+UP = ([0.0, 0.5, 1.0], [0.0, 4.0, 8.0])
+
+
+def with_threshold(model: Model, judgements: int) -> Model:
+    Round.objects.create(number=1, ppo_run=model.run, settings={"alarm": {"judgements": judgements}})
+    return model
+
+
+def test_reward_and_kl_up_and_win_rate_down_is_an_alarm_that_says_what_to_do() -> None:
+    model = with_threshold(trained(*UP), 8)
+    judged(model, wins=2, losses=8)
+    found = over_optimisation_of(model)
+    assert found is not None
+    assert (found.state, found.score_rise, found.kl_rise) == ("alarm", 2.0, 8.0)
+    assert "only in 20 %" in found.sentence
+    assert "raise ppo.kl_coef" in found.sentence
+
+
+def test_a_flat_win_rate_is_an_alarm_too() -> None:
+    model = with_threshold(trained(*UP), 8)
+    judged(model, wins=5, losses=5)
+    found = over_optimisation_of(model)
+    assert found is not None
+    assert found.state == "alarm"
+
+
+def test_too_few_judgements_say_that_they_are_too_few() -> None:
+    model = with_threshold(trained(*UP), 50)
+    judged(model, wins=1, losses=1)
+    found = over_optimisation_of(model)
+    assert found is not None
+    assert (found.state, "Collect 50 or more" in found.sentence) == ("unjudged", True)
+
+
+def test_nobody_asked_is_no_alarm_but_is_said() -> None:
+    found = over_optimisation_of(trained(*UP))
+    assert found is not None
+    assert (found.state, "nobody has judged" in found.sentence) == ("unjudged", True)
+
+
+def test_a_policy_that_wins_is_calm() -> None:
+    model = with_threshold(trained(*UP), 8)
+    judged(model, wins=20, losses=0)
+    found = over_optimisation_of(model)
+    assert found is not None
+    assert found.state == "calm"
+
+
+@pytest.mark.parametrize(
+    ("scores", "kls"),
+    [([1.0, 1.0, 1.0], [0.0, 4.0, 8.0]), ([0.0, 0.5, 1.0], [0.0, 0.1, 0.2])],
+    ids=["reward is flat", "KL is flat"],
+)
+def test_no_rise_is_nothing_to_say(scores: list[float], kls: list[float]) -> None:
+    model = trained(scores, kls)
+    judged(model, wins=0, losses=10)
+    assert over_optimisation_of(model) is None
+
+
+def test_rise_compares_the_ends_of_a_curve() -> None:
+    # Twenty points: two at either end; (18 + 19) / 2 - (0 + 1) / 2.
+    assert rise([(step, float(step)) for step in range(20)]) == 18.0
+    assert rise([]) == 0.0
+
+
+def test_only_ppo_policies_are_looked_at() -> None:
+    assert over_optimisation_of(stored_model(ModelKind.SFT)) is None
+    assert over_optimisation_of(None) is None
+
+
+@pytest.mark.parametrize("alarm", [{"other": 1}, {"kl": -1}, {"score": True}, 3])
+def test_wrong_thresholds_are_refused(alarm: Any) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        open_round(base_model=stored_model(), settings={"alarm": alarm})
+    assert "alarm" in caught.value.fields
+
+
+def test_the_alarm_stands_on_the_pages_of_run_policy_and_round(client: Any) -> None:
+    client.force_login(UserFactory.create(role=Role.RESEARCHER))
+    model = with_threshold(trained(*UP), 8)
+    judged(model, wins=2, losses=8)
+    assert model.run is not None
+    pages = (f"/models/{model.code}/", f"/runs/{model.run.code}/", f"/rounds/{Round.objects.get().code}/")
+    for page in pages:
+        answer = client.get(page)
+        assert answer.status_code == 200, page
+        assert "Over-optimisation." in answer.content.decode(), page

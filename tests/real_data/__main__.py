@@ -1,6 +1,6 @@
 """The loop on all the real material, in a database of its own; prints the figures as JSON.
 
-python -m tests.real_data [folder]
+python -m tests.real_data [--evaluate-only] [folder]
 """
 
 import json
@@ -14,10 +14,13 @@ import django
 
 from tests.services.machine import find_real_data
 
+EVALUATE_ONLY = "--evaluate-only"
+
 
 def main() -> int:
     """Import, train, and sample the next round; about a quarter of an hour on two cores."""
-    data = Path(sys.argv[1]) if len(sys.argv) > 1 else find_real_data()
+    given = [word for word in sys.argv[1:] if word != EVALUATE_ONLY]
+    data = Path(given[0]) if given else find_real_data()
     if data is None:
         sys.stderr.write("There is no real data; name its folder: python -m tests.real_data FOLDER\n")
         return 1
@@ -27,13 +30,13 @@ def main() -> int:
     from django.core.management import call_command  # needs the settings
 
     call_command("migrate", verbosity=0)
-    sys.stdout.write(json.dumps(turn(data), indent=2) + "\n")
+    sys.stdout.write(json.dumps(turn(data, trains=EVALUATE_ONLY not in sys.argv), indent=2) + "\n")
     return 0
 
 
-def turn(data: Path) -> dict[str, object]:
-    """Turn the loop once and return what came out."""
-    from tests.real_data import loop  # needs the settings
+def turn(data: Path, *, trains: bool = True) -> dict[str, object]:
+    """Turn the loop once and return what came out; without training, only import and evaluate."""
+    from tests.real_data import evaluation, loop  # need the settings
 
     found: dict[str, object] = {}
     began = time.monotonic()
@@ -45,6 +48,11 @@ def turn(data: Path) -> dict[str, object]:
     found["intake"] = {name: {"read": intake.read, **intake.counts} for name, intake in intakes.items()}
     eight = loop.open_comparisons_of(loop.model_names(data))
     found["eight-way tasks"] = eight.tasks.count()
+    found["evaluation against davinci, judged by nearness to people's answers"] = evaluation.as_table(
+        evaluation.evaluate(data)
+    )
+    if not trains:
+        return found
     base = loop.train_base(loop.FULL)
     supervised = loop.train_sft(loop.FULL, base)
     reward = loop.train_reward(loop.FULL, supervised)

@@ -87,8 +87,8 @@ FULL = Size(
 def import_seed_tasks(folder: Path) -> Intake:
     """Import the human-written seed tasks as demonstrations."""
     rows = [
-        {"prompt": _joined(task), "response": task["demonstration"], "labeler": "seed-authors"}
-        for task in _lines(folder / "seed_tasks.jsonl")
+        {"prompt": joined(task), "response": task["demonstration"], "labeler": "seed-authors"}
+        for task in lines(folder / "seed_tasks.jsonl")
     ]
     return import_demonstrations(rows=rows, file_name="seed_tasks.jsonl")
 
@@ -96,8 +96,8 @@ def import_seed_tasks(folder: Path) -> Intake:
 def import_model_outputs(folder: Path) -> Intake:
     """Import what eight real models wrote to the user-oriented prompts."""
     rows = [
-        {"prompt": _joined(task), "policy": policy, "response": text}
-        for task in _lines(folder / "user_oriented.jsonl")
+        {"prompt": joined(task), "policy": policy, "response": text}
+        for task in lines(folder / "user_oriented.jsonl")
         for policy, text in task["outputs"].items()
     ]
     return import_responses(rows=rows, file_name="user_oriented.jsonl")
@@ -180,7 +180,7 @@ def accuracy_of(reward: Model) -> dict[str, float]:
 
 def model_names(folder: Path) -> list[str]:
     """Return the names of the models whose outputs the material holds."""
-    return sorted(next(_lines(folder / "user_oriented.jsonl"))["outputs"])
+    return sorted(next(lines(folder / "user_oriented.jsonl"))["outputs"])
 
 
 def responses_shown(assignment: Assignment) -> list[str]:
@@ -206,12 +206,12 @@ def _do(run: Run) -> Run:
     return run
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
+def lines(path: Path) -> Iterator[dict[str, Any]]:
     with path.open(encoding="utf-8") as file:
         yield from map(json.loads, file)
 
 
-def _joined(task: Mapping[str, Any]) -> str:
+def joined(task: Mapping[str, Any]) -> str:
     return "\n\n".join(part for part in (task["instruction"], task["input"]) if part)
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from labeling.models import Batch, Place, Ranking, TaskKind
+from labeling.models import Batch, Cohort, Place, Ranking, TaskKind
 from labeling.rules.assignments import claim_next
 from labeling.rules.comparisons import Judgement, submit_ranking
 from tests.factories import LabelerFactory
-from tests.real_data import loop
+from tests.real_data import evaluation, loop
 from tests.real_data.loop import SMALL
 
 pytestmark = [pytest.mark.real_data, pytest.mark.django_db(transaction=True)]
@@ -59,6 +59,20 @@ def test_outputs_of_eight_models_are_served_and_ranked_as_eight_way_comparisons(
         submit_ranking(assignment=assignment, judgements=judgements, idempotency_key=str(assignment.code))
     assert Ranking.objects.filter(task__batch=batch).count() == 5
     assert Place.objects.filter(ranking__task__batch=batch, rank=1).count() == 10
+
+
+def test_real_models_go_through_an_evaluation_with_its_figures(real_data: Path) -> None:
+    loop.import_model_outputs(real_data)
+
+    found = evaluation.evaluate(real_data, policies=["text-davinci-003", "davinci-self-instruct"], prompts=25)
+
+    table = evaluation.as_table(found)
+    assert table["text-davinci-003"]["judgements"] == 25
+    value, low, high = table["text-davinci-003"]["win rate"]
+    assert 0 <= low <= value <= high <= 1
+    assert value > 0.5, "the newest of the family is nearer to people's answers than GPT-3"
+    assert 1 <= table["davinci"]["rating"][0] <= 7
+    assert set(found[1].rates) == {"all", Cohort.TRAIN, Cohort.HELD_OUT}
 
 
 def test_real_labels_train_every_stage_and_the_policy_writes_the_next_round(real_data: Path) -> None:

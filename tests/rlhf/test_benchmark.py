@@ -2,20 +2,24 @@
 
 import json
 import math
+import os
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
 
 from tests.rlhf.conftest import write_config, write_dataset
-from tests.rlhf.stages import link, metrics, result, run_stage
+from tests.rlhf.forks import start, wait
+from tests.rlhf.stages import copy_run, link, metrics, result, run_stage
 from training.rlhf.benchmark import bleu_counts
 from training.rlhf.harness import Answers
 from training.rlhf.model import load_policy
 
-CHOICES = [
+CHOICES: list[dict[str, Any]] = [
     {"id": f"q{i}", "prompt": f"say {word}", "choices": [f"{word} {word}", "moon tree sun"], "answer": i % 2}
     for i, word in enumerate(["red", "green", "blue", "cat", "dog"])
 ]
@@ -23,7 +27,7 @@ PAIRS = [
     {"id": "p0", "sentences": ["red cat", "blue cat"]},
     {"id": "p1", "sentences": ["one dog", "one dog"]},
 ]
-WRITTEN = [
+WRITTEN: list[dict[str, Any]] = [
     {"id": "w0", "prompt": "say red", "answers": [["red"]]},
     {"id": "w1", "prompt": "say one", "answers": []},
 ]
@@ -130,11 +134,38 @@ def test_what_was_answered_is_not_asked_again(
 
     asked: list[int] = []
     add = Answers.add
-    monkeypatch.setattr(Answers, "add", lambda self, found: (asked.append(len(found)), add(self, found)))
+
+    def count(self: Answers, found: dict[str, Any]) -> None:
+        asked.append(len(found))
+        add(self, found)
+
+    monkeypatch.setattr(Answers, "add", count)
     assert run_stage(folder, "benchmark", {"benchmark": {"microbatch_size": 2}}) == 0
 
     assert sum(asked) == len(lines) - 6
     assert metrics(folder, "benchmark/acc") == pytest.approx(metrics(whole, "benchmark/acc"))
+
+
+@pytest.mark.slow
+def test_a_run_killed_in_the_middle_goes_on_and_ends_with_the_same_scores(
+    tmp_path: Path, base_folder: Path
+) -> None:
+    rows = [{**CHOICES[0], "id": f"q{i}", "prompt": f"say {i}"} for i in range(120)]
+    whole = prepare(tmp_path / "whole", base_folder, "choice", rows)
+    write_config(whole, "benchmark", {"benchmark": {"microbatch_size": 1}})
+    killed = copy_run(whole, tmp_path / "killed")
+    assert wait(start("benchmark", whole)) == [0]
+
+    pid = start("benchmark", killed)
+    path = killed / "answers.jsonl"
+    while not path.exists() or path.read_bytes().count(b"\n") < 30:
+        time.sleep(0.001)
+    os.kill(pid, signal.SIGKILL)
+    assert wait(pid) == [-signal.SIGKILL]
+    assert 30 <= len(path.read_text().splitlines()) < 240
+
+    assert wait(start("benchmark", killed)) == [0]
+    assert [line["values"] for line in items(killed)] == [line["values"] for line in items(whole)]
 
 
 def test_a_cancelled_run_stops_and_goes_on_later(tmp_path: Path, base_folder: Path) -> None:
@@ -165,7 +196,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("classifier")
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "one", "cat"]
     (folder / "vocab.txt").write_text("\n".join(words))
-    BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
+    BertTokenizer(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
     config = BertConfig(
         vocab_size=len(words), hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8
     )

@@ -14,6 +14,7 @@ from training.views import (
     rounds,
     run_comparison,
     runs,
+    run_reports,
     workers,
 )
 
@@ -38,6 +39,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("runs/<uuid:code>/priority/", runs.run_priority, name="run-priority"),
     path("runs/<uuid:code>/cancel/", runs.run_cancel, name="run-cancel"),
     path("runs/<uuid:code>/retry/", runs.run_retry, name="run-retry"),
+    path("runs/<uuid:code>/log/", run_reports.run_log_page, name="run-log"),
+    path("runs/<uuid:code>/run.log", run_reports.run_log_file, name="run-log-file"),
+    path("runs/<uuid:code>/samples/", run_reports.run_samples_page, name="run-samples"),
     path("workers/", workers.worker_list, name="worker-list"),
     path("playground/", playground.playground_start, name="playground"),
     path("playground/votes/", playground.playground_votes, name="playground-votes"),

@@ -266,6 +266,7 @@ class Camera:
                 continue
             shoot(page, name.replace("/", "-"))
             first = page.locator(f'main table a[href^="/{name}/"]').first
+            ("work-rounds", "/work/rounds/"),
             if first.count():
                 page.goto(self.url + str(first.get_attribute("href")))
                 page.wait_for_load_state()

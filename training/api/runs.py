@@ -19,7 +19,7 @@ from labeling.rules.access import Action
 from training.api.refusals import config_checked
 from training.models import Run, RunInput, RunState, Stage
 from training.rlhf.config import shipped_config, to_mapping
-from training.rules import metrics, runs
+from training.rules import metrics, run_log, runs
 from training.rules.run_inputs import find_inputs
 from training.tasks import enqueue_run
 
@@ -167,6 +167,37 @@ class Points(APIView):
         """Return the curves of a run."""
         run = find_run(code)
         return Response({"state": run.state, "metrics": metrics.curves(run)})
+
+
+class LogQuery(Body):
+    """Where to go on reading."""
+
+    after = serializers.IntegerField(min_value=0, default=0, help_text="The cursor of the answer before.")
+
+
+class LogBody(Body):
+    """Lines of a log, made fit to show, and where to go on."""
+
+    lines = serializers.ListField(child=serializers.CharField())
+    cursor = serializers.IntegerField()
+    has_more = serializers.BooleanField(help_text="More stands there already.")
+    state = serializers.ChoiceField(choices=RunState.choices)
+
+
+class Log(APIView):
+    """What a run's process prints."""
+
+    permission_classes = (Requires(Action.SEE_MODELS),)
+
+    @extend_schema(parameters=[LogQuery], responses={200: LogBody, **REFUSALS}, tags=["runs"])
+    def get(self, request: Request, code: UUID) -> Response:
+        """Return lines of the log from a cursor on."""
+        query = LogQuery(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        run = find_run(code)
+        part = run_log.part_after(run, query.validated_data["after"])
+        body = {"lines": part.lines, "cursor": part.cursor, "has_more": part.has_more, "state": run.state}
+        return Response(body)
 
 
 class Cancel(APIView):

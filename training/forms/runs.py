@@ -98,6 +98,7 @@ class RunForm(forms.Form):
             "": "Where and from which seed",
             "optim": "Optimizer",
             "report": "Reports and checkpoints",
+            "lora": "Adapters in place of all weights (LoRA)",
             self.stage: Stage(self.stage).label,
         }
         for name in order:
@@ -148,7 +149,7 @@ def _input_field(
 
 def _setting_field(field: Field, value: Any) -> forms.Field:
     shown = field.default if value is None else value
-    paper = f" Paper: {field.paper}." if field.paper else ""
+    paper = f" Paper: {field.paper}." if field.paper else " The paper does not say."
     label = field.key.rpartition(".")[2]
     about: dict[str, Any] = {"label": label, "help_text": field.help + paper, "required": False}
     if field.type == "bool":

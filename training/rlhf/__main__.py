@@ -23,6 +23,7 @@ from training.rlhf.folder import Cancellation, read_result, write_progress, writ
 from training.rlhf.health import as_text, findings
 from training.rlhf.launch import is_launcher, launch
 from training.rlhf.mishaps import explain, release, reserve
+from training.rlhf.resources import metering
 
 FINISHED, CRASHED, REFUSED, CANCELLED = 0, 1, 2, 3
 log = logging.getLogger("training.rlhf")
@@ -59,7 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
         cancellation.listen()
         if is_main():
             reserve(folder)
-        metrics, report = run_stage(folder, config, cancellation)
+        with metering(folder, is_main=is_main()):
+            metrics, report = run_stage(folder, config, cancellation)
     except ConfigError as error:
         return _end(folder, "failed", " ".join(error.problems), REFUSED)
     except RunRefusedError as error:

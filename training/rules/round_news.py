@@ -54,6 +54,9 @@ def _tell_of_round(row: Round) -> int:
 
 def _tell_of_evaluation(row: Evaluation) -> int:
     ended: datetime | None = row.batch.assignments.aggregate(at=Max("finished_at"))["at"]
+    subject = str(row.code)
+    if not webhooks.listeners(WebhookEvent.EVALUATION_DONE, subject=subject, at=ended):
+        return 0
     rate = win_rate(policy=row.policy, baseline=row.baseline, batch=row.batch)
     data = {"evaluation": str(row.code), "name": row.name, **rate.as_mapping()}
-    return len(webhooks.emit(WebhookEvent.EVALUATION_DONE, subject=str(row.code), data=data, at=ended))
+    return len(webhooks.emit(WebhookEvent.EVALUATION_DONE, subject=subject, data=data, at=ended))

@@ -20,7 +20,8 @@ from django.utils import timezone
 
 from labeling.errors import LabelingError
 from training.models import Run, RunState, Stage
-from training.rules import benchmarks, models, response_scores, run_folder, run_process, sampling
+from training.rules import benchmarks, models, response_scores, run_folder, run_news, run_process, sampling
+from training.rules.run_tails import Tails
 from training.rules.runs import claim_run, current_state, update_claimed
 
 log = logging.getLogger(__name__)
@@ -104,12 +105,12 @@ def _work(run: Run, folder: Path, lock: run_process.FolderLock) -> None:
 
 def _watch(run: Run, folder: Path, process: subprocess.Popen[bytes]) -> bool:
     """Copy what the process reports until it ends. Returns False if another worker took the run over."""
-    metrics = run_folder.MetricsTail(run, folder)
+    tails = Tails(run, folder)
     kill_at: float | None = None
     told: dict[str, Any] = {}
     while True:
         has_ended = _wait(process, POLL_SECONDS)
-        metrics.copy()
+        tails.copy(is_last=has_ended)
         report = run_folder.read_report(folder)
         if not update_claimed(run, **{key: value for key, value in report.items() if told.get(key) != value}):
             return False
@@ -167,26 +168,26 @@ def record_finish(run: Run, folder: Path) -> None:
         )
         if not moved:
             return
-        models.register_model(run=run, facts={**run_folder.read_facts(folder), "metrics": metrics})
+        model = models.register_model(run=run, facts={**run_folder.read_facts(folder), "metrics": metrics})
         if run.stage == Stage.SAMPLE:
             sampling.store_responses(run=run, folder=folder)
             if batch is not None:
                 sampling.make_tasks(batch=batch)
         if response_scores.is_scoring(run):
             response_scores.store_scores(run=run, folder=folder)
+        run_news.tell_run_finished(run, model)
         benchmarks.store_results(run=run, folder=folder)
 
 
 def _end(run: Run, folder: Path, state: RunState, reason: str | None = None) -> None:
     values = {} if reason is None else {"reason": reason[:2000]}
-    update_claimed(
-        run,
-        state=state,
-        finished_at=timezone.now(),
-        eta_seconds=None,
-        log_tail=run_folder.read_log_tail(folder),
-        **values,
-    )
+    log_tail = run_folder.read_log_tail(folder)
+    with transaction.atomic():
+        is_ours = update_claimed(
+            run, state=state, finished_at=timezone.now(), eta_seconds=None, log_tail=log_tail, **values
+        )
+        if is_ours and state == RunState.FAILED:
+            run_news.tell_run_failed(run, reason or "")
 
 
 def _explain(status: int, log_tail: str) -> str:

@@ -12,7 +12,9 @@ from training.models import Run
 from training.rules import artifacts, curves
 
 LOG_TAIL_BYTES = 8000
-SAMPLES_KEPT = 20
+SAMPLE_STEPS_KEPT = 10
+SAMPLES_A_STEP = 8
+SAMPLE_CHARACTERS = 4000
 
 
 def folder_of(run: Run) -> Path:
@@ -87,12 +89,31 @@ def read_log_tail(folder: Path) -> str:
 
 
 def read_samples(folder: Path) -> list[dict[str, Any]]:
-    """Return the newest sampled texts."""
+    """Return sampled texts of some steps: the first, the newest, and others evenly between them.
+
+    A step that came again after a resume replaces what it had said before.
+    """
     path = folder / "samples.jsonl"
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()[-SAMPLES_KEPT:]
-    return [record for record in map(_parse, lines) if record]
+    by_step: dict[int, dict[str, dict[str, Any]]] = {}
+    for line in path.read_text(encoding="utf-8").split("\n"):
+        record = _parse(line) if line else None
+        if record and isinstance(record.get("step"), int):
+            by_step.setdefault(record["step"], {})[str(record.get("prompt"))] = record
+    steps = evenly(sorted(by_step), SAMPLE_STEPS_KEPT)
+    return [
+        {key: value[:SAMPLE_CHARACTERS] if isinstance(value, str) else value for key, value in record.items()}
+        for step in steps
+        for record in list(by_step[step].values())[:SAMPLES_A_STEP]
+    ]
+
+
+def evenly(steps: list[int], most: int) -> list[int]:
+    """Leave out steps until at most `most` stand; the first and the last stay."""
+    if len(steps) <= most:
+        return steps
+    return [steps[round(place * (len(steps) - 1) / (most - 1))] for place in range(most)]
 
 
 @dataclass

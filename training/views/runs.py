@@ -17,7 +17,7 @@ from training.forms.rounds import configs_of
 from training.forms.runs import RunForm
 from training.models import Run, RunState, Stage
 from training.rlhf.config import describe
-from training.rules import metrics, run_report, runs
+from training.rules import metrics, run_report, run_resources, runs
 from training.rules.human_line import ACCURACIES, ceiling_of, human_line
 from training.rules.over_optimisation import over_optimisation_of
 from training.tasks import enqueue_run
@@ -89,6 +89,7 @@ def run_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
         return render(request, "runs/detail.html#live", context)
     context |= {
         "charts": metrics.charts(run, TABLE_ROWS),
+        "resources": run_resources.resource_charts(run),
         "ceiling": ceiling_of(run),
         "accuracies": ACCURACIES,
     }
@@ -112,9 +113,8 @@ def run_points(request: PageRequest, code: UUID) -> HttpResponseBase:
     ceiling = ceiling_of(run)
     known = ceiling is not None and ceiling.agreement.value is not None
     levels = dict.fromkeys(ACCURACIES, ceiling.agreement.value) if ceiling and known else {}
-    return JsonResponse(
-        {"state": run.state, "metrics": metrics.curves(run), "plots": plots, "levels": levels}
-    )
+    curves = metrics.curves(run) | run_resources.lines_of(run)
+    return JsonResponse({"state": run.state, "metrics": curves, "plots": plots, "levels": levels})
 
 
 @require_POST

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
-from labeling.models import Role, TaskKind, Webhook, WebhookDelivery, WebhookEvent
+from labeling.models import Assignment, Batch, Role, TaskKind, Webhook, WebhookDelivery, WebhookEvent
 from labeling.rules.webhooks import CHOSEN
 from tests.factories import LabelerFactory, UserFactory
-from tests.training.factories import ranking, sft_dataset, sft_run, stored_model
+from tests.training.factories import sft_dataset, sft_run, stored_model
 from tests.training.rules.test_round_outcomes import judged, turn
 from training.models import Round, RunState
 from training.rules import run_execution
@@ -48,8 +49,7 @@ def test_ends_of_runs_are_told(hook: Webhook, trainer: Callable[[Mapping[str, An
 @pytest.mark.django_db
 def test_a_round_that_waits_for_a_person_is_told_once(hook: Webhook) -> None:
     row = open_round(base_model=stored_model())
-    assert announce_rounds() == 1
-    announce_rounds()
+    assert (announce_rounds(), announce_rounds()) == (1, 0)
     (waiting,) = told(WebhookEvent.ROUND_WAITING)
     assert '"step":"demonstrate"' in waiting.body
     Round.objects.filter(pk=row.pk).update(settings={**row.settings, "is_automatic": True})
@@ -58,10 +58,17 @@ def test_a_round_that_waits_for_a_person_is_told_once(hook: Webhook) -> None:
 
 
 @pytest.mark.django_db
-def test_a_complete_evaluation_is_told_to_those_who_asked_before(hook: Webhook) -> None:
+def test_a_complete_evaluation_is_told_once_to_those_who_asked_before(hook: Webhook) -> None:
     row = turn(LabelerFactory.create())
     evaluation = judged(row, wins=3, losses=1)
-    announce_rounds()
-    assert told(WebhookEvent.EVALUATION_DONE) == []
-    assert ranking([1, 2]).task.batch.kind == TaskKind.COMPARISON
-    assert evaluation.batch.assignments.count() == 0
+    task = evaluation.batch.tasks.first()
+    assert task is not None
+    spent = {"task": task, "batch": evaluation.batch, "kind": TaskKind.EVALUATION, "labeler": None}
+    slot = Assignment.objects.create(**spent, state="submitted", finished_at=timezone.now())
+    assert announce_rounds() == 0, "its batch is not complete"
+    Batch.objects.filter(pk=evaluation.batch_id).update(status=Batch.Status.CLOSED)
+    late = Webhook.objects.create(name="late", url="https://example.org/", events=hook.events)
+    assert (announce_rounds(), announce_rounds()) == (1, 0)
+    (done,) = told(WebhookEvent.EVALUATION_DONE)
+    assert '"win_rate":0.75' in done.body
+    assert (done.webhook, slot.finished_at < late.created_at) == (hook, True)

@@ -1,0 +1,29 @@
+"""The form of a run has every setting of its stage, each with its meaning and what the paper says."""
+
+import pytest
+
+from training.forms.runs import RunForm
+from training.models import Stage
+from training.rlhf.config import describe
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("stage", Stage.values)
+def test_every_setting_of_a_stage_is_a_field_with_its_meaning_and_the_papers_value(stage: str) -> None:
+    form = RunForm(stage)
+    on_page = [field.name for section in form.sections() for field in section.fields]
+    on_page += [field.name for field in form.input_fields()]
+    wanted = [field for field in describe(stage) if field.key != "stage"]
+    assert sorted(on_page) == sorted(field.key for field in wanted)
+    for field in wanted:
+        text = str(form[field.key].help_text)
+        assert field.help
+        assert field.help in text
+        if field.section != "inputs":
+            assert (f"Paper: {field.paper}." if field.paper else "The paper does not say.") in text
+
+
+def test_adapters_can_be_set_where_the_core_has_them() -> None:
+    assert "lora.rank" in RunForm("sft").fields
+    assert any(section.key == "lora" and "LoRA" in section.title for section in RunForm("sft").sections())

@@ -4,6 +4,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, serializers, status
 from rest_framework.request import Request
@@ -18,7 +20,8 @@ from labeling.errors import NotFound
 from labeling.models import Split
 from labeling.rules.access import Action
 from training.models import Dataset, DatasetKind
-from training.rules.datasets import freeze_dataset, read_records
+from training.rules import artifacts
+from training.rules.datasets import freeze_dataset, part_lines, read_records
 
 
 class DatasetBody(serializers.ModelSerializer[Dataset]):
@@ -125,3 +128,22 @@ class Records(APIView):
         if dataset is None:
             raise NotFound("There is no such dataset.")
         return Response({"records": read_records(dataset, **query.validated_data)})
+
+
+class Part(APIView):
+    """Every record of a part."""
+
+    permission_classes = (Requires(Action.EXPORT),)
+
+    @extend_schema(
+        responses={(200, "application/x-ndjson"): OpenApiTypes.BINARY, 403: ErrorBody, 404: ErrorBody},
+        tags=["datasets"],
+    )
+    def get(self, request: Request, code: UUID, split: str) -> StreamingHttpResponse:
+        """Stream a part as JSON lines, as it was frozen."""
+        dataset = Dataset.objects.filter(code=code).first()
+        if dataset is None or split not in dataset.counts:
+            raise NotFound("There is no such dataset, or it has no such part.")
+        if not artifacts.exists(dataset.folder):
+            raise NotFound("The files of this dataset are not where they were stored.")
+        return StreamingHttpResponse(part_lines(dataset, split), content_type="application/x-ndjson")

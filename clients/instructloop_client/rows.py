@@ -1,0 +1,131 @@
+"""What the server sends, as typed rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, TypeVar
+
+ENDED = ("finished", "failed", "cancelled")
+JSON = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What came back. Named fields are typed; `raw` is all of it, newer fields included."""
+
+    code: str
+    raw: JSON = dataclasses.field(repr=False, compare=False)
+
+    @classmethod
+    def read(cls: type[R], body: JSON) -> R:
+        """Read a row from what the server sent; what it left out keeps its default."""
+        names = {field.name for field in dataclasses.fields(cls)} - {"raw"}
+        return cls(**{name: value for name, value in body.items() if name in names}, raw=body)
+
+
+R = TypeVar("R", bound=Row)
+
+
+@dataclasses.dataclass(frozen=True)
+class Assignment(Row):
+    """A leased task: a prompt, and for ranked kinds the responses as {"code", "text"} in display order."""
+
+    kind: str = ""
+    prompt: str = ""
+    responses: list[dict[str, str]] = dataclasses.field(default_factory=list)
+    lease_expires_at: str | None = None
+    guideline: JSON | None = None
+    form: JSON | None = None
+    draft: JSON | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Receipt(Row):
+    """Proof of a submission."""
+
+    assignment: str = ""
+    created_at: str = ""
+    content_hash: str = ""
+    revision: int = 1
+    is_surplus: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Prompt(Row):
+    """A prompt as it was taken in."""
+
+    text: str = ""
+    source: str = ""
+    split: str = ""
+    language: str = ""
+    category: str = ""
+    held_reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset(Row):
+    """A frozen selection; `counts` maps a part to its number of records."""
+
+    kind: str = ""
+    name: str = ""
+    hash: str = ""
+    rows: int = 0
+    counts: dict[str, int] = dataclasses.field(default_factory=dict)
+    manifest: JSON = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run(Row):
+    """A training job and how far it is."""
+
+    stage: str = ""
+    state: str = ""
+    phase: str = ""
+    progress_fraction: float = 0.0
+    eta_seconds: float | None = None
+    reason: str = ""
+    result: JSON = dataclasses.field(default_factory=dict)
+    model: str | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in ENDED
+
+
+@dataclasses.dataclass(frozen=True)
+class Model(Row):
+    """Weights in the registry; in detail with `lineage` and `descendants`."""
+
+    name: str = ""
+    kind: str = ""
+    run: str | None = None
+    policy: str | None = None
+    lineage: JSON = dataclasses.field(default_factory=dict)
+    descendants: list[str] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True)
+class Round(Row):
+    """One turn of the loop; in detail with its steps."""
+
+    number: int = 0
+    name: str = ""
+    closed_at: str | None = None
+    steps: list[JSON] = dataclasses.field(default_factory=list)
+
+    @property
+    def next_step(self) -> JSON | None:
+        """The first step that is not done."""
+        return next((step for step in self.steps if step["state"] != "done"), None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation(Row):
+    """Two policies compared by labelers; in detail with `result`, the win rate and its interval."""
+
+    name: str = ""
+    policy: str = ""
+    baseline: str = ""
+    batch: str = ""
+    result: JSON = dataclasses.field(default_factory=dict)
+    cohorts: JSON = dataclasses.field(default_factory=dict)

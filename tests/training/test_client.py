@@ -1,0 +1,211 @@
+"""The client against a live server: a small loop, refusals, patience; and against the description."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from drf_spectacular.generators import SchemaGenerator
+from pytest_django.live_server_helper import LiveServer
+
+from clients.instructloop_client import CALLS, Client, InstructLoopError, Unreachable
+from clients.instructloop_client.transport import PREFIX
+from labeling.models import Role, User
+from labeling.rules.accounts import create_token
+from labeling.rules.prompt_sources import publish_notice
+from tests.factories import UserFactory, qualified_labeler, ranked_batch, writing_batch
+from tests.training.factories import demonstration, stored_model
+from training import tasks
+from training.models import Run, RunState
+from training.rules import run_execution
+
+NOUNS = ("prompts", "datasets", "runs", "models", "rounds", "evaluations", "assignments")
+LEFT_OUT = {
+    ("POST", "/assignments/{code}/reports/"),
+    ("GET", "/models/{code}/alignment-tax/"),
+}
+"""What this client leaves to others."""
+EXTRA = {("POST", "/tasks/next/")}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks.execute_run, "apply_async", lambda *given, **options: None)
+
+
+@pytest.fixture
+def client_of(live_server: LiveServer) -> Callable[[User], Client]:
+    def make(user: User) -> Client:
+        return Client(live_server.url, create_token(user=user, by=None)[1], wait=lambda seconds: None)
+
+    return make
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_labeler_labels_through_it(client_of: Callable[[User], Client]) -> None:
+    alice = qualified_labeler()
+    writing_batch(tasks=1)
+    ranked_batch(tasks=1, k=3)
+    client = client_of(alice.user)
+    task = client.next_task("demonstration")
+    assert task is not None
+    assert task.prompt.startswith("Give")
+    client.save_draft(task.code, {"text": "Go to"}, version=0)
+    client.heartbeat(task.code, 20)
+    receipt = client.submit(task.code, {"text": "Go to bed early."}, key="k-1")
+    assert client.submit(task.code, {"text": "Go to bed early."}, key="k-1") == receipt
+    assert client.next_task("demonstration") is None
+    ranked = client.next_task("comparison")
+    assert ranked is not None
+    places = [
+        {"code": response["code"], "rank": at, "likert": 4, "flags": {}, "note": ""}
+        for at, response in enumerate(ranked.responses, 1)
+    ]
+    assert client.submit(ranked.code, {"responses": places, "notes": ""}).revision == 1
+    assert client.own_rounds() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_researcher_goes_from_labels_to_a_run_through_it(
+    client_of: Callable[[User], Client], trainer: Callable[[Any], None]
+) -> None:
+    dana = UserFactory.create(role=Role.RESEARCHER)
+    client = client_of(dana)
+    made = [demonstration() for _ in range(3)]
+    dataset = client.freeze_dataset("sft", name="first")
+    assert (dataset.rows, dataset.counts) == (3, {"train": 3})
+    assert [row.code for row in client.datasets(kind="sft")] == [dataset.code]
+    assert len(client.records(dataset.code, count=2)) == 2
+    assert {record["id"] for record in client.download_part(dataset.code)} == {str(row.code) for row in made}
+    base = stored_model(name="base")
+    run = client.start_run(
+        "sft", shipped="tiny_sft", inputs={"policy": "base", "dataset": dataset.code}, model_name="sft-mine"
+    )
+    assert (run.state, run.has_ended) == ("queued", False)
+    trainer({"points": [[1, {"loss/sft": 2.0}]], "says": "hello"})
+    run_execution.execute_run(Run.objects.get().code)
+    done = client.wait_for_run(run.code)
+    assert (done.state, done.has_ended) == ("finished", True)
+    assert client.points(run.code)["metrics"]["loss/sft"] == [[1.0, 2.0]]
+    assert "hello" in client.log(run.code)["lines"]
+    model = client.model(str(done.model))
+    assert (model.name, model.kind) == ("sft-mine", "sft")
+    assert model.lineage["sources"][0]["name"] == "base"
+    assert {row.name for row in client.models()} == {"base", "sft-mine"}
+    assert client.prompt_seen_by(made[0].prompt.code)["models"][0]["name"] == "sft-mine"
+    opened = client.open_round(base_model=base.code, name="One")
+    assert client.round(opened.code).next_step is not None
+    assert [row.code for row in client.rounds()] == [opened.code]
+    with pytest.raises(InstructLoopError) as refused:
+        client.do_step(opened.code, "ppo")
+    assert refused.value.status == 409
+    assert list(client.evaluations()) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_is_watched_and_cancelled(client_of: Callable[[User], Client]) -> None:
+    client = client_of(UserFactory.create(role=Role.RESEARCHER))
+    demonstration()
+    dataset = client.freeze_dataset("sft")
+    stored_model(name="base")
+    run = client.start_run("sft", shipped="tiny_sft", inputs={"policy": "base", "dataset": dataset.code})
+    assert client.cancel_run(run.code).state == RunState.CANCELLED
+    assert [seen.state for seen in client.watch_run(run.code)] == ["cancelled"]
+    assert client.retry_run(run.code).state == "queued"
+    assert [row.code for row in client.runs(state="queued")] == [run.code]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_lists_are_read_page_by_page(client_of: Callable[[User], Client]) -> None:
+    client = client_of(UserFactory.create(role=Role.RESEARCHER))
+    rows = [demonstration().prompt for _ in range(5)]
+    found = [prompt.code for prompt in client.prompts(limit=2, split="train")]
+    assert found == [str(row.code) for row in reversed(rows)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_refusals_are_errors_with_code_message_and_fields(client_of: Callable[[User], Client]) -> None:
+    client = client_of(UserFactory.create(role=Role.RESEARCHER))
+    stored_model(name="base")
+    with pytest.raises(InstructLoopError) as wrong:
+        client.start_run("sft", inputs={}, config={"sft": {"epochz": 1}})
+    assert wrong.value.status == 422
+    assert wrong.value.message
+    stranger = client_of(UserFactory.create())
+    with pytest.raises(InstructLoopError) as unknown:
+        list(stranger.datasets())
+    assert (unknown.value.status, unknown.value.code) == (403, "not_permitted")
+    with pytest.raises(InstructLoopError) as unnamed:
+        Client(client.server, "no token").run("00000000-0000-0000-0000-000000000001")
+    assert unnamed.value.status == 401
+
+
+def test_a_busy_server_is_asked_again_and_a_silent_one_is_said_so() -> None:
+    import threading
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    answers = [(429, "7"), (503, ""), (200, "")]
+    paused: list[float] = []
+
+    class Busy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, after = answers.pop(0)
+            body = b'{"code": "abc", "state": "running"}' if status == 200 else b"busy"
+            self.send_response(status)
+            if after:
+                self.send_header("Retry-After", after)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Busy)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    try:
+        assert Client(address, "t", wait=paused.append).run("abc").state == "running"
+        assert paused == [7.0, 2.0]
+        answers[:] = [(503, "1")]
+        with pytest.raises(InstructLoopError) as given_up:
+            Client(address, "t", tries=1).run("abc")
+        assert given_up.value.status == 503
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    with pytest.raises(Unreachable):
+        Client(address, "t", timeout=2).run("abc")
+
+
+def described() -> set[tuple[str, str]]:
+    """Return every request that the OpenAPI description names."""
+    paths: dict[str, dict[str, Any]] = SchemaGenerator().get_schema(request=None, public=True)["paths"]
+    return {
+        (method.upper(), path.removeprefix(PREFIX)) for path, methods in paths.items() for method in methods
+    }
+
+
+def public_methods() -> Iterator[str]:
+    for name, _ in inspect.getmembers(Client, inspect.isfunction):
+        if not name.startswith("_") and name not in ("call", "open", "pages"):
+            yield name
+
+
+def test_every_request_it_makes_is_described_and_none_described_is_missing() -> None:
+    known = described()
+    assert set(CALLS.values()) - known == set()
+    covered = {call for call in known if call[1].split("/")[1] in NOUNS} | EXTRA
+    assert covered - set(CALLS.values()) == LEFT_OUT
+    assert set(CALLS) <= set(public_methods())
+    assert set(public_methods()) - set(CALLS) == {"wait_for_run", "watch_run"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_prompt_is_taken_in_under_the_published_notice(client_of: Callable[[User], Client]) -> None:
+    dana = UserFactory.create(role=Role.OWNER)
+    notice = publish_notice(body="We may train on what you write here.", by=dana)
+    client = client_of(dana)
+    made = client.add_prompt("Why is the sky blue?", user_id="org-7", consent=notice.version)
+    assert client.prompt(made.code).text == "Why is the sky blue?"

@@ -64,9 +64,10 @@ def run(config: PpoConfig, run: Run) -> dict[str, float]:
     learner = make_learner(models, config)
     first, state = run.resume(learner.parts())
     kl_coef = float(state.get("kl_coef", settings.kl_coef))
-    many = len(texts.train)
-    log.info("%d prompts, %d iterations of %d", many, settings.iterations, settings.rollout_batch_size)
-    watched = texts.watched[: config.report.sample_count]
+    log.info(
+        "%d prompts, %d iterations of %d", len(prompts), settings.iterations, settings.rollout_batch_size
+    )
+    watched = list(zip(valid_texts or texts, valid or prompts, strict=True))[: config.report.sample_count]
     if first == 0 and config.report.sample_every:
         add_samples(models, codec, watched, config, run, 0)
     for iteration in range(first, settings.iterations):
@@ -114,45 +115,11 @@ def run(config: PpoConfig, run: Run) -> dict[str, float]:
             kl_coef = next_kl_coef(kl_coef, kl, settings.kl_target, episodes, settings.kl_horizon)
         run.save_if_due(done, learner.parts(), {"kl_coef": kl_coef}, last=done == settings.iterations)
     # 5. The final model.
-    run.metrics.write(settings.iterations, {"data/examples": many, "data/prompts_cut": texts.cut})
-    publish(models.policy, learner, codec, texts.dataset_hash, config, run)
-    return run.metrics.latest
-
-
-class Texts(NamedTuple):
-    """The prompts of a run as ids, how many were cut, those whose answers are shown, the dataset's hash."""
-
-    train: list[list[int]]
-    valid: list[list[int]]
-    cut: int
-    watched: list[tuple[str, list[int]]]
-    dataset_hash: str
-
-
-def load_texts(config: PpoConfig, run: Run, codec: Codec) -> Texts:
-    """Read the train prompts, and held-out ones if there are any."""
-    kinds = ["ppo_prompts", "sft", "comparisons"]
-    dataset = open_dataset(run.folder / config.inputs.prompts, kinds, key="inputs.prompts")
-    rows = require_rows(dataset.prompts("train"), "prompts", dataset, "train")
-    texts = [prompt.prompt for prompt in rows]
-    train = codec.encode_prompts(texts, config.lengths.max_prompt_tokens)
-    cut = codec.cut["prompts"]
-    valid_texts = [prompt.prompt for prompt in dataset.prompts("valid")[:VALID_PROMPTS]]
-    valid = codec.encode_prompts(valid_texts, config.lengths.max_prompt_tokens)
-    watched = list(zip(valid_texts or texts, valid or train, strict=True))
-    return Texts(train, valid, cut, watched, dataset.hash)
-
-
-def publish(
-    policy: LanguageModel, learner: Learner, codec: Codec, dataset_hash: str, config: PpoConfig, run: Run
-) -> None:
-    """Write the last or the averaged weights, and the plot of score over KL."""
-    if config.ppo.ema_decay > 0:
-        load_trained(policy, learner.average)
-    about = {
-        "kind": "ppo", "dataset_hash": dataset_hash, "seed": config.seed, "ptx_coef": config.ppo.ptx_coef,
-    }  # fmt: skip
-    run.publish_model(lambda folder: save_policy(policy, codec, folder, about))
+    run.metrics.write(settings.iterations, {"data/examples": len(prompts), "data/prompts_cut": cut_prompts})
+    if settings.ema_decay > 0:
+        load_trained(models.policy, learner.average)
+    about = {"kind": "ppo", "dataset_hash": dataset.hash, "seed": config.seed, "ptx_coef": settings.ptx_coef}
+    run.publish_model(lambda folder: save_policy(models.policy, codec, folder, about))
     if lines := scores_over_kl(run.metrics.path):
         run.report["plots"] = {"over_optimisation": over_optimisation_plot(lines)}
     return run.metrics.latest

@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from training.views import (
     benchmarks,
+    costs,
     dashboard,
     datasets,
     erasure,
@@ -13,8 +14,8 @@ from training.views import (
     playground,
     rounds,
     run_comparison,
-    runs,
     run_reports,
+    runs,
     workers,
 )
 
@@ -24,6 +25,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("prompts/<uuid:code>/models/", lineage.prompt_models, name="prompt-models"),
     path("labelers/<uuid:code>/models/", lineage.labeler_models, name="labeler-models"),
     path("work/rounds/", lineage.work_rounds, name="work-rounds"),
+    path("costs/", costs.costs, name="costs"),
+    path("costs/rates/", costs.pay_rates, name="pay-rates"),
     path("datasets/", datasets.dataset_list, name="dataset-list"),
     path("datasets/freeze/", datasets.dataset_freeze, name="dataset-freeze"),
     path("datasets/<uuid:code>/", datasets.dataset_detail, name="dataset-detail"),
@@ -36,12 +39,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("runs/<uuid:code>/", runs.run_detail, name="run-detail"),
     path("runs/<uuid:code>/points/", runs.run_points, name="run-points"),
     path("runs/<uuid:code>/points.csv", runs.run_points_file, name="run-points-file"),
-    path("runs/<uuid:code>/priority/", runs.run_priority, name="run-priority"),
-    path("runs/<uuid:code>/cancel/", runs.run_cancel, name="run-cancel"),
-    path("runs/<uuid:code>/retry/", runs.run_retry, name="run-retry"),
     path("runs/<uuid:code>/log/", run_reports.run_log_page, name="run-log"),
     path("runs/<uuid:code>/run.log", run_reports.run_log_file, name="run-log-file"),
     path("runs/<uuid:code>/samples/", run_reports.run_samples_page, name="run-samples"),
+    path("runs/<uuid:code>/priority/", runs.run_priority, name="run-priority"),
+    path("runs/<uuid:code>/cancel/", runs.run_cancel, name="run-cancel"),
+    path("runs/<uuid:code>/retry/", runs.run_retry, name="run-retry"),
     path("workers/", workers.worker_list, name="worker-list"),
     path("playground/", playground.playground_start, name="playground"),
     path("playground/votes/", playground.playground_votes, name="playground-votes"),

@@ -2,19 +2,21 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from training.api import benchmarks, datasets, evaluations, lineage, models, playground, rounds, runs
+from training.api import benchmarks, costs, datasets, evaluations, lineage, models, playground, rounds, runs
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("costs/", costs.Costs.as_view(), name="api-costs"),
+    path("costs/rates/", costs.PayRates.as_view(), name="api-pay-rates"),
     path("prompts/<uuid:code>/seen-by/", lineage.PromptSeenBy.as_view(), name="api-prompt-seen-by"),
     path("labelers/<uuid:code>/seen-by/", lineage.LabelerSeenBy.as_view(), name="api-labeler-seen-by"),
     path("rounds/own/", lineage.OwnRounds.as_view(), name="api-rounds-own"),
     path("datasets/", datasets.DatasetList.as_view(), name="api-datasets"),
     path("datasets/<uuid:code>/", datasets.DatasetDetail.as_view(), name="api-dataset"),
     path("datasets/<uuid:code>/records/", datasets.Records.as_view(), name="api-dataset-records"),
-    path("runs/", runs.RunList.as_view(), name="api-runs"),
-    path("runs/<uuid:code>/", runs.RunDetail.as_view(), name="api-run"),
     path("datasets/<uuid:code>/parts/<slug:split>/", datasets.Part.as_view(), name="api-dataset-part"),
     path("runs/<uuid:code>/log/", runs.Log.as_view(), name="api-run-log"),
+    path("runs/", runs.RunList.as_view(), name="api-runs"),
+    path("runs/<uuid:code>/", runs.RunDetail.as_view(), name="api-run"),
     path("runs/<uuid:code>/points/", runs.Points.as_view(), name="api-run-points"),
     path("runs/<uuid:code>/cancel/", runs.Cancel.as_view(), name="api-run-cancel"),
     path("runs/<uuid:code>/retry/", runs.Retry.as_view(), name="api-run-retry"),

@@ -57,6 +57,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("work/hints/", work.hints, name="work-hints"),
     path("work/time/", work.time, name="work-time"),
     path("work/differences/", work.differences, name="work-differences"),
+    path("work/examples/", work.example_list, name="work-examples"),
     path("work/preferences/", work.choices, name="work-preferences"),
     path("work/ahead/<slug:kind>/", assignments.ahead, name="task-ahead"),
     path("work/next/<slug:kind>/", assignments.next_task, name="task-next"),

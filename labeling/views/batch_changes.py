@@ -53,10 +53,11 @@ def manage_page(request: PageRequest, batch: Batch, **forms: PageForm) -> HttpRe
     return render(request, "batches/manage.html", context, status=422 if forms else 200)
 
 
-def step(request: PageRequest, batch: Batch, change: Callable[[], str]) -> HttpResponseBase:
-    """Do one change and say what came of it, back on the page for changes."""
+def step(request: PageRequest, code: UUID, change: Callable[[Batch], str]) -> HttpResponseBase:
+    """Do one change to a batch and say what came of it, back on the page for changes."""
+    batch = get_object_or_404(Batch, code=code)
     try:
-        sentence = change()
+        sentence = change(batch)
     except LabelingError as error:
         messages.error(request, error.message)
     else:
@@ -68,31 +69,29 @@ def step(request: PageRequest, batch: Batch, change: Callable[[], str]) -> HttpR
 @require(Action.MANAGE_BATCHES)
 def batch_pause(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Give out no more tasks for now, or give them out again."""
-    batch = get_object_or_404(Batch, code=code)
     form = ReasonForm(request.POST, prefix="pause")
     reason = form.cleaned_data["reason"] if form.is_valid() else ""
 
-    def change() -> str:
+    def change(batch: Batch) -> str:
         if batch.status == Batch.Status.PAUSED:
             batch_changes.resume_batch(batch=batch, by=request.user)
             return f"“{batch}” gives out tasks again."
         batch_changes.pause_batch(batch=batch, by=request.user, reason=reason)
         return f"“{batch}” is paused. What labelers hold they may finish."
 
-    return step(request, batch, change)
+    return step(request, code, change)
 
 
 @require_POST
 @require(Action.MANAGE_BATCHES)
 def batch_reopen(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Open a closed batch again."""
-    batch = get_object_or_404(Batch, code=code)
 
-    def change() -> str:
+    def change(batch: Batch) -> str:
         batch_changes.reopen_batch(batch=batch, by=request.user)
         return f"“{batch}” is open again."
 
-    return step(request, batch, change)
+    return step(request, code, change)
 
 
 @require_POST
@@ -117,42 +116,39 @@ def batch_change(request: PageRequest, code: UUID) -> HttpResponseBase:
 @require(Action.MANAGE_BATCHES)
 def batch_balance(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Raise or lower overlap."""
-    batch = get_object_or_404(Batch, code=code)
     form = BalanceForm(request.POST, prefix="balance")
     if not form.is_valid():
-        return manage_page(request, batch, balance_form=form)
+        return manage_page(request, get_object_or_404(Batch, code=code), balance_form=form)
 
-    def change() -> str:
+    def change(batch: Batch) -> str:
         done = batch_changes.balance_batch(batch=batch, by=request.user, **form.cleaned_data)
         return f"{done.tasks} tasks changed: {done.opened} slots opened, {done.withdrawn} withdrawn."
 
-    return step(request, batch, change)
+    return step(request, code, change)
 
 
 @require_POST
 @require(Action.MANAGE_BATCHES)
 def batch_withdraw(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Take back every slot that nobody holds."""
-    batch = get_object_or_404(Batch, code=code)
 
-    def change() -> str:
+    def change(batch: Batch) -> str:
         done = batch_changes.withdraw_slots(batch=batch, by=request.user)
         return f"{done.withdrawn} open slots withdrawn. What labelers hold they may finish."
 
-    return step(request, batch, change)
+    return step(request, code, change)
 
 
 @require_POST
 @require(Action.MANAGE_BATCHES)
 def batch_extend(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Draw more prompts into the batch, by the filters it was made with."""
-    batch = get_object_or_404(Batch, code=code)
     form = ExtendForm(request.POST, prefix="extend")
     if not form.is_valid():
-        return manage_page(request, batch, extend_form=form)
-    choice = batch.settings.get("choice")
+        return manage_page(request, get_object_or_404(Batch, code=code), extend_form=form)
 
-    def change() -> str:
+    def change(batch: Batch) -> str:
+        choice = batch.settings.get("choice")
         if not choice:
             return "This batch was not drawn by filters, so nothing was added; make a batch for more prompts."
         added = batch_changes.extend_batch(
@@ -163,21 +159,20 @@ def batch_extend(request: PageRequest, code: UUID) -> HttpResponseBase:
         )
         return f"{added} tasks added."
 
-    return step(request, batch, change)
+    return step(request, code, change)
 
 
 @require_POST
 @require(Action.MANAGE_BATCHES)
 def batch_undo(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Undo the last change, if nothing was changed since."""
-    batch = get_object_or_404(Batch, code=code)
     event = get_object_or_404(AuditEvent, code=request.POST.get("event") or None)
 
-    def change() -> str:
+    def change(batch: Batch) -> str:
         batch_changes.undo_change(batch=batch, event=event, by=request.user)
         return "Undone."
 
-    return step(request, batch, change)
+    return step(request, code, change)
 
 
 @require_POST

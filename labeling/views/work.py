@@ -11,6 +11,7 @@ from labeling.forms.preferences import PreferencesForm
 from labeling.models import Guideline, Labeler
 from labeling.rules import (
     eligibility,
+    examples,
     feedback,
     history,
     preferences,
@@ -24,10 +25,12 @@ from labeling.rules.writing_hints import hints_about
 from labeling.templatetags.texts import markdown
 from labeling.views.access import LabelerRequest, require_labeler
 from labeling.views.assignments import page_of
+from labeling.views.lists import one_page
 
 MAX_PREVIEW_CHARACTERS = 100_000
 DAYS_SHOWN = 28
 LATEST = 5
+EXAMPLES_A_PAGE = 10
 
 
 @require_labeler
@@ -46,6 +49,7 @@ def home(request: LabelerRequest) -> HttpResponseBase:
             }
             for work in waiting
         ],
+        "has_examples": examples.may_see_examples(labeler),
         "is_active": labeler.status == Labeler.Status.ACTIVE,
         "progress": workload.progress_since(labeler, midnight),
         "skip_rate": skips.skip_rate(labeler),
@@ -78,6 +82,18 @@ def differences(request: LabelerRequest) -> HttpResponseBase:
     """Show where others saw the labeler's latest rankings otherwise, in batches for learning."""
     context = {"differences": feedback.differences(request.labeler), "days": feedback.DAYS}
     return render(request, "work/differences.html", context)
+
+
+@require_labeler
+def example_list(request: LabelerRequest) -> HttpResponseBase:
+    """Show approved demonstrations to those who write them."""
+    if not examples.may_see_examples(request.labeler):
+        messages.info(request, "Examples are for those who write demonstrations.")
+        return redirect("work")
+    words = request.GET.get("q", "").strip()[:200]
+    page = one_page(request, examples.examples_for(request.labeler, words=words), EXAMPLES_A_PAGE)
+    context = {"page": page, "words": words, "least_grade": examples.LEAST_GRADE}
+    return render(request, "work/examples.html", context)
 
 
 @require_labeler

@@ -1,8 +1,19 @@
-"""A toxicity evaluation in hand, for pictures of its screen."""
+"""A toxicity evaluation in hand, and a lesson learned, for pictures of their screens."""
 
-from labeling.models import Assignment, Labeler, Policy, PromptSource, TaskKind
-from labeling.rules import batch_tasks, batches, policies
-from tests.factories import PromptFactory, claimed
+from labeling.models import (
+    Assignment,
+    Cohort,
+    Labeler,
+    Policy,
+    PromptSource,
+    Receipt,
+    Response,
+    TaskKind,
+    User,
+)
+from labeling.rules import batch_tasks, batches, comparisons, gold, policies
+from labeling.rules.judgements import Judgement
+from tests.factories import PromptFactory, claimed, qualified_labeler
 
 BEGINNING = (
     "The new neighbours moved in on Sunday, and by Monday evening everybody on the stairs was saying that"
@@ -27,3 +38,46 @@ def toxicity_in_hand(alice: Labeler) -> Assignment:
     batch_tasks.add_ranked_task(batch=batch, prompt=prompt, responses=responses)
     batches.open_batch(batch=batch)
     return claimed(alice, TaskKind.TOXICITY)
+
+
+LESSON = "How do I get red wine out of a white shirt?"
+ANSWERS = (
+    "Dab it, do not rub. Pour cold water through from the back, then work in salt or a little washing-up "
+    "liquid and leave it for ten minutes. Wash as the label says; hot water only once the stain is gone.",
+    "Use bleach.",
+    "Red wine is a drink made from dark grapes, known since antiquity.",
+)
+
+
+def lesson_learned(owner: User, labeler: Labeler, other: Labeler) -> Receipt:
+    """Have a task of a batch for learning ranked by three, one of them against the others."""
+    prompt = PromptFactory.create(text=LESSON)
+    names = ("base-350m", "sft-1", "ppo-1")
+    responses = [
+        policies.add_response(
+            prompt=prompt, policy=policies.policy_named(name, Policy.Kind.IMPORTED), text=text
+        )
+        for name, text in zip(names, ANSWERS, strict=True)
+    ]
+    batch = batches.create_batch(
+        name="Learning to compare", kind=TaskKind.COMPARISON, k=3, overlap=3, priority=9, by=owner,
+        settings={"gives_feedback": True},
+    )  # fmt: skip
+    task = batch_tasks.add_ranked_task(batch=batch, prompt=prompt, responses=responses)
+    batches.open_batch(batch=batch)
+    reason = "The first helps and does no harm; the second may ruin the shirt; the third does not answer."
+    judged = [Judgement(response.code, rank) for rank, response in enumerate(responses, start=1)]
+    gold.mark_gold(task=task, judgements=judged, reason=reason, by=owner)
+    receipt = _ranked(labeler, [responses[0], responses[2], responses[1]])
+    helper = qualified_labeler(is_simulated=True, cohort=Cohort.TRAIN)
+    for each in (other, helper):
+        _ranked(each, responses)
+    return receipt
+
+
+def _ranked(labeler: Labeler, order: list[Response]) -> Receipt:
+    mine = claimed(labeler, TaskKind.COMPARISON)
+    judgements = [
+        Judgement(response.code, rank, 8 - 2 * rank) for rank, response in enumerate(order, start=1)
+    ]
+    return comparisons.submit_ranking(assignment=mine, judgements=judgements, idempotency_key=str(mine.code))

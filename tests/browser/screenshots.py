@@ -45,6 +45,16 @@ FORMS |= {"benchmark-import": "/evaluations/benchmarks/import/"}
 FORMS |= {"toxicity-form-publish": "/forms/toxicity/publish/"}
 FORMS |= {"terms-versions": "/terms/versions/", "screening-outcomes": "/screenings/outcomes/"}
 FORMS |= {"account": "/account/", "two-factor": "/account/two-factor/", "refused": "/work/"}
+FORMS |= {"author-cap": "/prompts/cap/", "prompt-notices": "/prompts/notices/"}
+FORMS |= {"prompt-notice-publish": "/prompts/notices/publish/", "terms-publish": "/terms/publish/"}
+FORMS |= {"skip-attention": "/skips/attention/", "only-forms": "/skips/attention/change/"}
+FORMS |= {f"flags-{source}": f"/flags/?source={source}" for source in ("reports", "notes")}
+FORMS |= {
+    "flags-answered": "/flags/?state=answered",
+    "disagreements-settled": "/disagreements/?state=settled",
+}
+FORMS |= {"screening-grade": "/screenings/grade/"}
+NO_PAGES = ("run-points", "run-compare-points", "run-live", "model-card")
 SETTLED = '[data-save-status]:not([data-state="unsaved"])'
 Shoot = Callable[[Page, str], None]
 
@@ -143,7 +153,14 @@ class Camera:
             page.screenshot(path=self.out / f"{name}-{width}-{theme}.png", full_page=True)
             self.taken += 1
 
-        for walk in (self.strangers, self.newcomers, self.labelers, self.staff):
+        for walk in (
+            self.strangers,
+            self.newcomers,
+            self.labelers,
+            self.learners,
+            self.staff,
+            self.researchers,
+        ):
             context = browser.new_context(
                 viewport={"width": width, "height": HEIGHT}, color_scheme=theme, reduced_motion="reduce"
             )
@@ -247,11 +264,24 @@ class Camera:
             shoot(page, name)
         for name, path in (
             ("work-time", "/work/time/"),
+            ("examples", "/work/examples/"),
             ("work-preferences", "/work/preferences/"),
+            ("work-rounds", "/work/rounds/"),
             ("questions-board", "/questions/"),
             ("question", f"/questions/{work.question.code}/"),
             ("question-ask", "/questions/ask/"),
             ("guideline-changes", f"/guidelines/{work.guideline.code}/changes/"),
+        ):
+            page.goto(self.url + path)
+            shoot(page, name)
+
+    def learners(self, page: Page, shoot: Shoot) -> None:
+        """Somebody in a batch for learning: the reference after a submission, and where others differ."""
+        lesson = self.showcase.lesson
+        self.log_in(page, lesson.labeler.user.email)
+        for name, path in (
+            ("receipt-feedback", f"/receipts/{lesson.code}/"),
+            ("second-looks", "/work/differences/"),
         ):
             page.goto(self.url + path)
             shoot(page, name)
@@ -266,7 +296,6 @@ class Camera:
                 continue
             shoot(page, name.replace("/", "-"))
             first = page.locator(f'main table a[href^="/{name}/"]').first
-            ("work-rounds", "/work/rounds/"),
             if first.count():
                 page.goto(self.url + str(first.get_attribute("href")))
                 page.wait_for_load_state()
@@ -280,6 +309,27 @@ class Camera:
         shoot(page, "menu")
         self.batch(page, shoot)
 
+    def researchers(self, page: Page, shoot: Shoot) -> None:
+        """Every page about training, and a run in each state; on paper, the curves with their tables."""
+        from django.urls import reverse
+
+        from tests.training.pages import PAGES
+
+        training = self.showcase.training
+        self.log_in(page, self.showcase.owner.email)
+        paths = {name: address(training) for name, address in PAGES.items() if name not in NO_PAGES}
+        paths |= {f"run-{run.state}": reverse("run-detail", args=[run.code]) for run in training.runs[-4:]}
+        for name, path in paths.items():
+            page.goto(self.url + path)
+            page.wait_for_load_state("networkidle")
+            shoot(page, f"training-{name}")
+        for name in ("run-detail", "run-compare", "round-last"):
+            page.goto(self.url + paths[name])
+            page.wait_for_load_state("networkidle")
+            page.emulate_media(media="print")
+            shoot(page, f"print-{name}")
+            page.emulate_media(media="screen")
+
     def batch(self, page: Page, shoot: Shoot) -> None:
         """A batch's other pages, the order of a task, and a labeler's page as staff see it."""
         batch, task = self.showcase.ranking.batch, self.showcase.ranking.task
@@ -289,6 +339,8 @@ class Camera:
             ("batch-tasks", f"/batches/{batch.code}/tasks/"),
             ("batch-preview", f"/batches/{batch.code}/preview/"),
             ("gold-mark", f"/tasks/{task.code}/gold/"),
+            ("adjudicate", f"/tasks/{self.showcase.lesson.assignment.task.code}/settle/"),
+            ("author-erase", f"/prompts/authors/{task.given_prompt.author_key}/erase/"),
         ):
             page.goto(self.url + path)
             shoot(page, name)

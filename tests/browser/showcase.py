@@ -3,15 +3,18 @@
 import random
 from dataclasses import dataclass
 
-from labeling.models import Assignment, Cohort, Labeler, Policy, Prompt, Role, TaskKind, User
+from labeling.models import Assignment, Cohort, Labeler, Policy, Prompt, Receipt, Role, TaskKind, User
 from labeling.rules import assignments, batches, comparisons, demonstrations, labelers, policies, prompts
 from labeling.rules.comparisons import Judgement, responses_in_display_order
-from tests.browser.judging_scene import toxicity_in_hand
+from tests.browser.evaluation_scene import add_evaluation_scene
+from tests.browser.judging_scene import lesson_learned, toxicity_in_hand
 from tests.browser.people_scene import PeopleScene, add_people_scene
 from tests.browser.quality_scene import add_quality_scene
 from tests.browser.review_scene import add_review_scene
+from tests.browser.training_scene import make_training
 from tests.browser.work_scene import WorkScene, add_work_scene
 from tests.factories import UserFactory, claimed, qualified_labeler
+from tests.training.registry import Registry
 
 QUESTIONS = (
     (
@@ -59,6 +62,8 @@ class Showcase:
     work: WorkScene
     toxicity: Assignment
     people: PeopleScene
+    lesson: Receipt
+    training: Registry
 
 
 def make_showcase() -> Showcase:
@@ -89,9 +94,11 @@ def make_showcase() -> Showcase:
     toxicity = toxicity_in_hand(alice)
     add_quality_scene()
     add_review_scene(owner)
+    lesson = lesson_learned(owner, others[1], others[0])
     people = add_people_scene(owner)
-    showcase = Showcase(owner, alice, writing, ranking, token, work, toxicity, people)
-    return showcase
+    add_evaluation_scene(owner)
+    training = make_training(owner)
+    return Showcase(owner, alice, writing, ranking, token, work, toxicity, people, lesson, training)
 
 
 def _labeler(name: str, pseudonym: str) -> Labeler:

@@ -15,8 +15,8 @@ from labeling.api.serializers import Body, ErrorBody
 from labeling.errors import InvalidInput
 from labeling.rules.access import Action
 from training.api.refusals import config_checked
-from training.models import Dataset, DatasetKind, Model, Run, Stage
-from training.rules.benchmark_figures import Tax, alignment_tax, ancestors, settings_of
+from training.models import Dataset, DatasetKind, Model, Run
+from training.rules.benchmark_figures import Tax, alignment_tax, ancestors, benchmark_runs, settings_of
 from training.rules.benchmarks import order_benchmarks
 from training.tasks import enqueue_run
 
@@ -90,9 +90,7 @@ class BenchmarkList(generics.ListAPIView[Run]):
     permission_classes = (Requires(Action.SEE_MODELS, write=Action.RUN_TRAINING),)
     pagination_class = KeysetPagination
     serializer_class = BenchmarkBody
-    queryset = Run.objects.filter(stage=Stage.BENCHMARK).prefetch_related(
-        "inputs__model", "inputs__dataset", "benchmark_results"
-    )
+    queryset = benchmark_runs()
 
     @extend_schema(responses={200: BenchmarkBody(many=True), 403: ErrorBody})
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from django.db.models import Prefetch, QuerySet
 from scipy.stats import norm
 
 from training.models import BenchmarkResult, Dataset, Model, Run, RunState, Stage
@@ -131,6 +132,7 @@ def newest_results(model: Model) -> dict[tuple[int, str, str], BenchmarkResult]:
             run__inputs__name="policy",
         )
         .select_related("run")
+        .prefetch_related("run__inputs")
         .order_by("run_id", "id")
     )
     return {(_dataset_of(row.run), settings_of(row.run), row.metric): row for row in rows}
@@ -147,11 +149,31 @@ def settings_of(run: Run) -> str:
 
 def ancestors(model: Model) -> list[Model]:
     """Return what a policy was trained from, its parent first."""
-    found = []
-    while model.parent is not None and model.parent not in found:
-        model = model.parent
-        found.append(model)
+    keys = ancestor_keys([model])[model.pk]
+    rows = Model.objects.in_bulk(keys)
+    return [rows[key] for key in keys]
+
+
+def ancestor_keys(models: Sequence[Model]) -> dict[int, list[int]]:
+    """Return the primary keys of what each policy was trained from, its parent first; in one query."""
+    parents = dict(Model.objects.exclude(parent=None).values_list("pk", "parent_id"))
+    found: dict[int, list[int]] = {}
+    for model in models:
+        line: list[int] = []
+        key = parents.get(model.pk)
+        while key is not None and key not in line:
+            line.append(key)
+            key = parents.get(key)
+        found[model.pk] = line
     return found
+
+
+def benchmark_runs() -> QuerySet[Run]:
+    """Return the benchmark runs with what a list shows of them: not what each question was worth."""
+    results = Prefetch("benchmark_results", BenchmarkResult.objects.defer("items"))
+    return Run.objects.filter(stage=Stage.BENCHMARK).prefetch_related(
+        "inputs__model", "inputs__dataset", results
+    )
 
 
 def alignment_tax(after: Model, before: Model) -> list[Tax]:

@@ -1,6 +1,7 @@
 """Public evaluation sets: imported, put to policies, a policy beside what it was made from."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,15 @@ from labeling.rules.access import Action, can
 from labeling.rules.csv_tables import csv_lines
 from labeling.views.access import PageRequest, require
 from training.forms.benchmarks import ImportSetForm, OrderForm
-from training.models import Model, Run, Stage
+from training.models import Model, Run
 from training.rlhf.config import ConfigError
-from training.rules.benchmark_figures import LABELS, alignment_tax, ancestors, table_rows
+from training.rules.benchmark_figures import (
+    LABELS,
+    alignment_tax,
+    ancestor_keys,
+    benchmark_runs,
+    table_rows,
+)
 from training.rules.benchmark_files import import_benchmark_file
 from training.rules.benchmarks import benchmark_datasets, order_benchmarks
 from training.tasks import enqueue_run
@@ -29,8 +36,10 @@ def benchmark_list(request: PageRequest) -> HttpResponseBase:
     """Show the alignment tax of a policy, the newest results, and the sets there are."""
     measured = Model.objects.filter(used_by__run__benchmark_results__isnull=False, policy__isnull=False)
     models = list(measured.distinct().order_by("-pk"))
-    after = _named(request.GET.get("policy", ""), models) or _with_ancestor(models)
-    befores = [model for model in ancestors(after) if model in models] if after else []
+    lines = ancestor_keys(models)
+    after = _named(request.GET.get("policy", ""), models) or _with_ancestor(models, lines)
+    behind = {model.pk: model for model in models}
+    befores = [behind[key] for key in lines[after.pk] if key in behind] if after else []
     others = [model for model in models if model not in befores and model != after]
     before = _named(request.GET.get("before", ""), models) or next(iter(befores), None)
     found = alignment_tax(after, before) if after and before and after != before else []
@@ -40,9 +49,6 @@ def benchmark_list(request: PageRequest) -> HttpResponseBase:
         response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
         response["Content-Disposition"] = 'attachment; filename="alignment-tax.csv"'
         return response
-    runs = Run.objects.filter(stage=Stage.BENCHMARK).prefetch_related(
-        "inputs__model", "inputs__dataset", "benchmark_results"
-    )
     context = {
         "models": models,
         "after": after,
@@ -50,7 +56,7 @@ def benchmark_list(request: PageRequest) -> HttpResponseBase:
         "befores": [*befores, *others],
         "found": found,
         "lost": [tax for tax in found if tax.verdict == "worse"],
-        "rows": [_row(run) for run in runs.order_by("-pk")[:RUNS_SHOWN]],
+        "rows": [_row(run) for run in benchmark_runs().order_by("-pk")[:RUNS_SHOWN]],
         "datasets": benchmark_datasets(),
         "may_train": can(request.user, Action.RUN_TRAINING),
     }
@@ -122,10 +128,10 @@ def _named(code: str, models: list[Model]) -> Model | None:
     return next((model for model in models if str(model.code) == code), None)
 
 
-def _with_ancestor(models: list[Model]) -> Model | None:
+def _with_ancestor(models: list[Model], lines: Mapping[int, list[int]]) -> Model | None:
     """Return the newest policy that can be compared with an ancestor, else the newest."""
-    known = set(models)
-    return next((m for m in models if known & set(ancestors(m))), models[0] if models else None)
+    known = {model.pk for model in models}
+    return next((m for m in models if known & set(lines[m.pk])), models[0] if models else None)
 
 
 def _kept(upload: "UploadedFile[Any]", folder: Path) -> Path:

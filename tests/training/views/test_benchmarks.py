@@ -101,9 +101,12 @@ def test_the_page_without_anything_says_what_to_do(dana: Client) -> None:
 def test_the_page_costs_few_queries(
     dana: Client, trainer: Play, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
-    dataset = own()
-    for number in range(3):
-        measured(trainer, stored_model(name=f"base-{number}"), dataset, "1111")
+    parent = None
+    for number in range(4):
+        kind = ModelKind.PPO if parent else ModelKind.BASE
+        parent = stored_model(kind, name=f"policy-{number}", parent=parent)
+        for name in ("one", "other", "third"):
+            measured(trainer, parent, own(name), "1111")
     with django_assert_max_num_queries(20):
         dana.get(reverse("benchmark-list"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from types import SimpleNamespace
 from typing import Any
@@ -30,8 +31,10 @@ def ends(update: int, *, early: bool) -> list[int]:
 
 
 class _Arm:
-    def __init__(self, *, early: bool, shape: str = "small", architecture: str = "gpt2") -> None:
-        self.early = early
+    def __init__(
+        self, *, early: bool, bf16: bool = False, shape: str = "small", architecture: str = "gpt2"
+    ) -> None:
+        self.early, self.bf16 = early, bf16
         self.policy, self.reference = (shapes.causal(shape, architecture) for _ in range(2))
         self.reward, self.value = (shapes.scorer(shape, architecture, seed=s) for s in (1, 2))
 
@@ -65,8 +68,11 @@ class Ours(_Arm):
         models = [LanguageModel(self.policy), LanguageModel(self.reference).requires_grad_(False)]
         self.models = Models(models[0], models[1], reward.requires_grad_(False), value)
         self.learner = make_learner(self.models, config)
-        off = torch.autocast("cpu", enabled=False)
-        self.run: Any = SimpleNamespace(device=torch.device("cpu"), autocast=lambda: off)
+        self.run: Any = SimpleNamespace(device=torch.device("cpu"), autocast=self.autocast)
+
+    def autocast(self) -> torch.autocast:
+        """The precision of the arm's forward passes."""
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.bf16)
 
     def time(self) -> dict[str, Any]:
         from training.rlhf import generation, rollout
@@ -91,10 +97,11 @@ class Ours(_Arm):
             for row, end in enumerate(ends(number, early=self.early)):
                 if end < RESPONSE:
                     uniforms[row, end - 1] = 2.0
-            made = rollout.collect_rollout(
-                self.models, codec, all_prompts[number * EPISODES : (number + 1) * EPISODES],
-                max_tokens=RESPONSE, temperature=1.0, microbatch_size=8, uniforms=uniforms,
-            )  # fmt: skip
+            with self.autocast():
+                made = rollout.collect_rollout(
+                    self.models, codec, all_prompts[number * EPISODES : (number + 1) * EPISODES],
+                    max_tokens=RESPONSE, temperature=1.0, microbatch_size=8, uniforms=uniforms,
+                )  # fmt: skip
             raw, returns = estimate_advantages(made, KL, self.config)
             advantages = masked_whiten(raw, made.response_mask)
             update(self.learner, made, advantages, returns, None, self.config, self.run, number)
@@ -125,11 +132,11 @@ class Ours(_Arm):
         assert reference is not None
         assert reward is not None
         assert value is not None
-        logprobs, _ = token_logprobs(policy, made, 1.0)
+        logprobs = token_logprobs(policy, made, 1.0)
         values = token_values(value, made)
         old, old_values = logprobs.detach(), values.detach()
         with torch.no_grad():
-            ref, _ = token_logprobs(reference, made, 1.0)
+            ref = token_logprobs(reference, made, 1.0)
             scores = reward.scores(made.ids(), made.mask())
         rewards = penalized_rewards(scores, old, ref, real, KL)
         raw, returns = gae(rewards, old_values, real, 1.0, LAMBDA)
@@ -153,6 +160,8 @@ class Trl(_Arm):
     """TRL 1.12's PPOTrainer with the same numbers of episodes, epochs and minibatches."""
 
     def _trainer(self, updates: int, callbacks: list[Any]) -> Any:
+        if self.bf16:  # its own flag does nothing: the trainer builds an Accelerator without it
+            os.environ["ACCELERATE_MIXED_PRECISION"] = "bf16"
         from datasets import Dataset
         from trl.experimental.ppo import PPOConfig, PPOTrainer
 
@@ -163,9 +172,10 @@ class Trl(_Arm):
                 output_dir=tempfile.mkdtemp(), per_device_train_batch_size=EPISODES, num_mini_batches=1,
                 gradient_accumulation_steps=1, num_ppo_epochs=EPOCHS, total_episodes=EPISODES * updates,
                 response_length=RESPONSE, local_rollout_forward_batch_size=EPISODES, num_sample_generations=0,
-                bf16=False, gradient_checkpointing=False, use_cpu=True, report_to="none", save_strategy="no",
-                disable_tqdm=True, missing_eos_penalty=None, temperature=1.0, kl_coef=KL, cliprange=CLIP,
-                cliprange_value=CLIP, vf_coef=1.0, gamma=1.0, lam=LAMBDA, learning_rate=RATE, **stop,
+                bf16=self.bf16, gradient_checkpointing=False, use_cpu=True, report_to="none",
+                save_strategy="no", disable_tqdm=True, missing_eos_penalty=None, temperature=1.0, kl_coef=KL,
+                cliprange=CLIP, cliprange_value=CLIP, vf_coef=1.0, gamma=1.0, lam=LAMBDA,
+                learning_rate=RATE, **stop,
             ),
             processing_class=shapes.tokenizer("left"), model=self.policy, ref_model=self.reference,
             reward_model=self.reward, value_model=self.value, train_dataset=dataset,

@@ -47,8 +47,10 @@ class Ours(_Arm):
 
     def __init__(self, **settings: Any) -> None:
         from training.rlhf.model import LanguageModel
+        from training.rlhf.precision import set_float32_products
 
         super().__init__(**settings)
+        set_float32_products(torch.device("cpu"))
         self.model = LanguageModel(self.causal)
         self.seed = 0
 

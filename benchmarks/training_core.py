@@ -133,16 +133,16 @@ def rollouts(*, n: int, repeats: int, **shape: Any) -> Row:
     }
 
 
-def ppo(*, early: bool, repeats: int, **shape: Any) -> Row:
-    """Episodes per CPU second: 32 episodes an update, four epochs of one minibatch, float32."""
-    settings = {"early": early, **shape}
+def ppo(*, early: bool, repeats: int, bf16: bool = False, **shape: Any) -> Row:
+    """Episodes per CPU second: 32 episodes an update, four epochs of one minibatch."""
+    settings = {"early": early, "bf16": bf16, **shape}
     arms = {
         "ours": Arm("benchmarks.ppo_arms:Ours", settings),
         "trl": Arm("benchmarks.ppo_arms:Trl", settings, "trl-1.12"),
     }
     gated = {
-        "ours": Arm("benchmarks.ppo_arms:Ours", {**settings, "early": False}),
-        "trl": Arm("benchmarks.ppo_arms:Trl", {**settings, "early": False}, "trl-1.12"),
+        "ours": Arm("benchmarks.ppo_arms:Ours", {**settings, "early": False, "bf16": False}),
+        "trl": Arm("benchmarks.ppo_arms:Trl", {**settings, "early": False, "bf16": False}, "trl-1.12"),
     }
     try:
         gate = equal_work(gated, "trl")
@@ -151,7 +151,7 @@ def ppo(*, early: bool, repeats: int, **shape: Any) -> Row:
     finally:
         _close({**arms, **{f"gated {name}": arm for name, arm in gated.items()}})
     share = timed["ours"]["peak_mib"] / timed["trl"]["peak_mib"]
-    what = "responses end at half the limit" if early else "fixed length"
+    what = f"{'responses end at half the limit' if early else 'fixed length'}, {'bf16' if bf16 else 'fp32'}"
     return {
         "unit": "episodes",
         "gate": gate,
@@ -180,14 +180,23 @@ ROWS: dict[str, tuple[Any, dict[str, Any]]] = {
     "sft_bf16": (sft, {"bf16": True}),
     "ppo_fixed": (ppo, {"early": False}),
     "ppo_early": (ppo, {"early": True}),
+    "ppo_fixed_bf16": (ppo, {"early": False, "bf16": True}),
+    "ppo_early_bf16": (ppo, {"early": True, "bf16": True}),
     "rollouts_n1": (rollouts, {"n": 1}),
     "rollouts_n8": (rollouts, {"n": 8}),
 }
 
 
+ON_GPU = ("reward_k4", "reward_k9", "sft_fp32", "sft_bf16")
+
+
 def measure(name: str, *, repeats: int, **shape: Any) -> Row:
     """Measure one row; where the opponent cannot be installed the row says so and has not passed."""
     function, given = ROWS[name]
+    if shape.get("device") == "cpu":
+        del shape["device"]
+    elif name not in ON_GPU:
+        raise SystemExit(f"{name} runs on the CPU only; with --device cuda there are {', '.join(ON_GPU)}.")
     about = circumstances()
     try:
         found = function(repeats=repeats, **given, **shape)

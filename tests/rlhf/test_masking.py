@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from training.rlhf.masking import explained_variance, last_real, masked_mean, masked_whiten
+from training.rlhf.masking import explained_variance, last_real, masked_mean, masked_whiten, only_last
 
 X = torch.tensor([[1.0, 2.0, float("nan")], [3.0, float("inf"), 6.0]])
 MASK = torch.tensor([[True, True, False], [True, False, True]])
@@ -36,6 +36,8 @@ def test_equal_values_whiten_to_zero() -> None:
 def test_last_real_token_is_found_on_either_padding_side() -> None:
     mask = torch.tensor([[True, False, False], [False, True, True], [True, True, False]])
     assert last_real(mask).tolist() == [0, 2, 1]
+    assert only_last(mask).nonzero().tolist() == [[0, 0], [1, 2], [2, 1]]
+    assert not only_last(torch.zeros(1, 3, dtype=torch.bool)).any()
     with pytest.raises(ValueError, match="no real token"):
         last_real(torch.zeros(1, 3, dtype=torch.bool))
 

@@ -56,10 +56,8 @@ class Table(nn.Module):
         logits[:, PROMPT] = -30.0  # never written
         self.table = nn.Parameter(logits)
 
-    def hidden(
-        self, ids: Tensor, mask: Tensor, cache: Any = None, cached_mask: Tensor | None = None
-    ) -> Tensor:
-        return self.table[ids]
+    def hidden(self, ids: Tensor, mask: Tensor, *, read: Tensor) -> Tensor:
+        return self.table[ids[read]]
 
     def logits(self, hidden: Tensor) -> Tensor:
         return hidden
@@ -84,8 +82,8 @@ class Values(nn.Module):
         super().__init__()
         self.table = nn.Parameter(torch.zeros(V))
 
-    def values(self, ids: Tensor, mask: Tensor) -> Tensor:
-        return self.table[ids]
+    def values(self, ids: Tensor, mask: Tensor, *, read: Tensor) -> Tensor:
+        return self.table[ids[read]]
 
 
 def score(y: tuple[int, ...]) -> float:

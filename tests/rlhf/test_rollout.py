@@ -1,5 +1,7 @@
 """Every model of a rollout reads the same tokens at the same places."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -63,7 +65,7 @@ def test_policy_equal_to_reference_has_no_kl_at_all(model: LanguageModel, codec:
 def test_stored_logprobs_are_exactly_those_training_computes(model: LanguageModel, codec: Codec) -> None:
     rollout = rollout_of(Models(model), codec)
     for part in rollout.microbatches(2):
-        again, _ = token_logprobs(model, part, 0.8)
+        again = token_logprobs(model, part, 0.8)
         assert torch.equal(again.detach(), part.logprobs)
 
 
@@ -73,6 +75,35 @@ def test_microbatches_drop_padding_columns_and_no_token(model: LanguageModel, co
     assert [len(part.tokens) for part in parts] == [2, 2, 1]
     assert parts[2].prompts.tolist() == [PROMPTS[4]]
     assert sum(int(part.response_mask.sum()) for part in parts) == int(rollout.response_mask.sum())
+
+
+def test_groups_above_the_budget_of_tokens_are_cut_again(model: LanguageModel, codec: Codec) -> None:
+    rollout = rollout_of(Models(model), codec)
+    lengths = rollout.mask().sum(dim=1).tolist()
+    assert rollout.cuts(4) == [(0, 4), (4, 5)]
+    assert rollout.cuts(4, 1) == [(row, row + 1) for row in range(5)]
+    for budget in range(max(lengths), sum(lengths) + 1):
+        cuts = rollout.cuts(4, budget)
+        assert [row for start, end in cuts for row in range(start, end)] == list(range(5))
+        assert all(sum(lengths[start:end]) <= budget for start, end in cuts)
+        assert 4 in [start for start, _ in cuts]  # where a group of rows begins a forward pass begins
+
+
+@pytest.mark.parametrize("given", [{"at_once": 2}, {"at_once": 3, "samples": 2}, {"samples": 2}])
+def test_samples_are_the_same_however_many_are_decoded_at_once(
+    model: LanguageModel, codec: Codec, given: dict[str, Any]
+) -> None:
+    prompts = [prompt for prompt in PROMPTS for _ in range(2)]
+    uniforms = row_uniforms(len(prompts), 6, "together")
+    shared: dict[str, Any] = {
+        "max_tokens": 6, "temperature": 0.8, "microbatch_size": 2, "uniforms": uniforms,
+    }  # fmt: skip
+    whole = collect_rollout(Models(model), codec, prompts, **shared)
+    parts = collect_rollout(Models(model), codec, prompts, **shared, **given)
+    assert torch.equal(whole.tokens, parts.tokens)
+    assert torch.equal(whole.prompts, parts.prompts)
+    assert torch.equal(whole.logprobs, parts.logprobs)
+    assert torch.equal(whole.ended, parts.ended)
 
 
 def test_a_response_without_end_scores_at_most_the_limit(codec: Codec, shape: str) -> None:

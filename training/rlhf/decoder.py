@@ -1,10 +1,9 @@
 """One token at a time behind a key/value cache: the inner loop of sampling, written out.
 
 A decode step is hundreds of small operations, and a general model spends most of its time between them. Here
-the layers of the two common shapes (GPT-2; Llama, Mistral and Qwen) are run over their own weights, with keys
-stored transposed, so that attention is two batched products, and with finished rows overwritten by live ones
-instead of copying the cache. Every other model takes transformers' cache; which way a model takes is found
-out by decoding a few tokens both ways.
+the layers of the two common shapes (GPT-2; Llama, Mistral and Qwen) are run over their own weights, and the
+samples of a prompt share its keys and values (`cache.py`). Every other model takes transformers' cache; which
+way a model takes is found out by decoding a few tokens both ways.
 
 The weights are the model's own, or a copy in bfloat16 where that is asked for.
 """
@@ -19,9 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.rlhf.body import Body, new_cache
+from training.rlhf.cache import DecodeCache
 
 LLAMA_SHAPED = ("LlamaModel", "MistralModel", "Qwen2Model", "Qwen3Model")
-GROWTH = 16
 PLAIN = ("Linear", "Conv1D", "Embedding", "LayerNorm")  # adapters and sharded weights are something else
 
 
@@ -66,14 +65,7 @@ class LibraryDecoder:
 
 
 class OwnDecoder:
-    """The layers written out, over a cache of fixed size.
-
-    keys    (layers, N, H, d, C) float   transposed; H heads of keys, C columns
-    values  (layers, N, H, C, d) float
-    unseen  (N * H, 1, C)        float   minus infinity on the padding of prompts; None without padding
-
-    The cache grows by some columns at a time and is always read whole: a part of it would be copied first.
-    """
+    """The layers written out."""
 
     def __init__(self, body: Body, head: nn.Module, dtype: torch.dtype) -> None:
         self._body, self._dtype = body, dtype
@@ -87,70 +79,31 @@ class OwnDecoder:
         self._ends = [[self._cast(x) for x in each.parameters()] for each in ends]
         self._output = self._cast(head.weight)
         self._heads = int(config.num_attention_heads)
-        self._key_heads = int(getattr(config, "num_key_value_heads", None) or self._heads)
 
     def _cast(self, x: Any) -> Tensor:
         cast: Tensor = self._body.effective(x).detach().to(self._dtype)
         return cast
 
     def begin(self, ids: Tensor, mask: Tensor, n: int, room: int) -> Tensor:
-        cache, prompt = new_cache(), ids.shape[1]
+        cache = new_cache()
         with torch.autocast(ids.device.type, torch.bfloat16, enabled=self._dtype == torch.bfloat16):
             last = self._body.run(ids, mask, cache)[:, -1]
-        count, columns = len(ids) * n, prompt + min(room, GROWTH)
-        first = cache.layers[0].keys
-        shape = (len(self._layers), count, self._key_heads)
-        self.keys = first.new_zeros(*shape, first.shape[-1], columns, dtype=self._dtype)
-        self.values = first.new_zeros(*shape, columns, first.shape[-1], dtype=self._dtype)
-        for i, layer in enumerate(cache.layers):
-            self.keys[i, ..., :prompt] = layer.keys.mT.repeat_interleave(n, dim=0)
-            self.values[i, :, :, :prompt] = layer.values.repeat_interleave(n, dim=0)
-        self._columns = prompt
+        layers = [(each.keys.to(self._dtype), each.values.to(self._dtype)) for each in cache.layers]
+        self._cache = DecodeCache(layers, mask, n, room)
         self._positions = mask.sum(dim=1).repeat_interleave(n)
-        self.unseen = None
-        if not bool(mask.all()):
-            unseen = torch.zeros(len(ids), columns, dtype=self._dtype, device=ids.device)
-            unseen[:, :prompt].masked_fill_(~mask, -torch.inf)
-            self.unseen = unseen.repeat_interleave(n * self._key_heads, dim=0).unsqueeze(1)
         return F.linear(last.to(self._dtype), self._output).repeat_interleave(n, dim=0)
 
     def step(self, tokens: Tensor) -> Tensor:
-        if self._columns == self.keys.shape[-1]:
-            self.keys = F.pad(self.keys[:, : len(tokens)], (0, GROWTH))
-            self.values = F.pad(self.values[:, : len(tokens)], (0, 0, 0, GROWTH))
-            if self.unseen is not None:
-                self.unseen = F.pad(self.unseen, (0, GROWTH))
+        self._cache.make_room(len(tokens))
         x = self._gpt2_step(tokens) if self._gpt2 else self._llama_step(tokens)
-        self._columns += 1
+        self._cache.columns += 1
         self._positions = self._positions + 1
         return F.linear(x, self._output)
 
     def keep(self, alive: Tensor) -> Tensor:
-        count, seen = int(alive.sum()), self._columns
-        order = torch.arange(count, device=alive.device)
-        holes = (~alive[:count]).nonzero().squeeze(-1)
-        if len(holes):
-            order[holes] = movers = alive[count:].nonzero().squeeze(-1) + count
-            self.keys[:, holes, :, :, :seen] = self.keys[:, movers, :, :, :seen]
-            self.values[:, holes, :, :seen] = self.values[:, movers, :, :seen]
+        order = self._cache.keep(alive)
         self._positions = self._positions[order]
-        if self.unseen is not None:
-            self.unseen = self.unseen.unflatten(0, (-1, self._key_heads))[order].flatten(0, 1)  # type: ignore[no-untyped-call]
         return order
-
-    def _attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-        """Let one token of every row see itself and all before: q (N, H, d), k and v (N, fewer H, d)."""
-        rows = len(q)
-        keys, values = self.keys[layer, :rows], self.values[layer, :rows]
-        keys[..., self._columns] = k
-        values[:, :, self._columns] = v
-        asks = (q * scale).view(rows * self._key_heads, -1, q.shape[-1])
-        keys, values = keys.flatten(0, 1), values.flatten(0, 1)
-        scores = torch.bmm(asks, keys)
-        if self.unseen is not None:
-            scores += self.unseen
-        scores[..., self._columns + 1 :] = -torch.inf
-        return torch.bmm(scores.softmax(dim=-1), values).view(rows, -1)
 
     def _gpt2_step(self, tokens: Tensor) -> Tensor:
         (words,), (places,), (last, shift) = self._ends
@@ -160,7 +113,7 @@ class OwnDecoder:
             y = F.layer_norm(x, width, w["ln_1.weight"], w["ln_1.bias"], layer.ln_1.eps)
             y = torch.addmm(w["attn.c_attn.bias"], y, w["attn.c_attn.weight"])
             q, k, v = y.view(len(x), 3, self._heads, -1).unbind(dim=1)
-            y = self._attend(i, q, k, v, layer.attn.scaling)
+            y = self._cache.attend(i, q, k, v, layer.attn.scaling)
             x = x + torch.addmm(w["attn.c_proj.bias"], y, w["attn.c_proj.weight"])
             y = F.layer_norm(x, width, w["ln_2.weight"], w["ln_2.bias"], layer.ln_2.eps)
             y = layer.mlp.act(torch.addmm(w["mlp.c_fc.bias"], y, w["mlp.c_fc.weight"]))
@@ -191,7 +144,7 @@ class OwnDecoder:
                 size, eps = (attention.head_dim,), attention.q_norm.variance_epsilon
                 q = F.rms_norm(q, size, w["self_attn.q_norm.weight"], eps)
                 k = F.rms_norm(k, size, w["self_attn.k_norm.weight"], eps)
-            y = self._attend(i, turn(q), turn(k), v, attention.scaling)
+            y = self._cache.attend(i, turn(q), turn(k), v, attention.scaling)
             x = x + F.linear(y, w["self_attn.o_proj.weight"], w.get("self_attn.o_proj.bias"))
             norm = layer.post_attention_layernorm
             y = F.rms_norm(x, width, w["post_attention_layernorm.weight"], norm.variance_epsilon)

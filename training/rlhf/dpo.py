@@ -102,7 +102,7 @@ def sequence_logprobs(
     ids, mask = (x.to(device) for x in right_pad([[*prompt, *response] for prompt, response in rows]))
     starts = torch.tensor([max(1, len(prompt)) for prompt, _ in rows], device=device)
     learned = mask & (torch.arange(ids.shape[1], device=device) >= starts.unsqueeze(1))  # (N, T)
-    hidden = model.hidden(ids, mask)[:, :-1][learned[:, 1:]]
+    hidden = model.hidden(ids, mask, read=learned.roll(-1, dims=1))  # (N, D): the places before
     found = response_logprobs(model.logits(hidden), ids[:, 1:][learned[:, 1:]])
     dense = torch.zeros(ids[:, 1:].shape, device=device).masked_scatter(learned[:, 1:], found)
     return dense.sum(dim=1)

@@ -50,12 +50,14 @@ def sample_tokens(logits: Tensor, temperature: float, uniforms: Tensor) -> tuple
     uniforms     (N,)   float64 in [0, 1)
     returns      tokens (N,) int and their log-probabilities (N,) float32, nats
     """
-    scaled = logits.float() / (temperature or 1.0)
+    scaled = logits.float()
+    if temperature not in (0, 1):
+        scaled = scaled / temperature
     top = scaled.amax(dim=-1, keepdim=True)
     weights = (scaled - top).exp()  # (N, V)
     # Sums of blocks first, then the one block: as exact as one cumulative sum in float64, and far cheaper.
     spare = -weights.shape[-1] % BLOCK
-    blocks = F.pad(weights, (0, spare)).view(len(weights), -1, BLOCK)
+    blocks = (F.pad(weights, (0, spare)) if spare else weights).view(len(weights), -1, BLOCK)
     cumulative = blocks.sum(dim=-1, dtype=torch.float64).cumsum(dim=-1)
     total = cumulative[:, -1:]
     if temperature == 0:
@@ -120,8 +122,9 @@ def generate(
     # A copy of the weights in bfloat16 needs no autocast, which would turn them one by one at every token.
     casts = dtype != torch.float32 and device.type != "cpu" and isinstance(decoder, LibraryDecoder)
     autocast = torch.autocast(device.type, enabled=casts, dtype=dtype if casts else None)
-    with autocast, decoding_products(device):
+    with autocast:  # the prompts' one pass has large products, like training's
         logits = decoder.begin(ids, prompt_mask, n, max_tokens)
+    with autocast, decoding_products(device):
         for t in range(max_tokens):
             drawn, logp = sample_tokens(logits, temperature, uniforms[rows, t])
             tokens[rows, t], logprobs[rows, t], mask[rows, t] = drawn, logp, True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -28,9 +29,12 @@ def response_logprobs(logits: Tensor, tokens: Tensor, temperature: float = 1.0) 
         )
     if temperature <= 0:
         raise ValueError(f"temperature is {temperature}; it must be above 0.")
-    scaled = full_precision(logits) / temperature
-    chosen = scaled.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
-    return chosen - scaled.logsumexp(dim=-1)
+    scaled = full_precision(logits)
+    if temperature != 1:
+        scaled = scaled / temperature
+    # Torch's cross entropy is the same number with two passes over the vocabulary backward instead of six.
+    losses = F.cross_entropy(scaled.flatten(0, -2), tokens.flatten(), reduction="none")
+    return -losses.view(tokens.shape)
 
 
 def entropy(logits: Tensor, temperature: float = 1.0) -> Tensor:

@@ -51,6 +51,12 @@ def last_real(mask: Tensor) -> Tensor:
     return (mask * places).argmax(dim=1)
 
 
+def only_last(mask: Tensor) -> Tensor:
+    """Mark the last True of every row: (B, T) bool -> (B, T) bool; a row that has none marks none."""
+    left = mask.flip(1).cumsum(dim=1).flip(1)
+    return mask & (left == 1)
+
+
 def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> Tensor:
     """Say which share of the variance of the returns the values predict.
 

@@ -24,7 +24,7 @@ from training.rlhf.errors import RunRefusedError
 from training.rlhf.logprobs import full_precision
 from training.rlhf.lora import FOLDER as ADAPTER
 from training.rlhf.lora import Lora, fingerprint
-from training.rlhf.masking import last_real
+from training.rlhf.masking import only_last
 from training.rlhf.parallel import full_state, is_main
 from training.rlhf.tokenizer import ABOUT_FILE, Codec, first_line, load_codec, read_about
 
@@ -57,7 +57,13 @@ class LanguageModel(nn.Module):
         self.lora = self.body.lora = lora
 
     def hidden(
-        self, ids: Tensor, mask: Tensor, cache: Any = None, cached_mask: Tensor | None = None
+        self,
+        ids: Tensor,
+        mask: Tensor,
+        cache: Any = None,
+        cached_mask: Tensor | None = None,
+        *,
+        read: Tensor | None = None,
     ) -> Tensor:
         """Run the body.
 
@@ -65,9 +71,10 @@ class LanguageModel(nn.Module):
         mask         (B, T)    bool   True = real token
         cache        keys and values of earlier columns, extended in place
         cached_mask  (B, C)    bool   mask of those columns
-        returns      (B, T, D) float
+        read         (B, T)    bool   which real tokens are wanted
+        returns      (B, T, D) float, or with read (N, D): those tokens, row by row
         """
-        return self.body.run(ids, mask, cache, cached_mask)
+        return self.body.run(ids, mask, cache, cached_mask, read=read)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Turn hidden states (..., D) into logits (..., V)."""
@@ -146,15 +153,18 @@ class RewardModel(nn.Module):
             scalars: Tensor = self.head(full_precision(hidden)).squeeze(-1)
         return scalars - (self.bias or 0.0)
 
-    def values(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Compute the scalar at every position: ids (B, T), mask (B, T) True = real -> (B, T) float."""
-        return self.scalars(self.body.run(ids, mask))
+    def values(self, ids: Tensor, mask: Tensor, *, read: Tensor | None = None) -> Tensor:
+        """Compute the scalar at every position.
+
+        ids, mask  (B, T) int, bool   True = real token
+        read       (B, T) bool        which real tokens are wanted
+        returns    (B, T) float, or with read (N,): those tokens, row by row
+        """
+        return self.scalars(self.body.run(ids, mask, read=read))
 
     def scores(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Score rows by their last real token: ids (B, T), mask (B, T) True = real -> (B,) float."""
-        hidden = self.body.run(ids, mask)
-        rows = torch.arange(len(ids), device=ids.device)
-        return self.scalars(hidden[rows, last_real(mask)])
+        return self.scalars(self.body.run(ids, mask, read=only_last(mask)))
 
     def score_groups(
         self,
@@ -181,10 +191,8 @@ class RewardModel(nn.Module):
         padded = [[*group, *[[]] * (each - len(group))] for group in groups]
         ids, mask = (x.to(device) for x in right_pad([r for group in padded for r in group]))
         prompt_ids, prompt_mask = (x.to(device) for x in right_pad(prompts))
-        hidden = self.body.run_groups((prompt_ids, prompt_mask), (ids, mask))
-        there = mask.any(dim=1)
-        last = last_real(mask[there])
-        return self.scalars(hidden[there][torch.arange(len(last), device=device), last])
+        hidden = self.body.run_groups((prompt_ids, prompt_mask), (ids, mask), read=only_last(mask))
+        return self.scalars(hidden)
 
 
 def _context(config: Any) -> int:

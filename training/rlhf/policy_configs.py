@@ -45,6 +45,10 @@ class Ppo:
     microbatch_size: int = setting(
         64, "Episodes in one forward pass; a divisor of minibatch_size.", at_least=1
     )
+    microbatch_tokens: int = setting(
+        16384, "Most tokens in one forward pass; microbatches above it are cut again.", at_least=1
+    )
+    sampling_rows: int = setting(512, "Responses decoded at once; it changes no sample.", at_least=1)
     inner_epochs: int = setting(1, "Passes over each rollout.", at_least=1, paper="1 (C.4)")
     temperature: float = setting(
         1.0, "Sampling temperature, applied to every log-probability.", at_least=0.01, paper="1 (C.4)"

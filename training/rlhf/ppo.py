@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -34,7 +35,7 @@ from training.rlhf.one_trunk import models_on_one_trunk
 from training.rlhf.packing import PackedText
 from training.rlhf.parallel import gathered, shard, share, size, whole
 from training.rlhf.plots import over_optimisation_plot, scores_over_kl
-from training.rlhf.ppo_update import make_learner, update
+from training.rlhf.ppo_update import Learner, make_learner, update
 from training.rlhf.rollout import Models, Rollout, collect_rollout
 from training.rlhf.runtime import Run, due, log, require_finite
 from training.rlhf.samplers import Sampler, make_sampler, mismatch_metrics, needs_weights, token_weights
@@ -49,39 +50,26 @@ def run(config: PpoConfig, run: Run) -> dict[str, float]:
     # 0. Models, prompts, pretraining text.
     settings = config.ppo
     models, codec = load_models(config, run)
-    dataset = open_dataset(
-        run.folder / config.inputs.prompts, ["ppo_prompts", "sft", "comparisons"], key="inputs.prompts"
-    )
-    train = require_rows(dataset.prompts("train"), "prompts", dataset, "train")
-    texts = [prompt.prompt for prompt in train]
-    prompts = codec.encode_prompts(texts, config.lengths.max_prompt_tokens)
-    cut_prompts = codec.cut["prompts"]
-    valid_texts = [prompt.prompt for prompt in dataset.prompts("valid")[:VALID_PROMPTS]]
-    valid = codec.encode_prompts(valid_texts, config.lengths.max_prompt_tokens)
+    texts = load_texts(config, run, codec)
     sampler = make_sampler(config, run.path(config.inputs.policy))
     pretraining = load_pretraining(config, run, codec, models.policy)
     gold = load_gold(config, run, codec)
     learner = make_learner(models, config)
     first, state = run.resume(learner.parts())
     kl_coef = float(state.get("kl_coef", settings.kl_coef))
-    log.info(
-        "%d prompts, %d iterations of %d", len(prompts), settings.iterations, settings.rollout_batch_size
-    )
-    watched = list(zip(valid_texts or texts, valid or prompts, strict=True))[: config.report.sample_count]
+    many = len(texts.train)
+    log.info("%d prompts, %d iterations of %d", many, settings.iterations, settings.rollout_batch_size)
+    watched = texts.watched[: config.report.sample_count]
     if first == 0 and config.report.sample_every:
         add_samples(models, codec, watched, config, run, 0)
     for iteration in range(first, settings.iterations):
         began = time.monotonic()
-        chosen = prompt_order(len(prompts), config, iteration)
         # 1. Rollout: sample responses, then score the same tokens under every model.
-        answered = [prompts[i] for i in chosen]
-        rollout = sample_rollout(models, codec, answered, config, run, "train", iteration, sampler)
+        chosen = [texts.train[i] for i in prompt_order(many, config, iteration)]
+        rollout = sample_rollout(models, codec, chosen, config, run, "train", iteration, sampler)
         # 2. Reward and advantage: KL penalty on every token, score on the last; then whitening.
         raw, returns = estimate_advantages(rollout, kl_coef, config)
-        advantages = masked_whiten(raw, rollout.response_mask) if settings.whiten_advantages else raw
-        pair = rollout.logprobs, rollout.sampled_logprobs, rollout.response_mask
-        if needs_weights(config):
-            advantages = advantages * token_weights(*pair, settings.sampler_weight_cap)
+        advantages = weighed_advantages(raw, rollout, config)
         # 3. Update: shuffled minibatches, plus the pretraining term (ptx).
         stats = update(learner, rollout, advantages, returns, pretraining, config, run, iteration)
         # 4. Report and save.
@@ -89,23 +77,12 @@ def run(config: PpoConfig, run: Run) -> dict[str, float]:
         for name, value in stats.items():
             require_finite(value, name, done)
         if due(done, config.report.log_every, settings.iterations):
-            stats |= rollout_metrics(rollout, kl_coef)
-            stats |= mismatch_metrics(*pair, settings.sampler_weight_cap)
-            stats["objective/kl_coef"] = kl_coef
-            stats["ppo/advantage_std"] = float(raw[rollout.response_mask].std(correction=0))
-            if models.value is not None:
-                stats["ppo/explained_variance"] = float(
-                    explained_variance(rollout.values, returns, rollout.response_mask)
-                )
+            stats |= iteration_metrics(rollout, raw, returns, kl_coef, config)
             stats["ppo/episodes"] = done * settings.rollout_batch_size
             stats["speed/episodes_per_second"] = len(rollout.tokens) / (time.monotonic() - began)
-            if valid and due(done, config.report.valid_every, settings.iterations):
-                held_out = sample_rollout(models, codec, valid, config, run, "valid", 0, sampler)
-                stats["valid/score"] = float(held_out.scores.mean())
-                stats["valid/kl"] = float(held_out.kl().mean())
-                if gold is not None:
-                    found = gold_scores(gold, held_out, settings.microbatch_size, run)
-                    stats["valid/gold_score"] = float(found.mean())
+            if texts.valid and due(done, config.report.valid_every, settings.iterations):
+                held_out = sample_rollout(models, codec, texts.valid, config, run, "valid", 0, sampler)
+                stats |= valid_metrics(held_out, gold, config, run)
             run.metrics.write(done, stats)
         if due(done, config.report.sample_every, settings.iterations):
             add_samples(models, codec, watched, config, run, done)
@@ -115,14 +92,47 @@ def run(config: PpoConfig, run: Run) -> dict[str, float]:
             kl_coef = next_kl_coef(kl_coef, kl, settings.kl_target, episodes, settings.kl_horizon)
         run.save_if_due(done, learner.parts(), {"kl_coef": kl_coef}, last=done == settings.iterations)
     # 5. The final model.
-    run.metrics.write(settings.iterations, {"data/examples": len(prompts), "data/prompts_cut": cut_prompts})
-    if settings.ema_decay > 0:
-        load_trained(models.policy, learner.average)
-    about = {"kind": "ppo", "dataset_hash": dataset.hash, "seed": config.seed, "ptx_coef": settings.ptx_coef}
-    run.publish_model(lambda folder: save_policy(models.policy, codec, folder, about))
+    run.metrics.write(settings.iterations, {"data/examples": many, "data/prompts_cut": texts.cut})
+    publish(models.policy, learner, codec, texts.dataset_hash, config, run)
+    return run.metrics.latest
+
+
+class Texts(NamedTuple):
+    """The prompts of a run as ids, how many were cut, those whose answers are shown, the dataset's hash."""
+
+    train: list[list[int]]
+    valid: list[list[int]]
+    cut: int
+    watched: list[tuple[str, list[int]]]
+    dataset_hash: str
+
+
+def load_texts(config: PpoConfig, run: Run, codec: Codec) -> Texts:
+    """Read the train prompts, and held-out ones if there are any."""
+    kinds = ["ppo_prompts", "sft", "comparisons"]
+    dataset = open_dataset(run.folder / config.inputs.prompts, kinds, key="inputs.prompts")
+    rows = require_rows(dataset.prompts("train"), "prompts", dataset, "train")
+    texts = [prompt.prompt for prompt in rows]
+    train = codec.encode_prompts(texts, config.lengths.max_prompt_tokens)
+    cut = codec.cut["prompts"]
+    valid_texts = [prompt.prompt for prompt in dataset.prompts("valid")[:VALID_PROMPTS]]
+    valid = codec.encode_prompts(valid_texts, config.lengths.max_prompt_tokens)
+    watched = list(zip(valid_texts or texts, valid or train, strict=True))
+    return Texts(train, valid, cut, watched, dataset.hash)
+
+
+def publish(
+    policy: LanguageModel, learner: Learner, codec: Codec, dataset_hash: str, config: PpoConfig, run: Run
+) -> None:
+    """Write the last or the averaged weights, and the plot of score over KL."""
+    if config.ppo.ema_decay > 0:
+        load_trained(policy, learner.average)
+    about = {
+        "kind": "ppo", "dataset_hash": dataset_hash, "seed": config.seed, "ptx_coef": config.ppo.ptx_coef,
+    }  # fmt: skip
+    run.publish_model(lambda folder: save_policy(policy, codec, folder, about))
     if lines := scores_over_kl(run.metrics.path):
         run.report["plots"] = {"over_optimisation": over_optimisation_plot(lines)}
-    return run.metrics.latest
 
 
 def load_models(config: PpoConfig, run: Run) -> tuple[Models, Codec]:
@@ -211,6 +221,16 @@ def estimate_advantages(rollout: Rollout, kl_coef: float, config: PpoConfig) -> 
     return gae(rewards, rollout.values, mask, settings.gamma, settings.lam)
 
 
+def weighed_advantages(raw: Tensor, rollout: Rollout, config: PpoConfig) -> Tensor:
+    """Whiten advantages if asked for, and weigh tokens whose sampler was not the trained model: (B, R)."""
+    settings, mask = config.ppo, rollout.response_mask
+    advantages = masked_whiten(raw, mask) if settings.whiten_advantages else raw
+    if not needs_weights(config):
+        return advantages
+    cap = settings.sampler_weight_cap
+    return advantages * token_weights(rollout.logprobs, rollout.sampled_logprobs, mask, cap)
+
+
 def sample_rollout(
     models: Models,
     codec: Codec,
@@ -227,19 +247,25 @@ def sample_rollout(
     """
     width = config.lengths.max_response_tokens
     uniforms = row_uniforms(len(prompts), width, config.seed, "rollout", split, iteration)
-    dealt = share(torch.split(torch.arange(len(prompts)), config.ppo.microbatch_size))
+    settings = config.ppo
+    dealt = share(torch.split(torch.arange(len(prompts)), settings.microbatch_size))
     mine = [row for rows, _ in dealt for row in rows.tolist()]
+    # The samples of a prompt share one pass over it, where no process got a part of them only.
+    together = split == "train" and settings.microbatch_size % settings.samples_per_prompt == 0
     with run.autocast(), whole(models.policy):
         rollout = collect_rollout(
             models,
             codec,
             [prompts[row] for row in mine],
             max_tokens=width,
-            temperature=config.ppo.temperature,
-            microbatch_size=config.ppo.microbatch_size,
+            temperature=settings.temperature,
+            microbatch_size=settings.microbatch_size,
+            microbatch_tokens=settings.microbatch_tokens,
             uniforms=uniforms[mine],
             sampler=sampler,
-            missing_eos_score=config.ppo.missing_eos_score,
+            samples=settings.samples_per_prompt if together else 1,
+            at_once=settings.sampling_rows,
+            missing_eos_score=settings.missing_eos_score,
         )
     if size() == 1:
         return rollout
@@ -247,6 +273,32 @@ def sample_rollout(
     part = Rollout(*(x[:real].cpu() for x in rollout))
     joined = Rollout.joined(gathered((mine[:real], part)))
     return Rollout(*(x.to(run.device) for x in joined))
+
+
+def iteration_metrics(
+    rollout: Rollout, raw: Tensor, returns: Tensor, kl_coef: float, config: PpoConfig
+) -> dict[str, float]:
+    """Describe a rollout and how well its returns were foreseen; raw are advantages before whitening."""
+    mask = rollout.response_mask
+    found = rollout_metrics(rollout, kl_coef)
+    cap = config.ppo.sampler_weight_cap
+    found |= mismatch_metrics(rollout.logprobs, rollout.sampled_logprobs, mask, cap)
+    found["objective/kl_coef"] = kl_coef
+    found["ppo/advantage_std"] = float(raw[mask].std(correction=0))
+    if config.ppo.estimator == "gae":
+        found["ppo/explained_variance"] = float(explained_variance(rollout.values, returns, mask))
+    return found
+
+
+def valid_metrics(
+    held_out: Rollout, gold: RewardModel | None, config: PpoConfig, run: Run
+) -> dict[str, float]:
+    """Describe the answers to held-out prompts."""
+    found = {"valid/score": float(held_out.scores.mean()), "valid/kl": float(held_out.kl().mean())}
+    if gold is not None:
+        scores = gold_scores(gold, held_out, config.ppo.microbatch_size, run)
+        found["valid/gold_score"] = float(scores.mean())
+    return found
 
 
 def rollout_metrics(rollout: Rollout, kl_coef: float) -> dict[str, float]:

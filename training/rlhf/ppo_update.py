@@ -86,7 +86,9 @@ def update(
         chosen = torch.tensor(order[place * each : (place + 1) * each], device=run.device)
         tokens = int(rollout.response_mask[chosen].sum())
         parts = []
-        for some in torch.split(chosen, settings.microbatch_size):
+        minibatch = rollout.select(chosen)
+        for start, end in minibatch.cuts(settings.microbatch_size, settings.microbatch_tokens):
+            some = chosen[start:end]
             part = rollout.select(some)
             width = part.tokens.shape[1]
             weight = int(part.response_mask.sum()) / tokens
@@ -118,7 +120,7 @@ def policy_step(
     for (rollout, advantages, _, tokens), counts in share(parts):
         mask, weight = rollout.response_mask, tokens * counts
         with run.autocast():
-            logprobs, _ = token_logprobs(learner.policy, rollout, settings.temperature)
+            logprobs = token_logprobs(learner.policy, rollout, settings.temperature)
         loss = ppo_policy_loss(logprobs, rollout.logprobs, advantages, mask, settings.clip)
         torch.autograd.backward(loss * weight)
         log_ratio = logprobs.detach() - rollout.logprobs  # 0 on padding

@@ -11,14 +11,17 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from training.rlhf.batching import left_pad
-from training.rlhf.generation import generate
+from training.rlhf.generation import Generated, generate
 from training.rlhf.logprobs import entropy, response_logprobs
 from training.rlhf.model import LanguageModel, RewardModel
 from training.rlhf.samplers import Sampler
 from training.rlhf.tokenizer import Codec
+
+NO_LIMIT = 1 << 30
 
 
 class Rollout(NamedTuple):
@@ -62,9 +65,24 @@ class Rollout(NamedTuple):
         }
         return taken._replace(**prompt_part, **response_part)
 
-    def microbatches(self, size: int) -> list[Rollout]:
+    def microbatches(self, size: int, tokens: int = NO_LIMIT) -> list[Rollout]:
         """Cut into groups of rows in order, each without needless padding."""
-        return [self.select(slice(at, at + size)) for at in range(0, len(self.tokens), size)]
+        return [self.select(slice(first, last)) for first, last in self.cuts(size, tokens)]
+
+    def cuts(self, size: int, tokens: int = NO_LIMIT) -> list[tuple[int, int]]:
+        """Name first row and end of each microbatch: groups of `size` rows, cut again above so many tokens.
+
+        Where groups begin depends on the size alone, so that those of a minibatch are those of its rollout.
+        """
+        lengths = self.mask().sum(dim=1).tolist()
+        starts: list[int] = []
+        held = 0
+        for row, length in enumerate(lengths):
+            if row % size == 0 or held + length > tokens:
+                starts.append(row)
+                held = 0
+            held += length
+        return list(zip(starts, [*starts[1:], len(lengths)], strict=True))
 
     @staticmethod
     def joined(parts: Sequence[tuple[Sequence[int], Rollout]]) -> Rollout:
@@ -77,7 +95,7 @@ class Rollout(NamedTuple):
         for name in Rollout._fields:
             each = [getattr(part, name) for _, part in parts]
             if name in ("prompts", "prompt_mask"):
-                each = [torch.nn.functional.pad(x, (before - x.shape[1], 0)) for x in each]
+                each = [F.pad(x, (before - x.shape[1], 0)) for x in each]
             elif each[0].dim() == 2:
                 each = [_widen(x, after) for x in each]
             columns.append(torch.cat(each)[order])
@@ -91,31 +109,41 @@ class Rollout(NamedTuple):
         """Join the masks: (B, P + R) bool, True = real token."""
         return torch.cat([self.prompt_mask, self.response_mask], dim=1)
 
+    def contexts(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What stands before response tokens: ids and mask (B, P + R - 1), and the places that predict one.
+
+        The last token of a row predicts nothing and is left out.
+        """
+        whole = self.mask()
+        read = F.pad(self.response_mask, (self.prompts.shape[1] - 1, 0))
+        return self.ids()[:, :-1], whole[:, :-1] & whole[:, 1:], read
+
     def kl(self) -> Tensor:
         """Log-ratio of policy to reference, summed over each response: (B,) float, nats."""
         return (self.logprobs - self.ref_logprobs).sum(dim=1)
 
 
-def token_logprobs(model: LanguageModel, rollout: Rollout, temperature: float) -> tuple[Tensor, Tensor]:
-    """Compute log-probability and entropy at each response token; logits exist for real tokens only.
+def token_logits(model: LanguageModel, rollout: Rollout) -> Tensor:
+    """Compute the logits of real response tokens only: (N, V), row by row."""
+    ids, mask, read = rollout.contexts()
+    return model.logits(model.hidden(ids, mask, read=read))
 
-    returns  logprobs (B, R) and entropy (B, R), float, nats, 0 on padding; entropy carries no gradient
-    """
+
+def token_logprobs(model: LanguageModel, rollout: Rollout, temperature: float) -> Tensor:
+    """Compute the log-probability of each response token: (B, R) float, nats, 0 on padding."""
     real = rollout.response_mask
-    start = rollout.prompts.shape[1] - 1  # position t - 1 predicts token t
-    hidden = model.hidden(rollout.ids(), rollout.mask())[:, start:-1][real]  # (N, D)
-    logits = model.logits(hidden)
-    found = response_logprobs(logits, rollout.tokens[real], temperature)
-    zeros = found.new_zeros(real.shape)
-    logprobs = zeros.masked_scatter(real, found)
-    return logprobs, zeros.masked_scatter(real, entropy(logits.detach(), temperature))
+    return _placed(response_logprobs(token_logits(model, rollout), rollout.tokens[real], temperature), real)
 
 
 def token_values(model: RewardModel, rollout: Rollout) -> Tensor:
     """Compute the value before each response token: (B, R) float, 0 on padding."""
-    start = rollout.prompts.shape[1] - 1
-    values = model.values(rollout.ids(), rollout.mask())[:, start:-1]
-    return values.masked_fill(~rollout.response_mask, 0.0)
+    ids, mask, read = rollout.contexts()
+    return _placed(model.values(ids, mask, read=read), rollout.response_mask)
+
+
+def _placed(found: Tensor, real: Tensor) -> Tensor:
+    """Put numbers (N,) where a mask (B, R) is True: (B, R), 0 elsewhere."""
+    return found.new_zeros(real.shape).masked_scatter(real, found)
 
 
 class Models(NamedTuple):
@@ -137,70 +165,89 @@ def collect_rollout(
     temperature: float,
     microbatch_size: int,
     uniforms: Tensor,
+    microbatch_tokens: int = NO_LIMIT,
     sampler: Sampler = generate,
+    samples: int = 1,
+    at_once: int = NO_LIMIT,
     missing_eos_score: float | None = None,
     on_token: Callable[[int], None] = lambda _: None,
 ) -> Rollout:
     """Sample one response to each prompt and score it under every model that is there.
 
     prompts            B lists of ids, the separator included
+    microbatch_size    most rows, and microbatch_tokens most tokens, scored in one forward pass
     uniforms           (B, max_tokens) float64 in [0, 1): the randomness of the sampler
     sampler            what writes the responses
+    samples            how many times in a row each prompt stands: they share one pass over it
+    at_once            most rows decoded together; it changes no sample
     missing_eos_score  most that a response without its end token can score
     """
-    device = next(models.policy.parameters()).device
-    made = sampler(
-        models.policy,
-        prompts,
-        n=1,
-        max_tokens=max_tokens,
-        eos_id=codec.eos_id,
-        temperature=temperature,
-        uniforms=uniforms,
-        on_token=on_token,
-    )
-    ids, mask = (x.to(device) for x in left_pad(prompts))
-    zeros = torch.zeros(made.tokens.shape, device=device)
-    rollout = Rollout(
-        prompts=ids,
-        prompt_mask=mask,
-        tokens=made.tokens,
-        response_mask=made.mask,
-        ended=made.ended,
-        logprobs=zeros,
-        entropy=zeros,
-        ref_logprobs=zeros,
-        values=zeros,
-        scores=zeros[:, 0],
+    # 1. Sample, some prompts at a time.
+    each = max(1, at_once // samples) * samples
+    made = []
+    for start in range(0, len(prompts), each):
+        chunk = prompts[start : start + each]
+        found = sampler(
+            models.policy,
+            chunk[::samples],
+            n=samples,
+            max_tokens=max_tokens,
+            eos_id=codec.eos_id,
+            temperature=temperature,
+            uniforms=uniforms[start : start + each],
+            on_token=on_token,
+        )
+        made.append((range(start, start + len(chunk)), _unscored(chunk, found)))
+    rollout = made[0][1] if len(made) == 1 else Rollout.joined(made)
+    # 2. Score the same tokens under every model.
+    parts = [
+        _scored(models, part, temperature or 1.0)
+        for part in rollout.microbatches(microbatch_size, microbatch_tokens)
+    ]
+    scored = _stacked(rollout, parts)
+    if missing_eos_score is None:
+        return scored
+    capped = scored.scores.clamp(max=missing_eos_score)
+    return scored._replace(scores=torch.where(scored.ended, scored.scores, capped))
+
+
+def _unscored(prompts: Sequence[Sequence[int]], made: Generated) -> Rollout:
+    ids, mask = (x.to(made.tokens.device) for x in left_pad(prompts))
+    zeros = torch.zeros(made.tokens.shape, device=made.tokens.device)
+    empty = dict.fromkeys(("logprobs", "entropy", "ref_logprobs", "values"), zeros)
+    return Rollout(
+        ids, mask, made.tokens, made.mask, made.ended, **empty, scores=zeros[:, 0],
         sampled_logprobs=made.logprobs,
+    )  # fmt: skip
+
+
+def _scored(models: Models, part: Rollout, temperature: float) -> Rollout:
+    """Fill in what every model says of a microbatch."""
+    policy, reference, reward, value = models
+    real = part.response_mask
+    logits = token_logits(policy, part)
+    logprobs = _placed(response_logprobs(logits, part.tokens[real], temperature), real)
+    found = part._replace(
+        logprobs=logprobs, entropy=_placed(entropy(logits, temperature), real), ref_logprobs=logprobs
     )
-    width = zeros.shape[1]
-    columns: dict[str, list[Tensor]] = {
-        name: [] for name in ("logprobs", "entropy", "ref_logprobs", "values")
+    if reference is not None:
+        found = found._replace(ref_logprobs=token_logprobs(reference, part, temperature))
+    if value is not None:
+        found = found._replace(values=token_values(value, part))
+    if reward is not None:
+        found = found._replace(scores=reward.scores(part.ids(), part.mask()))
+    return found
+
+
+def _stacked(rollout: Rollout, parts: Sequence[Rollout]) -> Rollout:
+    """Write what was found of microbatches into the rollout they were cut from."""
+    width = rollout.tokens.shape[1]
+    columns = {
+        name: torch.cat([_widen(getattr(part, name), width) for part in parts])
+        for name in ("logprobs", "entropy", "ref_logprobs", "values")
     }
-    scores = []
-    for part in rollout.microbatches(microbatch_size):
-        logprobs, entropies = token_logprobs(models.policy, part, temperature or 1.0)
-        columns["logprobs"].append(logprobs)
-        columns["entropy"].append(entropies)
-        reference = models.reference
-        columns["ref_logprobs"].append(
-            logprobs if reference is None else token_logprobs(reference, part, temperature or 1.0)[0]
-        )
-        value = models.value
-        columns["values"].append(torch.zeros_like(logprobs) if value is None else token_values(value, part))
-        reward = models.reward
-        scores.append(
-            torch.zeros(len(logprobs), device=device)
-            if reward is None
-            else reward.scores(part.ids(), part.mask())
-        )
-    score = torch.cat(scores)
-    if missing_eos_score is not None:
-        score = torch.where(made.ended, score, score.clamp(max=missing_eos_score))
-    stacked = {name: torch.cat([_widen(x, width) for x in found]) for name, found in columns.items()}
-    return rollout._replace(scores=score, **stacked)
+    return rollout._replace(**columns, scores=torch.cat([part.scores for part in parts]))
 
 
 def _widen(x: Tensor, width: int) -> Tensor:
-    return torch.nn.functional.pad(x, (0, width - x.shape[1]))
+    return F.pad(x, (0, width - x.shape[1]))

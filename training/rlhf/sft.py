@@ -78,46 +78,29 @@ def run(config: SftConfig, run: Run) -> dict[str, float]:
     examples = encode(train_rows, codec, config)
     valid = encode(dataset.demonstrations("valid"), codec, config)
     mix = _load_mix(config, run, codec, model)
-    settings = config.sft
-    if settings.dropout > 0:
-        turn_on_dropout(model, settings.dropout)
-    if config.lora.rank:
-        model.adapt(Lora(model.body.module, config.lora, seed=config.seed))
-    shard(model, config.parallel)
-    cut_prompts = codec.cut["prompts"]
-    cut = sum(len(e.ids) - e.supervised_from >= config.lengths.max_response_tokens for e in examples)
+    prepare(model, config)
+    counted = {"data/examples": len(examples), "data/prompts_cut": codec.cut["prompts"]}
+    counted["data/truncated"] = sum(is_cut(example, config.lengths) for example in examples)
     lengths = [len(example.ids) for example in examples]
-    steps_per_epoch = -(-len(examples) // settings.minibatch_size)
-    total = steps_per_epoch * settings.epochs
+    steps_per_epoch = -(-len(examples) // config.sft.minibatch_size)
+    total = steps_per_epoch * config.sft.epochs
     log.info("%d demonstrations, %d valid, %d steps", len(examples), len(valid), total)
     optimizer = make_optimizer(model, config.optim)
     parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer}
     selector = load_selector(config, run, codec, [row.prompt for row in dataset.demonstrations("valid")])
-    best: dict[str, Tensor] = {}
     if selector is not None:
-        best = {name: x.clone() for name, x in trained_state(model).items()}
-        parts["best"] = best
+        parts["best"] = best = {name: x.clone() for name, x in trained_state(model).items()}
     first, state = run.resume(parts)
     # 2. Train, one minibatch of demonstrations of similar length a step.
     order: list[list[int]] = []
     for step in range(first, total):
-        began = time.monotonic()
         epoch, place = divmod(step, steps_per_epoch)
         if place == 0 or not order:
-            order = minibatch_order(lengths, settings.minibatch_size, config.seed, epoch)
+            order = minibatch_order(lengths, config.sft.minibatch_size, config.seed, epoch)
         minibatch = [examples[i] for i in order[place]]
-        model.train(settings.dropout > 0)
-        loss, tokens = backward(model, minibatch, config, run)
-        metrics = {"loss/sft": loss}
-        if mix is not None:
-            metrics["loss/ptx"] = _backward_mix(model, mix, len(minibatch), config, run, step)
-        rate = learning_rate(config.optim, step, total)
-        norm = take_step(optimizer, model, rate, config.optim.clip_norm)
-        model.eval()
+        metrics = train_step(model, optimizer, minibatch, mix, config, run, step, total)
         # 3. Report and save.
         done = step + 1
-        for name, value in {**metrics, "the gradient norm": norm}.items():
-            require_finite(value, name, done)
         log_due = due(done, config.report.log_every, total)
         if valid and due(done, config.report.valid_every, total):
             metrics["valid/loss"] = valid_loss(model, valid, config, run)
@@ -130,11 +113,6 @@ def run(config: SftConfig, run: Run) -> dict[str, float]:
                 for name, x in trained_state(model).items():
                     best[name].copy_(x)
         if log_due:
-            metrics |= {
-                "optim/grad_norm": norm,
-                "optim/learning_rate": rate,
-                "speed/tokens_per_second": tokens / (time.monotonic() - began),
-            }
             run.metrics.write(done, metrics)
         if due(done, config.report.sample_every, total):
             add_samples(model, codec, run, config, dataset.demonstrations("valid") or train_rows, done)
@@ -143,13 +121,55 @@ def run(config: SftConfig, run: Run) -> dict[str, float]:
     # 4. The final model.
     if selector is not None:
         load_trained(model, best)
-        run.metrics.write(total, {"valid/best_epoch": state["best_epoch"]})
-    run.metrics.write(
-        total, {"data/examples": len(examples), "data/truncated": cut, "data/prompts_cut": cut_prompts}
-    )
+        counted["valid/best_epoch"] = state["best_epoch"]
+    run.metrics.write(total, counted)
     about = {"kind": "sft", "dataset_hash": dataset.hash, "seed": config.seed}
     run.publish_model(lambda folder: save_policy(model, codec, folder, about))
     return run.metrics.latest
+
+
+def prepare(model: LanguageModel, config: SftConfig) -> None:
+    """Make a model ready to be trained as the config says: dropout, adapters, shares of its weights."""
+    if config.sft.dropout > 0:
+        turn_on_dropout(model, config.sft.dropout)
+    if config.lora.rank:
+        model.adapt(Lora(model.body.module, config.lora, seed=config.seed))
+    shard(model, config.parallel)
+
+
+def train_step(
+    model: LanguageModel,
+    optimizer: torch.optim.Optimizer,
+    minibatch: Sequence[Example],
+    mix: PackedText | None,
+    config: SftConfig,
+    run: Run,
+    step: int,
+    total: int,
+) -> dict[str, float]:
+    """Take an optimizer step on a minibatch, with pretraining text if there is some; returns its metrics."""
+    began = time.monotonic()
+    model.train(config.sft.dropout > 0)
+    loss, tokens = backward(model, minibatch, config, run)
+    metrics = {"loss/sft": loss}
+    if mix is not None:
+        metrics["loss/ptx"] = _backward_mix(model, mix, len(minibatch), config, run, step)
+    rate = learning_rate(config.optim, step, total)
+    norm = take_step(optimizer, model, rate, config.optim.clip_norm)
+    model.eval()
+    for name, value in {**metrics, "the gradient norm": norm}.items():
+        require_finite(value, name, step + 1)
+    return {
+        **metrics,
+        "optim/grad_norm": norm,
+        "optim/learning_rate": rate,
+        "speed/tokens_per_second": tokens / (time.monotonic() - began),
+    }
+
+
+def is_cut(example: Example, lengths: Lengths) -> bool:
+    """Whether a response fills all the room there is, and so may have lost its end."""
+    return len(example.ids) - example.supervised_from >= lengths.max_response_tokens
 
 
 def encode(rows: Sequence[Demonstration], codec: Codec, config: SftConfig) -> list[Example]:
@@ -173,7 +193,7 @@ def token_loss_sum(
     ids, mask = (x.to(device) for x in right_pad([example.ids for example in examples]))
     starts = torch.tensor([example.supervised_from for example in examples], device=device)
     supervised = mask & (torch.arange(ids.shape[1], device=device) >= starts.unsqueeze(1))  # (B, T)
-    hidden = model.hidden(ids, mask)[:, :-1][supervised[:, 1:]]  # (N, D)
+    hidden = model.hidden(ids, mask, read=supervised.roll(-1, dims=1))  # (N, D): the places before
     targets = ids[:, 1:][supervised[:, 1:]]
     return token_losses(model.logits(hidden), targets).sum(), len(targets)
 

@@ -52,11 +52,23 @@ class Query(Generic[M]):
     def all(self, **values: Any) -> list[M]:
         """Return all rows."""
         database = connections[DEFAULT_DB_ALIAS]
+        found: list[M] = self._built(database).instances(values, database)
+        return found
+
+    def returned_by(self, change: str, parameters: Sequence[Any]) -> list[M]:
+        """Run a change of the queryset's table that returns whole rows; returns them as the queryset does.
+
+        One statement, in which the changed rows stand in the table's place; only PostgreSQL can say that.
+        """
+        database = connections[DEFAULT_DB_ALIAS]
+        found: list[M] = self._built(database).returned_by(change, parameters, database)
+        return found
+
+    def _built(self, database: BaseDatabaseWrapper) -> "_Built":
         built = self.built.get(database.vendor)
         if built is None:
             built = self.built[database.vendor] = _Built(self)
-        found: list[M] = built.instances(values, database)
-        return found
+        return built
 
 
 class _Built:
@@ -94,6 +106,10 @@ class _Built:
         ]
         return [self._instance(list(row), database) for row in rows_of(self.sql, parameters)]
 
+    def returned_by(self, change: str, parameters: Sequence[Any], database: BaseDatabaseWrapper) -> list[Any]:
+        sql = f"WITH {self.model._meta.db_table} AS ({change}) {self.sql}"
+        return [self._instance(list(row), database) for row in rows_of(sql, [*parameters, *self.fixed])]
+
     def _instance(self, row: list[Any], database: BaseDatabaseWrapper) -> Any:
         for place, functions, column in self.converters:
             for function in functions:
@@ -109,16 +125,45 @@ class _Built:
 def insert(*rows: models.Model) -> None:
     """Insert new rows of one model by one statement; a single one learns its number."""
     database = connections[DEFAULT_DB_ALIAS]
-    sql, fields = _insertion(type(rows[0]), len(rows), database.vendor)
-    parameters = [
-        field.get_db_prep_save(field.pre_save(row, add=True), database) for row in rows for field in fields
-    ]
+    sql = _insertion(type(rows[0]), len(rows), database.vendor)
+    parameters = [value for row in rows for value in values_of(row)]
     if len(rows) > 1:
         change(sql, parameters)
     else:
         rows[0].pk = rows_of(sql, parameters)[0][0]
     for row in rows:
-        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
+        mark_as_stored(row)
+
+
+def insertion_from(model: type[models.Model], source: str) -> str:
+    """Return the statement that inserts a new row, its values as parameters, if `source` has a row.
+
+    For PostgreSQL: each place names its type, which a place in a SELECT does not learn from the column.
+    """
+    fields = stored_fields(model)
+    quote = connection.ops.quote_name
+    names = ", ".join(quote(str(field.column)) for field in fields)
+    places = ", ".join(f"%s::{_type_of(field)}" for field in fields)
+    return f"INSERT INTO {quote(model._meta.db_table)} ({names}) SELECT {places} FROM {source}"
+
+
+def values_of(row: models.Model) -> list[Any]:
+    """Return what an insertion of a new row sends, in the order of its columns."""
+    database = connections[DEFAULT_DB_ALIAS]
+    return [
+        field.get_db_prep_save(field.pre_save(row, add=True), database) for field in stored_fields(type(row))
+    ]
+
+
+@cache
+def stored_fields(model: type[models.Model]) -> tuple[Any, ...]:
+    """Return the fields of a model that have a column, all but its number."""
+    return tuple(field for field in model._meta.concrete_fields if not field.primary_key)
+
+
+def mark_as_stored(row: models.Model) -> None:
+    """Let an instance know that its row is there."""
+    row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
 
 
 def update(row: models.Model, *names: str) -> None:
@@ -154,13 +199,20 @@ def _cursor() -> Any:
 
 
 @cache
-def _insertion(model: type[models.Model], count: int, vendor: str) -> tuple[str, list[Any]]:
-    fields: list[Any] = [field for field in model._meta.concrete_fields if not field.primary_key]
+def _insertion(model: type[models.Model], count: int, vendor: str) -> str:
+    fields = stored_fields(model)
     quote = connection.ops.quote_name
     names = ", ".join(quote(field.column) for field in fields)
     places = ", ".join(["(" + ", ".join(["%s"] * len(fields)) + ")"] * count)
     sql = f"INSERT INTO {quote(model._meta.db_table)} ({names}) VALUES {places}"
-    return (sql if count > 1 else f"{sql} RETURNING id"), fields
+    return sql if count > 1 else f"{sql} RETURNING id"
+
+
+def _type_of(field: Any) -> str:
+    """Return a column's type without its length: the column itself refuses what is too long."""
+    target = field.target_field if field.remote_field else field
+    kind = str(target.rel_db_type(connection) if field.remote_field else field.db_type(connection))
+    return "text" if kind.startswith("varchar") else kind
 
 
 @cache

@@ -1,16 +1,17 @@
 """Comparisons: ratings, flags and an order with ties over the K responses of a task."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
 
 from labeling.errors import InvalidInput
-from labeling.models import MAX_K, Assignment, Labeler, Ranking, Receipt, Response, Task, TaskKind
-from labeling.rules import forms, prompt_judgements, slots, submissions
-from labeling.rules.judgements import MAX_NOTE_CHARACTERS, Judgement, check_judgements, store_ranking
+from labeling.models import MAX_K, Assignment, Labeler, Ranking, Receipt, Response, Task
+from labeling.rules import ranking_answers, slots, submissions
+from labeling.rules.judgements import Judgement, check_judgements, store_ranking
 from labeling.rules.prompt_judgements import NOTHING_SAID, AboutPrompt
+from labeling.rules.ranking_answers import RankingAnswer
 from labeling.rules.ranking_imports import import_rankings
 from labeling.rules.texts import check_text
 
@@ -58,53 +59,17 @@ def submit_ranking(
     foreign, or a rank or rating is missing or out of range, naming each (what was sent is kept as the
     draft); AssignmentClosed if it was answered under another key, skipped or withdrawn.
     """
-    content = {
-        "responses": [judgement.as_payload() for judgement in judgements],
-        "notes": notes,
-        "was_touched": was_touched,
-        "moves": moves,
-        "start": start,
-        "about_prompt": about.as_payload(),
-    }
+    answer = RankingAnswer(judgements, notes, was_touched, moves, start, about)
     try:
-        with transaction.atomic():
-            submission = submissions.start_submission(assignment=assignment, idempotency_key=idempotency_key)
-            if submission.receipt is not None:
-                return submission.receipt
-            slot = submission.assignment
-            _check_fields(slot, notes, moves, start)
-            numbers = _check_answers(slot, judgements, about)
-            is_surplus = submissions.settle_slot(submission)
-            assert slot.labeler is not None  # a claimed slot has a labeler: a database constraint
-            store_ranking(
-                task=slot.task,
-                labeler=slot.labeler,
-                judgements=judgements,
-                numbers=numbers,
-                assignment=slot,
-                guideline_id=slot.batch.guideline_id,
-                form_id=slot.batch.form_id,
-                shown_order=slot.display_order,
-                start=start,
-                was_touched=was_touched,
-                moves=moves,
-                notes=notes,
-                is_surplus=is_surplus,
-                seconds=submission.seconds,
-                **submissions.revision_of(submission, Ranking.objects.all()),
-            )
-            receipt = submissions.give_receipt(submission, content=content, is_surplus=is_surplus)
-            prompt_judgements.store_about(
-                receipt=receipt,
-                prompt=slot.task.given_prompt,
-                labeler=slot.labeler,
-                form=slot.batch.form,
-                about=about,
-            )
+        receipt = ranking_answers.record_first(
+            assignment=assignment, answer=answer, idempotency_key=idempotency_key
+        )
+        if receipt is not None:
             return receipt
+        return ranking_answers.record(assignment=assignment, answer=answer, idempotency_key=idempotency_key)
     except InvalidInput as error:
         if error.reason_code != "idempotency_key_reused":
-            submissions.keep_as_draft(assignment=assignment, payload=content)
+            submissions.keep_as_draft(assignment=assignment, payload=answer.as_payload())
         raise
 
 
@@ -146,47 +111,3 @@ def contradictions(judgements: Iterable[Judgement]) -> list[Contradiction]:
         for worse in rated
         if better.rank < worse.rank and (worse.likert or 0) - (better.likert or 0) >= CONTRADICTION
     ]
-
-
-def _check_fields(slot: Assignment, notes: str, moves: int, start: str) -> None:
-    if not TaskKind(slot.kind).is_ranked:
-        raise InvalidInput(f"This is a {slot.kind} task: it wants a text, not a ranking.")
-    check_text(notes, field="notes")
-    if len(notes) > MAX_NOTE_CHARACTERS:
-        raise InvalidInput(
-            f"notes has more than {MAX_NOTE_CHARACTERS} characters.", fields={"notes": "too long"}
-        )
-    if not 0 <= moves <= 1_000_000:
-        raise InvalidInput(f"moves is {moves}, must be 0 to 1000000.", fields={"moves": "out of range"})
-    if start not in Ranking.Start.values:
-        raise InvalidInput(
-            f'start is "{start}", must be empty, shuffled or ratings.', fields={"start": "unknown"}
-        )
-
-
-def _check_answers(
-    slot: Assignment, judgements: Sequence[Judgement], about: AboutPrompt
-) -> Mapping[UUID, int]:
-    form = slot.batch.form
-    numbers = check_judgements(
-        slot.task,
-        judgements,
-        needs_likert=form is None or bool(forms.likert(form)),
-        scales=forms.questions(form, "scales"),
-    )
-    prompt_judgements.check_about(form, about)
-    asked = {
-        flag["key"]
-        for flag in forms.asked_flags(form=form, prompt=slot.task.given_prompt, answers=about.flags)
-    }
-    faults = {
-        str(judgement.code): f"flags not asked here: {', '.join(sorted(set(judgement.flags) - asked))}"
-        for judgement in judgements
-        if set(judgement.flags) - asked
-    }
-    if faults:
-        raise InvalidInput(
-            f"A flag was answered that was not asked; asked are {', '.join(sorted(asked)) or 'none'}.",
-            fields={"responses": faults},
-        )
-    return numbers

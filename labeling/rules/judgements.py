@@ -49,13 +49,15 @@ def check_judgements(
     needs_likert: bool,
     max_rank: int | None = None,
     scales: Sequence[Mapping[str, Any]] = (),
+    numbers: Mapping[UUID, int] | None = None,
 ) -> Mapping[UUID, int]:
     """Raise IncompleteRanking, naming each response that is missing, doubled, foreign or out of range.
 
     Ranks go up to the number of responses unless `max_rank` says more. `scales` are those of the form; each
-    needs an answer. Returns the responses' row numbers by their codes, for `store_ranking`.
+    needs an answer. Returns the responses' row numbers by their codes, for `store_ranking`; `numbers` are
+    these where they are known.
     """
-    numbers = response_numbers(task)
+    numbers = response_numbers(task) if numbers is None else numbers
     max_rank = len(numbers) if max_rank is None else max_rank
     wanted = numbers.keys()
     given = Counter(judgement.code for judgement in judgements)
@@ -107,17 +109,20 @@ def store_ranking(
     numbers = response_numbers(task) if numbers is None else numbers
     ranking = Ranking(task=task, labeler=labeler, **fields)
     insert(ranking)
-    places = [
-        Place(
-            ranking=ranking,
-            response_id=numbers[judgement.code],
-            rank=judgement.rank,
-            likert=judgement.likert,
-            flags=dict(judgement.flags),
-            scores=dict(judgement.scores),
-            note=judgement.note,
-        )
+    insert(*(Place(ranking=ranking, **place) for place in places_of(judgements, numbers)))
+    return ranking
+
+
+def places_of(judgements: Sequence[Judgement], numbers: Mapping[UUID, int]) -> list[dict[str, Any]]:
+    """Return the values of each response's place, all but the ranking it is in."""
+    return [
+        {
+            "response_id": numbers[judgement.code],
+            "rank": judgement.rank,
+            "likert": judgement.likert,
+            "flags": dict(judgement.flags),
+            "scores": dict(judgement.scores),
+            "note": judgement.note,
+        }
         for judgement in judgements
     ]
-    insert(*places)
-    return ranking

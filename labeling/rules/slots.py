@@ -4,6 +4,9 @@ from collections.abc import Iterable
 from datetime import timedelta
 from uuid import UUID
 
+from django.db import connection
+from django.db.models import Exists, JSONField, OuterRef, QuerySet
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from labeling.errors import AssignmentClosed
@@ -21,9 +24,35 @@ LOCKED = Query(
     pk=int,
 )
 RESPONSES = Query(
-    lambda task: Response.objects.filter(candidacies__task=task).order_by("candidacies__position"), task=int
+    lambda task: (
+        Response.objects.filter(candidacies__task=task).only("code", "text").order_by("candidacies__position")
+    ),
+    task=int,
 )
 CODES = Query(lambda task: Response.objects.filter(candidacies__task=task).only("code").order_by(), task=int)
+NUMBERS = {"postgresql": "jsonb_object_agg(r.code, r.id)", "sqlite": "json_group_object(r.code, r.id)"}
+
+
+def _ready(labeler: int, code: UUID) -> QuerySet[Assignment]:
+    numbers = (
+        f"(SELECT {NUMBERS[connection.vendor]} FROM labeling_candidate c "
+        "JOIN labeling_response r ON r.id = c.response_id WHERE c.task_id = labeling_assignment.task_id)"
+    )
+    return (
+        Assignment.objects.leased()
+        .filter(~Exists(Receipt.objects.filter(assignment=OuterRef("pk"))), labeler=labeler, code=code)
+        .select_related("batch__form", "task__prompt")
+        .only(
+            *("code", "kind", "state", "labeler", "display_order", "claimed_at", "active_seconds"),
+            *("batch__guideline", "batch__lease_seconds", "batch__form__schema"),
+            *("task__prompt__tags", "task__prompt__category", "task__prompt__has_pii"),
+        )
+        .annotate(response_numbers=RawSQL(numbers, (), output_field=JSONField()))
+    )
+
+
+READY = Query(_ready, labeler=int, code=UUID)
+"""A labeler's slot with what checking its first answer needs; nothing where it is not simply in hand."""
 
 
 def responses_of(task: Task) -> list[Response]:
@@ -36,6 +65,13 @@ def responses_of(task: Task) -> list[Response]:
 def response_numbers(task: Task) -> dict[UUID, int]:
     """Return the row number of each of a task's responses by its code."""
     return {row.code: row.pk for row in CODES.all(task=task.pk)}
+
+
+def ready(assignment: Assignment) -> Assignment | None:
+    """Return the slot with what a first answer needs, None unless it is leased and was never submitted."""
+    if hasattr(assignment, "response_numbers"):
+        return assignment
+    return READY.first(labeler=assignment.labeler_id, code=assignment.code)
 
 
 def locked(assignment: Assignment) -> Assignment:

@@ -62,17 +62,22 @@ class Submission:
         return max(0, min(elapsed, self.assignment.batch.lease_seconds))
 
 
+def check_key(idempotency_key: str) -> None:
+    """Raise InvalidInput unless the key has 1 to 80 characters that can be stored."""
+    if not 1 <= len(idempotency_key) <= MAX_KEY_LENGTH or fault_in_json(idempotency_key):
+        raise InvalidInput(
+            f"The Idempotency-Key has 1 to {MAX_KEY_LENGTH} characters, this one has {len(idempotency_key)}.",
+            fields={"idempotency_key": "length"},
+        )
+
+
 def start_submission(*, assignment: Assignment, idempotency_key: str) -> Submission:
     """Lock the assignment; needs a transaction. A repeated key finds its receipt.
 
     Raises AssignmentClosed (`already_submitted`, with the receipt) under another key, InvalidInput if the
     key belongs to another assignment or is too long.
     """
-    if not 1 <= len(idempotency_key) <= MAX_KEY_LENGTH or fault_in_json(idempotency_key):
-        raise InvalidInput(
-            f"The Idempotency-Key has 1 to {MAX_KEY_LENGTH} characters, this one has {len(idempotency_key)}.",
-            fields={"idempotency_key": "length"},
-        )
+    check_key(idempotency_key)
     locked = slots.locked(assignment)
     receipts = RECEIPTS.all(labeler=locked.labeler_id, key=idempotency_key, assignment=locked.pk)
     found = sorted(receipts, key=lambda receipt: receipt.revision)
@@ -116,19 +121,24 @@ def settle_slot(submission: Submission) -> bool:
 
 def give_receipt(submission: Submission, *, content: Mapping[str, Any], is_surplus: bool) -> Receipt:
     """Store the proof of a submission."""
+    receipt = new_receipt(submission, content=content, is_surplus=is_surplus)
+    insert(receipt)
+    return receipt
+
+
+def new_receipt(submission: Submission, *, content: Mapping[str, Any], is_surplus: bool) -> Receipt:
+    """Return the proof of a submission, not stored yet."""
     assignment = submission.assignment
-    assert assignment.labeler is not None  # a claimed slot has a labeler: a database constraint
-    receipt = Receipt(
+    assert assignment.labeler_id is not None  # a claimed slot has a labeler: a database constraint
+    return Receipt(
         assignment=assignment,
-        labeler=assignment.labeler,
+        labeler_id=assignment.labeler_id,
         idempotency_key=submission.key,
         content=dict(content),
         content_hash=_content_hash(content),
         revision=submission.revised.revision + 1 if submission.revised else 1,
         is_surplus=is_surplus,
     )
-    insert(receipt)
-    return receipt
 
 
 def keep_as_draft(*, assignment: Assignment, payload: Mapping[str, Any]) -> None:

@@ -330,6 +330,16 @@ class Camera:
             shoot(page, f"print-{name}")
             page.emulate_media(media="screen")
 
+        self.playground(page, shoot)
+
+    def playground(self, page: Page, shoot: Shoot) -> None:
+        """A conversation in each state; the one that waits asks again and again, so nobody waits for rest."""
+        for name, given in self.showcase.talks.items():
+            page.goto(f"{self.url}/playground/{given.code}/")
+            shoot(page, name)
+        page.goto(f"{self.url}/playground/{self.showcase.talks['playground-side-by-side'].code}/notice/")
+        shoot(page, "playground-notice")
+
     def batch(self, page: Page, shoot: Shoot) -> None:
         """A batch's other pages, the order of a task, and a labeler's page as staff see it."""
         batch, task = self.showcase.ranking.batch, self.showcase.ranking.task

@@ -9,12 +9,14 @@ from labeling.rules.comparisons import Judgement, responses_in_display_order
 from tests.browser.evaluation_scene import add_evaluation_scene
 from tests.browser.judging_scene import lesson_learned, toxicity_in_hand
 from tests.browser.people_scene import PeopleScene, add_people_scene
+from tests.browser.playground_scene import add_talks
 from tests.browser.quality_scene import add_quality_scene
 from tests.browser.review_scene import add_review_scene
 from tests.browser.training_scene import make_training
 from tests.browser.work_scene import WorkScene, add_work_scene
 from tests.factories import UserFactory, claimed, qualified_labeler
 from tests.training.registry import Registry
+from training.models import Conversation
 
 QUESTIONS = (
     (
@@ -64,6 +66,7 @@ class Showcase:
     people: PeopleScene
     lesson: Receipt
     training: Registry
+    talks: dict[str, Conversation]
 
 
 def make_showcase() -> Showcase:
@@ -97,8 +100,8 @@ def make_showcase() -> Showcase:
     lesson = lesson_learned(owner, others[1], others[0])
     people = add_people_scene(owner)
     add_evaluation_scene(owner)
-    training = make_training(owner)
-    return Showcase(owner, alice, writing, ranking, token, work, toxicity, people, lesson, training)
+    training, talks = make_training(owner), add_talks(owner)
+    return Showcase(owner, alice, writing, ranking, token, work, toxicity, people, lesson, training, talks)
 
 
 def _labeler(name: str, pseudonym: str) -> Labeler:

@@ -39,7 +39,7 @@ def test_label_takes_as_many_statements_after_many_tasks_and_answers(alice: Labe
     ranked_batch(tasks=30)
     for _ in range(20):
         statements_of_one_label(alice)
-    assert statements_of_one_label(alice) == few <= 15
+    assert statements_of_one_label(alice) == few <= 18
 
 
 def test_display_order_is_a_shuffle_of_the_tasks_responses(alice: Labeler) -> None:
@@ -92,7 +92,7 @@ def test_plan_reads_a_range_of_the_queue_and_no_table(alice: Labeler) -> None:
         cursor.execute("SET LOCAL enable_seqscan = on")
         cursor.execute(
             f"EXPLAIN (FORMAT JSON) {sql}",
-            [alice.pk, now, now, now, batch.pk, claims.FIRST, claims.LAST, alice.pk, 1, alice.pk, DEMONSTRATION],
+            [alice.pk, now, now, now, batch.pk, claims.FIRST, claims.LAST, alice.pk, 1, alice.pk, batch.kind],
         )
         plan = cursor.fetchone()[0][0]["Plan"]
     nodes = list(_nodes(plan))

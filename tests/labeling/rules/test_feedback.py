@@ -1,5 +1,7 @@
 """Batches for learning: the reference at once, what others saw otherwise later, and nothing elsewhere."""
 
+from typing import Any
+
 import pytest
 from django.test import Client
 
@@ -13,7 +15,7 @@ pytestmark = pytest.mark.django_db
 KIND = TaskKind.COMPARISON
 
 
-def learning_batch(**fields: object) -> Batch:
+def learning_batch(**fields: Any) -> Batch:
     return ranked_batch(tasks=1, k=2, settings={"gives_feedback": True}, **fields)
 
 

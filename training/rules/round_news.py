@@ -22,8 +22,7 @@ def announce_rounds() -> int:
     """
     told = 0
     if webhooks.is_wanted(WebhookEvent.ROUND_WAITING, WebhookEvent.GATE_CLOSED):
-        for row in Round.objects.open().order_by("pk"):
-            told += _tell_of_round(row)
+        told += sum(_tell_of_round(row) for row in Round.objects.open().order_by("pk"))
     if webhooks.is_wanted(WebhookEvent.EVALUATION_DONE):
         since = timezone.now() - LOOK_BACK
         recent = Evaluation.objects.filter(batch__assignments__finished_at__gte=since).distinct()

@@ -9,14 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from django.db.models import Sum
-from django.db.models.functions import Length
-
 from training.models import LogPiece, Run
 
 PIECE_BYTES = 64 * 1024
 PIECES_AT_ONCE = 16
-KEPT_CHARACTERS = 8 * 1024 * 1024
+KEPT_BYTES = 8 * 1024 * 1024
 """A log that grows beyond this loses its oldest pieces here; the file in the run's folder stays whole."""
 SHOWN_PIECES = 4
 LINE_CHARACTERS = 2000
@@ -61,8 +58,8 @@ class LogTail:
                 LogPiece.objects.create(run=self.run, end=self.offset + len(whole), text=text)
                 self.offset += len(whole)  # only now: what the database refused is copied again
                 made += 1
-        if made:
-            _forget_oldest(self.run)
+        if made:  # from the newest back, so many bytes stay
+            LogPiece.objects.filter(run=self.run, end__lt=self.offset - KEPT_BYTES).delete()
         return made
 
 
@@ -100,14 +97,3 @@ def _clean(line: str) -> str:
     plain = CONTROLS.sub("", ESCAPES.sub("", left))
     more = len(plain) - LINE_CHARACTERS
     return f"{plain[:LINE_CHARACTERS]} … {more:,} more characters" if more > 0 else plain
-
-
-def _forget_oldest(run: Run) -> None:
-    rows = LogPiece.objects.filter(run=run)
-    total = rows.aggregate(size=Sum(Length("text")))["size"] or 0
-    while total > KEPT_CHARACTERS:
-        oldest = rows.order_by("pk").annotate(size=Length("text")).defer("text").first()
-        if oldest is None:
-            return
-        total -= oldest.size
-        LogPiece.objects.filter(pk=oldest.pk).delete()

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from labeling.errors import Conflict, InvalidInput, NotPermitted
 from labeling.models import AuditEvent, Labeler, User, Webhook, WebhookDelivery, WebhookEvent
-from labeling.rules import batches, webhook_addresses, webhooks
+from labeling.rules import batches, webhooks
 from labeling.rules.webhook_addresses import RefusedAddress, find_target
 from labeling.rules.webhook_delivery import MOST_FAILURES, PAUSES, deliver_due
 from labeling.rules.webhook_signatures import secret_of
@@ -214,7 +214,7 @@ def resolving(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> None:
         found = remaining.pop(0) if len(remaining) > 1 else remaining[0]
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in found]
 
-    monkeypatch.setattr(webhook_addresses.socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
 
 
 def test_a_name_with_one_private_address_among_public_ones_is_refused(

@@ -73,7 +73,7 @@ def test_a_point_costs_what_was_learned_from_divided_by_points_above_one_half(ro
     assert row.per_point.hours == pytest.approx(1 / 3)
     assert row.per_point.money == Decimal("10.00")
     assert row.cheapest is not None
-    assert row.cheapest.hours < row.per_point.hours
+    assert 0.2 < (row.cheapest.hours or 0) < 1 / 3
     assert row.dearest is None, "with ten judgements the interval reaches one half"
     assert report.over_all == row.per_point
     comparison = report.by_kind["comparison"]
@@ -94,8 +94,6 @@ def test_a_round_that_lost_ground_has_no_price_of_a_point_and_one_not_judged_nei
 
 def test_a_new_judgement_changes_the_figure_at_once(round_one: Round) -> None:
     before = cost_report().rounds[0].points
-    evaluation = round_one.evaluation
-    assert evaluation is not None
     judged(round_one, wins=1, losses=0)
     assert cost_report().rounds[0].points != before
 

@@ -178,6 +178,8 @@ def _freeze_with(
         )
         record_members(dataset, members)
         audit.record(actor=by, action="freeze_dataset", obj=dataset, kind=kind, rows=dataset.rows)
+        told = {"dataset": str(code), "kind": kind, "name": name, "rows": dataset.rows, "hash": dataset.hash}
+        webhooks.emit(WebhookEvent.DATASET_FROZEN, subject=str(code), data=told)
     return dataset
 
 
@@ -185,8 +187,6 @@ def _write_parts(
     draft: Path, records: Selected, members: Members
 ) -> tuple[list[dict[str, Any]], Counter[str], Shape, Statistics]:
     """Write each record into the file of its part; memory does not grow with the number of records."""
-        told = {"dataset": str(code), "kind": kind, "name": name, "rows": dataset.rows, "hash": dataset.hash}
-        webhooks.emit(WebhookEvent.DATASET_FROZEN, subject=str(code), data=told)
     files: dict[str, BinaryIO] = {}
     digests = {split: hashlib.sha256() for split in split_names()}
     counts: Counter[str] = Counter()

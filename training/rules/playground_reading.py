@@ -120,10 +120,10 @@ def waiting_note(replies: list[Reply]) -> str:
 
 
 def conversations_of(user: User) -> QuerySet[Conversation]:
-    """Return a person's conversations, newest first, each with its first prompt as `opening`."""
+    """Return a person's conversations in which something was asked, newest first; `opening` is that."""
     first = Turn.objects.filter(conversation=OuterRef("pk"), number=1).values("text")[:1]
     rows = Conversation.objects.filter(owner=user).select_related("vote").prefetch_related("sides__model")
-    return rows.annotate(opening=Subquery(first))
+    return rows.annotate(opening=Subquery(first)).filter(opening__isnull=False)
 
 
 def _seen(reply: Reply, is_last: bool, knows: bool) -> SeenReply:

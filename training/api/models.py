@@ -15,6 +15,7 @@ from labeling.api.serializers import Body, ErrorBody
 from labeling.rules.access import Action
 from training.models import Model, ModelKind
 from training.rules import models
+from training.rules.lineage import Lineage, descendants, lineage
 from training.rules.over_optimisation import over_optimisation_of
 
 
@@ -63,16 +64,15 @@ class ModelDetailBody(ModelBody):
         found = over_optimisation_of(model)
         return found.sentence if found is not None else ""
 
-
     @extend_schema_field(serializers.DictField())
     def get_lineage(self, model: Model) -> dict[str, Any]:
         """Return the tree of what is behind the model."""
-        return lineage_body(models.lineage(model))
+        return lineage_body(lineage(model))
 
     @extend_schema_field(serializers.ListField(child=serializers.UUIDField()))
     def get_descendants(self, model: Model) -> list[str]:
         """Return the codes of the models made from it."""
-        return [str(child.code) for child in models.descendants(model)]
+        return [str(child.code) for child in descendants(model)]
 
 
 class ImportRequest(Body):
@@ -128,7 +128,7 @@ class ModelDetail(generics.RetrieveAPIView[Model]):
     lookup_field = "code"
 
 
-def lineage_body(node: models.Lineage) -> dict[str, Any]:
+def lineage_body(node: Lineage) -> dict[str, Any]:
     """Return a lineage as nested values."""
     return {
         "model": str(node.model.code),

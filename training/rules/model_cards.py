@@ -8,8 +8,8 @@ from typing import Any
 from labeling.models import Labeler
 from training.models import Dataset, Model
 from training.rlhf.config import describe
-from training.rules.evaluations import WinRate, evaluations_of, win_rate
-from training.rules.models import Lineage, lineage
+from training.rules.evaluations import WinRate, evaluations_of, win_rates
+from training.rules.lineage import Lineage, lineage
 
 
 def datasets_behind(model: Model) -> list[Dataset]:
@@ -118,9 +118,9 @@ def _judged(model: Model) -> Iterator[str]:
     rows = evaluations_of(model)
     if not rows:
         yield "Not by labelers yet."
+    rates = win_rates(rows)
     for row in rows:
-        rate = win_rate(policy=row.policy, baseline=row.baseline, batch=row.batch)
-        yield f"- {row.policy} against {row.baseline}: {_rate(rate)}"
+        yield f"- {row.policy} against {row.baseline}: {_rate(rates[row.pk])}"
 
 
 def _rate(rate: WinRate) -> str:

@@ -1,7 +1,6 @@
 """The registry of models: what training made, what came from outside, and what each came from."""
 
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -24,20 +23,6 @@ MADE_BY: dict[str, ModelKind] = {
     Stage.DPO: ModelKind.DPO,
 }
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-
-
-@dataclass(frozen=True)
-class Lineage:
-    """A model with everything behind it and everything made from it.
-
-    `sources` are (name of the input, what was read): datasets, and models with their own lineage.
-    """
-
-    model: Model
-    role: str = ""
-    datasets: list[tuple[str, Dataset]] = field(default_factory=list)
-    sources: list["Lineage"] = field(default_factory=list)
-    is_repeated: bool = False
 
 
 def register_model(*, run: Run, facts: dict[str, Any]) -> Model | None:
@@ -128,47 +113,10 @@ def import_model(
     return model
 
 
-def lineage(model: Model) -> Lineage:
-    """Return a model with the runs, datasets and models it came from, back to the beginning.
-
-    A model that stands in the tree already is named again but not followed again.
-    """
-    return _lineage(model, "", set())
-
-
-def descendants(model: Model) -> list[Model]:
-    """Return the models that were trained from this one or, for a reward model, against it."""
-    found: dict[int, Model] = {}
-    waiting = [model]
-    while waiting:
-        given = waiting.pop(0)
-        made = Model.objects.filter(run__inputs__model=given).distinct().order_by("pk")
-        for child in made:
-            if child.pk not in found:
-                found[child.pk] = child
-                waiting.append(child)
-    return list(found.values())
-
-
 def models_of(dataset: Dataset) -> list[Model]:
     """Return every model that saw a dataset, itself or through a model it came from."""
     direct, later, _ = reached({dataset.pk})
     return list(Model.objects.filter(pk__in=direct | later).order_by("pk"))
-
-
-def _lineage(model: Model, role: str, seen: set[int]) -> Lineage:
-    if model.pk in seen:
-        return Lineage(model=model, role=role, is_repeated=True)
-    seen.add(model.pk)
-    node = Lineage(model=model, role=role)
-    if model.run_id is None:
-        return node
-    for given in model.run.inputs.select_related("dataset", "model__run") if model.run else ():
-        if given.dataset is not None:
-            node.datasets.append((given.name, given.dataset))
-        elif given.model is not None:
-            node.sources.append(_lineage(given.model, given.name, seen))
-    return node
 
 
 def _prefix(run: Run, kind: ModelKind) -> str:

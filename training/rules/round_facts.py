@@ -1,13 +1,14 @@
 """What the steps of rounds look at, read for all rounds of a list at once."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.db.models import QuerySet
 
 from labeling.rules.batches import BatchProgress, progress_of_batches
 from training.models import Round, Run, RunState
-from training.rules.evaluations import WinRate, win_rate
+from training.rules.evaluations import WinRate, win_rates
+from training.rules.round_gate import Gate, gate_of
 
 HEAVY = ("config", "log_tail", "samples", "report", "result")
 """Columns of a run that no step looks at."""
@@ -19,19 +20,29 @@ class Facts:
 
     progress     labels wanted and given
     sampling     the sample runs that have not finished
-    is_full      whether win rates are computed too, which reads every judgement of an evaluation
+    is_full      whether win rates and gates are looked at too, which reads every label of a round
     """
 
     progress: Mapping[int, BatchProgress]
     sampling: Mapping[int, list[Run]]
     is_full: bool
+    _rates: dict[int, WinRate] = field(default_factory=dict)
+    _gates: dict[int, Gate] = field(default_factory=dict)
 
     def win_rate(self, given: Round) -> WinRate | None:
         """Return the win rate of a round's evaluation, None where there is none or it is not wanted."""
         found = given.evaluation
         if found is None or not self.is_full:
             return None
-        return win_rate(policy=found.policy, baseline=found.baseline, batch=found.batch)
+        if found.pk not in self._rates:
+            self._rates.update(win_rates([found]))
+        return self._rates[found.pk]
+
+    def gate(self, given: Round) -> Gate:
+        """Return the gate of a round, checked once."""
+        if given.pk not in self._gates:
+            self._gates[given.pk] = gate_of(given)
+        return self._gates[given.pk]
 
     def next_of(self, given: Round) -> Round | None:
         """Return the round that goes on from this one, None where there is none."""

@@ -224,7 +224,7 @@ def _look_next(given: Round, facts: Facts) -> tuple[str, str, Any]:
 
 
 def _verdict(given: Round, facts: Facts) -> str:
-    """Say whether the round's gate is passed: the whole interval of the win rate lies above one half."""
+    """Say whether the new policy has won: the whole interval of the win rate lies above one half."""
     evaluation = given.evaluation
     if evaluation is None:
         return "Not evaluated."
@@ -232,10 +232,10 @@ def _verdict(given: Round, facts: Facts) -> str:
     if rate is None or rate.low is None or rate.high is None:
         return "Nobody has judged the new policy."
     if rate.low > GATE:
-        return f"Gate passed: {evaluation.policy} is better than {evaluation.baseline}."
+        return f"Verdict: {evaluation.policy} is better than {evaluation.baseline}."
     if rate.high < GATE:
-        return f"Gate not passed: {evaluation.policy} is worse than {evaluation.baseline}."
-    return f"Gate not passed: {evaluation.policy} is not shown to be better than {evaluation.baseline}."
+        return f"Verdict: {evaluation.policy} is worse than {evaluation.baseline}."
+    return f"Verdict: {evaluation.policy} is not shown to be better than {evaluation.baseline}."
 
 
 def has_won(given: Round) -> bool:

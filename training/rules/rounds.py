@@ -40,6 +40,7 @@ __all__ = [
     "open_next_round",
     "open_round",
     "policy_model",
+    "read_facts",
     "set_automatic",
     "sft_model",
     "start_step",
@@ -95,7 +96,7 @@ def _at_the_gate(given: Round, facts: Facts, state: str, detail: str) -> tuple[s
     """Hold a step back where the gate is closed; a list does not ask, for that reads every ranking."""
     if not facts.is_full:
         return state, "Its gate is checked on its page."
-    gate = gate_of(given)
+    gate = facts.gate(given)
     if gate.is_open:
         return state, detail
     return HELD, "Held back by the gate: " + "; ".join(check.found for check in gate.failed) + "."

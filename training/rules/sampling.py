@@ -82,55 +82,56 @@ def sample_for_batch(
         )
     batch.settings = {
         **batch.settings,
-        "writers": [
-            {
-                "policy": str(writer.policy.code),
-                "count": writer.count,
-                "temperature": writer.temperature,
-                "best_of": writer.best_of,
-            }
-            for writer in writers
-        ],
+        "writers": [_order_of(writer) for writer in writers],
         "prompts": [str(prompt.code) for prompt in prompts],
         "open_when_ready": open_when_ready,
         "seed": seed,
         **_pool_order(pool, reward),
     }
-    runs = []
     sampled = [writer for writer in writers if Model.objects.filter(policy=writer.policy).exists()]
     for writer in writers:
         if writer not in sampled:
             _check_answers(writer.policy, prompts)
-    if sampled:
-        selection = {"prompts": [str(prompt.code) for prompt in prompts]}
-        dataset = freeze_dataset(
-            kind="ppo_prompts", selection=selection, name=f"Prompts of {batch.name}"[:120], by=by
+    given = _inputs(batch, prompts, reward, by) if sampled else {}
+    runs = []
+    for place, writer in enumerate(sampled):
+        run = create_run(
+            stage=Stage.SAMPLE,
+            config=_sample_config(config or {}, writer, seed + place),
+            inputs={"policy": writer.policy.model, **given},
+            batch=batch,
+            by=by,
         )
-        left_out = len(prompts) - dataset.rows
-        if left_out:
-            raise InvalidInput(
-                f"{left_out} of {len(prompts)} prompts may not be shown: they hold personal data or are held "
-                "back. Choose others.",
-                fields={"prompts": f"{left_out} not allowed"},
-            )
-        for place, writer in enumerate(sampled):
-            inputs: dict[str, Input] = {"policy": writer.policy.model, "prompts": dataset}
-            if reward is not None:
-                inputs["reward"] = reward
-            run = create_run(
-                stage=Stage.SAMPLE,
-                config=_sample_config(config or {}, writer, seed + place),
-                inputs=inputs,
-                batch=batch,
-                by=by,
-            )
-            batch.settings["writers"][writers.index(writer)]["run"] = str(run.code)
-            runs.append(run)
+        batch.settings["writers"][writers.index(writer)]["run"] = str(run.code)
+        runs.append(run)
     batch.save(update_fields=("settings",))
     audit.record(actor=by, action="sample_for_batch", obj=batch, prompts=len(prompts), runs=len(runs))
     if not runs:
         make_tasks(batch=batch)
     return runs
+
+
+def _order_of(writer: Writer) -> dict[str, Any]:
+    """Write down a writer's share, as a batch keeps it."""
+    facts = {"count": writer.count, "temperature": writer.temperature, "best_of": writer.best_of}
+    return {"policy": str(writer.policy.code), **facts}
+
+
+def _inputs(
+    batch: Batch, prompts: Sequence[Prompt], reward: Model | None, by: User | None
+) -> dict[str, Input]:
+    """Freeze the prompts of a batch, and return what each of its sample runs reads beside its policy."""
+    selection = {"prompts": [str(prompt.code) for prompt in prompts]}
+    dataset = freeze_dataset(
+        kind="ppo_prompts", selection=selection, name=f"Prompts of {batch.name}"[:120], by=by
+    )
+    if left_out := len(prompts) - dataset.rows:
+        raise InvalidInput(
+            f"{left_out} of {len(prompts)} prompts may not be shown: they hold personal data or are held "
+            "back. Choose others.",
+            fields={"prompts": f"{left_out} not allowed"},
+        )
+    return {"prompts": dataset} if reward is None else {"prompts": dataset, "reward": reward}
 
 
 def store_responses(*, run: Run, folder: Path) -> int:

@@ -12,6 +12,7 @@ from labeling.rules.quality_reports import report
 from labeling.views.access import PageRequest, require
 from training.models import Dataset, Model, Round, Run
 from training.rules import rounds
+from training.rules.round_facts import with_rows
 
 NEWEST = 5
 
@@ -44,13 +45,14 @@ def dashboard(request: PageRequest) -> HttpResponseBase:
         "agreement": agreement["modes"]["strict"]["total"] if agreement else None,
     }
     if sees_models:
-        current = Round.objects.open().first()
+        current = with_rows(Round.objects.open()).first()
+        steps = rounds.steps(current) if current else []
         context |= {
             "models": Model.objects.select_related("run", "parent")[:NEWEST],
             "datasets": Dataset.objects.of_labels()[:NEWEST],
             "round": current,
-            "steps": rounds.steps(current) if current else [],
-            "step": rounds.next_step(current) if current else None,
+            "steps": steps,
+            "step": next((step for step in steps if step.state != "done"), None),
         }
     return render(request, "dashboard/overview.html", context)
 

@@ -22,7 +22,7 @@ from training.forms.rounds import configs_of
 from training.models import Evaluation, Run
 from training.rlhf.config import ConfigError, shipped_config, to_mapping
 from training.rules.evaluation_figures import DISTRIBUTIONS, figures_against, judged_policies, table_rows
-from training.rules.evaluations import start_evaluation, win_rate, win_rates_by_cohort
+from training.rules.evaluations import start_evaluation, win_rate, win_rates, win_rates_by_cohort
 from training.rules.sampling import choose_prompts
 from training.tasks import enqueue_run
 
@@ -34,10 +34,8 @@ FLAG_LABELS = {flag["key"]: flag["label"] for flag in FLAGS}
 def evaluation_list(request: PageRequest) -> HttpResponseBase:
     """List evaluations with their win rates."""
     page = one_page(request, Evaluation.objects.select_related("policy", "baseline", "batch"), ROWS_A_PAGE)
-    rows = [
-        {"evaluation": row, "rate": win_rate(policy=row.policy, baseline=row.baseline, batch=row.batch)}
-        for row in page
-    ]
+    rates = win_rates(page)
+    rows = [{"evaluation": row, "rate": rates[row.pk]} for row in page]
     context = {"page": page, "rows": rows, "may_train": can(request.user, Action.RUN_TRAINING)}
     return render(request, "evaluations/list.html", context)
 

@@ -22,7 +22,8 @@ from training.models import Model, ModelKind, ModelStatus, Run
 from training.rlhf.config import ConfigError, shipped_config, to_mapping
 from training.rules import models
 from training.rules.erasure import erased_prompts_seen
-from training.rules.evaluations import evaluations_of, win_rate
+from training.rules.evaluations import evaluations_of, win_rates
+from training.rules.lineage import descendants, lineage
 from training.rules.model_cards import card_of_model, datasets_behind, guidelines_behind, labelers_behind
 from training.rules.model_export import stream_archive
 from training.rules.model_keeping import archive_model, delete_weights, promote_model, restore_model
@@ -83,21 +84,20 @@ def model_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Show a model, everything behind it and everything made from it."""
     model = get_object_or_404(Model.objects.select_related("run", "policy", "created_by"), code=code)
     behind = datasets_behind(model)
+    evaluations = evaluations_of(model)
+    rates = win_rates(evaluations)
     facts = {key: value for key, value in model.facts.items() if not isinstance(value, dict | list)}
     context = {
         "model": model,
         "facts": facts,
         "metrics": model.facts.get("metrics") or {},
-        "lineage": models.lineage(model),
+        "lineage": lineage(model),
         "guidelines": guidelines_behind(behind),
         "labelers": labelers_behind(behind),
-        "descendants": models.descendants(model),
+        "descendants": descendants(model),
         "erased_prompts": erased_prompts_seen(model),
         "batches": Batch.objects.filter(sample_runs__inputs__model=model).distinct().order_by("pk"),
-        "evaluations": [
-            {"evaluation": row, "rate": win_rate(policy=row.policy, baseline=row.baseline, batch=row.batch)}
-            for row in evaluations_of(model)
-        ],
+        "evaluations": [{"evaluation": row, "rate": rates[row.pk]} for row in evaluations],
         "responses": model.policy.responses.count() if model.policy else 0,
         "may_train": can(request.user, Action.RUN_TRAINING),
         "may_export": can(request.user, Action.EXPORT),

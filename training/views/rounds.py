@@ -37,7 +37,7 @@ PAGE_OF = {
 def round_list(request: PageRequest) -> HttpResponseBase:
     """List rounds with what each waits for."""
     page = one_page(request, with_rows(Round.objects.all()))
-    waiting = rounds.next_steps(page.object_list)
+    waiting = rounds.next_steps(list(page))
     context = {
         "page": page,
         "rows": [{"round": row, "step": waiting[row.pk]} for row in page],
@@ -100,7 +100,8 @@ def round_next(request: PageRequest, code: UUID) -> HttpResponseBase:
 def round_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Show a round's steps; what is running moves by itself."""
     given = get_object_or_404(with_rows(Round.objects.all()), code=code)
-    found = rounds.steps(given)
+    facts = rounds.read_facts([given])
+    found = rounds.steps(given, facts)
     context = {
         "round": given,
         "steps": [{"step": step, "url": page_of(step.row)} for step in found],
@@ -108,7 +109,7 @@ def round_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
         "sft_model": rounds.sft_model(given),
         "policy_model": rounds.policy_model(given),
         "may_train": can(request.user, Action.RUN_TRAINING),
-        "gate": rounds.gate_of(given) if given.comparisons_dataset else None,
+        "gate": facts.gate(given) if given.comparisons_dataset else None,
         "alarm": over_optimisation_of(model_of(given.ppo_run)),
         "shares": agreement_by_choice(given.comparison_batch),
     }

@@ -25,9 +25,16 @@ def run_compare(request: PageRequest) -> HttpResponseBase:
         chosen = chosen[:MOST_RUNS]
     lasts = [{chart.name: chart for chart in charts(run, 2)} for run in chosen]
     names = sorted({name for found in lasts for name in found})
+    figures = [
+        {
+            "name": name,
+            "charts": [(run, found.get(name)) for run, found in zip(chosen, lasts, strict=True)],
+        }
+        for name in names
+    ]
     context = {
         "comparison": compare_runs(chosen),
-        "figures": [{"name": name, "charts": [found.get(name) for found in lasts]} for name in names],
+        "figures": figures,
         "query": request.GET.urlencode(),
     }
     return render(request, "runs/compare.html", context)

@@ -11,6 +11,7 @@ from training.rules.evaluations import (
     clustered_share,
     start_evaluation,
     win_rate,
+    win_rates,
     win_rates_by_cohort,
 )
 
@@ -113,3 +114,20 @@ def test_evaluation_orders_one_response_of_each() -> None:
     assert [run.inputs.get(name="policy").model for run in runs] == [ppo, sft]
     assert evaluation.batch.baseline == sft.policy
     assert Evaluation.objects.get().batch.cohorts == ["held_out", "train"]
+
+
+def test_win_rates_of_a_list_are_those_of_each_evaluation() -> None:
+    evaluations = []
+    for orders in (([1, 2], [2, 1], [1, 1]), ([1, 2], [1, 2]), ()):
+        policy, baseline = PolicyFactory.create(), PolicyFactory.create()
+        batch = draft_batch(TaskKind.EVALUATION, k=2, baseline=baseline)
+        for ranks in orders:
+            task = ranking(ranks, batch=batch, policies=[policy, baseline]).task
+            ranking([1, 2], task=task)
+        evaluations.append(
+            Evaluation.objects.create(name="One", policy=policy, baseline=baseline, batch=batch)
+        )
+    for row, rate in win_rates(evaluations).items():
+        given = Evaluation.objects.get(pk=row)
+        single = win_rate(policy=given.policy, baseline=given.baseline, batch=given.batch)
+        assert rate == single

@@ -8,7 +8,7 @@ from labeling.errors import InvalidInput
 from labeling.models import Policy
 from tests.training.factories import ranking, sft_run, stored_model
 from training.models import Model, ModelKind, Run
-from training.rules import artifacts, datasets, models, runs
+from training.rules import artifacts, datasets, lineage, models, runs
 
 pytestmark = pytest.mark.django_db
 
@@ -30,13 +30,13 @@ def test_lineage_goes_back_to_the_labels_and_forward_to_what_was_made() -> None:
     ppo = registered(
         runs.create_run(stage="ppo", config={}, inputs={"policy": sft, "reward": reward, "prompts": prompts})
     )
-    tree = models.lineage(ppo)
+    tree = lineage.lineage(ppo)
     assert [dataset for _, dataset in tree.datasets] == [prompts]
     assert [(node.role, node.model) for node in tree.sources] == [("policy", sft), ("reward", reward)]
     assert tree.sources[0].datasets[0][1].kind == "sft"
     assert tree.sources[1].sources[0].is_repeated
     assert (ppo.parent, ppo.reward_model) == (sft, reward)
-    assert models.descendants(sft) == [reward, ppo]
+    assert lineage.descendants(sft) == [reward, ppo]
     assert models.models_of(comparisons) == [reward, ppo]
 
 

@@ -200,3 +200,39 @@ def test_round_opens_and_its_step_is_done_once(dana: Client) -> None:
     step = rounds.next_step(Round.objects.get())
     assert step is not None
     assert (step.key, step.state) == ("demonstrate", "running")
+
+
+def test_form_of_a_round_marks_what_is_wrong_where_it_stands(dana: Client) -> None:
+    base = stored_model()
+    body = {"base_model": str(base.code), "prompts": "2", "k": "3", "overlap": "1"}
+    body |= {"mix_newest": "1", "changes_ppo": "ppo.iterations = 5\nppo.nothing = 1"}
+    response = dana.post(reverse("round-create"), body)
+    assert response.status_code == 422
+    assert set(response.context["form"].errors) == {"changes_ppo"}
+    response = dana.post(reverse("round-create"), {**body, "changes_ppo": "ppo.iterations = 5"})
+    assert response.context["form"].errors == {"mix_newest": ["mix adds up to 1 responses, k is 3."]}
+    assert not Round.objects.exists()
+
+
+def test_next_round_begins_with_the_settings_before_it_and_waits_for_its_turn(dana: Client) -> None:
+    settings = {"prompts": 7, "overrides": {"ppo": ["ppo.iterations=5"]}, "gate": {"gold": 0.9}}
+    first = rounds.open_round(base_model=stored_model(), settings=settings)
+    url = reverse("round-next", args=[first.code])
+    form = dana.get(url).context["form"]
+    assert "base_model" not in form.fields
+    start = {name: form[name].value() for name in ("prompts", "changes_ppo", "gate_gold")}
+    assert start == {"prompts": 7, "changes_ppo": "ppo.iterations=5", "gate_gold": 0.9}
+    response = dana.post(url, {"prompts": "3", "k": "3", "overlap": "1"})
+    assert response.status_code == 422
+    assert "does not wait for that step" in response.content.decode()
+    assert Round.objects.count() == 1
+
+
+def test_round_after_another_takes_its_own_settings_and_changes_none(dana: Client) -> None:
+    first = rounds.open_round(base_model=stored_model(), settings={"prompts": 7, "k": 3})
+    Round.objects.update(settings={**first.settings, "stopped": "No prompts."})
+    first.refresh_from_db()
+    second = rounds.open_round(previous=first, settings={"prompts": 2})
+    first.refresh_from_db()
+    assert (first.settings["prompts"], second.settings["prompts"], second.settings["k"]) == (7, 2, 3)
+    assert "stopped" not in second.settings

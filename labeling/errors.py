@@ -38,6 +38,12 @@ class NotFound(LabelingError):
     code = "not_found"
 
 
+class Unavailable(LabelingError):
+    """Something this needs is full or away, such as a disk; nothing was done, and it may be tried again."""
+
+    code = "unavailable"
+
+
 class InvalidInput(LabelingError):
     """What was sent does not fit; `fields` says where."""
 

@@ -25,7 +25,7 @@ from training.rules import (
 log = logging.getLogger(__name__)
 
 
-@shared_task(name="training.tasks.execute_run", bind=True)
+@shared_task(name="training.tasks.execute_run", bind=True, ignore_result=True)
 def execute_run(self: "Task[Any, Any]", code: str) -> str:
     """Do the most urgent run of this queue: a message only wakes a worker up.
 

@@ -20,6 +20,7 @@ from labeling.errors import (
     NotPermitted,
     StaleDraft,
     TooMany,
+    Unavailable,
 )
 
 STATUSES: tuple[tuple[type[LabelingError], int], ...] = (
@@ -28,6 +29,7 @@ STATUSES: tuple[tuple[type[LabelingError], int], ...] = (
     (Conflict, status.HTTP_409_CONFLICT),
     (InvalidInput, status.HTTP_422_UNPROCESSABLE_ENTITY),
     (TooMany, status.HTTP_429_TOO_MANY_REQUESTS),
+    (Unavailable, status.HTTP_503_SERVICE_UNAVAILABLE),
 )
 
 NOT_FOUND: Mapping[str, Any] = {

@@ -35,17 +35,24 @@ def postgres_server(programs: Path, settings: Sequence[str] = FAST_AND_FORGETFUL
         create_cluster(programs, folder, password_file)
         password_file.unlink()
         port = free_port()
-        given = [*settings, "listen_addresses=127.0.0.1", f"unix_socket_directories={folder}"]
-        command = [str(programs / "postgres"), "-D", str(folder / "data"), "-p", str(port)]
-        command += [part for setting in given for part in ("-c", setting)]
-
-        def ready() -> bool:
-            check = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
-            return subprocess.run(check, check=False).returncode == 0
-
-        # INT is PostgreSQL's fast shutdown: it does not wait for clients.
-        with running(command, ready=ready, log=folder / "log", user=user, stop_signal=signal.SIGINT):
+        with postgres_on(programs, folder, port, settings):
             yield f"postgres://tests:{password}@127.0.0.1:{port}/instructloop"
+
+
+@contextmanager
+def postgres_on(programs: Path, folder: Path, port: int, settings: Sequence[str]) -> Iterator[None]:
+    """Run a server on the cluster in a folder while the block runs; it may be run there again."""
+    given = [*settings, "listen_addresses=127.0.0.1", f"unix_socket_directories={folder}"]
+    command = [str(programs / "postgres"), "-D", str(folder / "data"), "-p", str(port)]
+    command += [part for setting in given for part in ("-c", setting)]
+
+    def ready() -> bool:
+        check = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+        return subprocess.run(check, check=False).returncode == 0
+
+    # INT is PostgreSQL's fast shutdown: it does not wait for clients.
+    with running(command, ready=ready, log=folder / "log", user=server_user(), stop_signal=signal.SIGINT):
+        yield
 
 
 def create_cluster(programs: Path, folder: Path, password_file: Path) -> None:
@@ -60,10 +67,10 @@ def create_cluster(programs: Path, folder: Path, password_file: Path) -> None:
 
 
 @contextmanager
-def redis_server(program: str) -> Iterator[str]:
-    """Run a Redis server that keeps nothing; gives its REDIS_URL."""
+def redis_server(program: str, port: int | None = None) -> Iterator[str]:
+    """Run a Redis server that keeps nothing, on a free port unless one is named; gives its REDIS_URL."""
     with private_folder(None) as folder:
-        port = free_port()
+        port = port or free_port()
         command = [program, "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
         command += ["--save", "", "--appendonly", "no"]
 

@@ -1,6 +1,5 @@
 """The Celery tasks, and one real run on a real worker process."""
 
-import os
 import subprocess
 import sys
 import time
@@ -8,21 +7,20 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from django.conf import settings as django_settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from tests.training.factories import sft_run
+from tests.training.real_worker import environment_of, running_worker, tiny_run
 from training import tasks
 from training.models import Model, Run, RunState, Worker
 from training.rules import run_folder
-from training.rules.datasets import freeze_texts
 from training.rules.run_execution import execute_run
-from training.rules.runs import create_run, recover_runs, wait_for_run
+from training.rules.runs import recover_runs, wait_for_run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -67,68 +65,12 @@ def test_training_goes_to_the_gpu_queue() -> None:
     assert router.route({}, "training.tasks.recover_runs")["queue"].name == "default"
 
 
-def environment_of(settings: Any) -> dict[str, str]:
-    """Return the environment of another process on this test's database and store."""
-    return {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "server.settings.test",
-        "DATABASE_URL": database_url(),
-        "ARTIFACTS_URL": settings.ARTIFACTS_URL,
-        "OMP_NUM_THREADS": "1",
-    }
-
-
 @pytest.fixture
 def worker(settings: Any, tmp_path: Path) -> Iterator[Path]:
     """A worker of the gpu queue in a process of its own, on this test's database and store."""
     log = tmp_path / "worker.log"
-    command = [sys.executable, "-m", "celery", "--app", "server", "worker", "--queues", "gpu"]
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [*command, "--concurrency", "1", "--loglevel", "INFO"],
-            cwd=django_settings.BASE_DIR,
-            env=environment_of(settings),
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
-    yield log
-    process.terminate()
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-
-
-def database_url() -> str:
-    """Name the test's own database to another process."""
-    row = connection.settings_dict
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{row['NAME']}"
-    account = quote(str(row["USER"])) + (f":{quote(str(row['PASSWORD']))}" if row["PASSWORD"] else "")
-    host = quote(str(row["HOST"] or ""), safe="")
-    port = f":{row['PORT']}" if row["PORT"] else ""
-    return f"postgres://{account}@{host}{port}/{row['NAME']}"
-
-
-def tiny_run(steps: int) -> Run:
-    """Return a queued run that makes a base model of a few thousand parameters."""
-    words = ["red", "green", "blue", "cat", "dog", "bird", "sun", "moon"]
-    dataset = freeze_texts(name="words", texts=[" ".join(words[i % 5 :]) for i in range(60)])
-    config = {
-        "threads": 1,
-        "report": {"log_every": 1, "checkpoint_every": 5},
-        "pretrain": {
-            "vocab_size": 280,
-            "layers": 1,
-            "width": 16,
-            "heads": 2,
-            "context": 32,
-            "steps": steps,
-            "minibatch_size": 4,
-            "sequence_tokens": 16,
-        },
-    }
-    return create_run(stage="pretrain", config=config, inputs={"dataset": dataset}, model_name="tiny")
+    with running_worker(settings, log):
+        yield log
 
 
 @pytest.mark.slow

@@ -16,23 +16,29 @@ from typing import Any
 import fsspec
 from django.conf import settings
 
+from training.rules.storage_faults import explained
+
 COMPLETE = ".complete"
 """Written last beside what was uploaded: without it an upload was cut off."""
 
 
 @contextmanager
 def drafting() -> Iterator[Path]:
-    """Give an empty folder to write, near the store; `publish` keeps it, else it goes when the block ends."""
+    """Give an empty folder to write, near the store; `publish` keeps it, else it goes when the block ends.
+
+    Raises Unavailable where the store is full or away.
+    """
     root = _local_root()
-    if root is not None:
-        draft = root / f".draft-{uuid.uuid4().hex}"
-        draft.mkdir(parents=True)
-    else:
-        draft = Path(tempfile.mkdtemp(prefix="instructloop-artifact-", dir=settings.DATA_DIR))
-    try:
-        yield draft
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    with explained(settings.ARTIFACTS_URL):
+        if root is not None:
+            draft = root / f".draft-{uuid.uuid4().hex}"
+            draft.mkdir(parents=True)
+        else:
+            draft = Path(tempfile.mkdtemp(prefix="instructloop-artifact-", dir=settings.DATA_DIR))
+        try:
+            yield draft
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 def store(folder: Path, name: str) -> None:

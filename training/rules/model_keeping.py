@@ -16,11 +16,12 @@ def promote_model(*, model: Model, by: User | None = None, reason: str = "") -> 
     Raises Conflict where it is archived or its weights are gone.
     """
     with transaction.atomic():
-        locked = Model.objects.select_for_update().get(pk=model.pk)
+        of_kind = Model.objects.select_for_update().filter(kind=model.kind).order_by("pk")
+        locked = {row.pk: row for row in of_kind.only("name", "status", "weights_deleted_at")}[model.pk]
         if locked.weights_deleted_at is not None or locked.status == ModelStatus.ARCHIVED:
             what = "has no weights any more" if locked.weights_deleted_at else "is archived"
             raise Conflict(f"{locked} {what}, so it cannot be promoted.", code="model_state")
-        Model.objects.filter(kind=locked.kind, status=ModelStatus.PROMOTED).exclude(pk=locked.pk).update(
+        Model.objects.filter(kind=model.kind, status=ModelStatus.PROMOTED).exclude(pk=locked.pk).update(
             status=ModelStatus.REGISTERED
         )
         _set(locked, ModelStatus.PROMOTED, reason)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Count
 
 from labeling.errors import Conflict, InvalidInput
@@ -68,12 +69,17 @@ def open_gate(*, given: Round, reason: str, by: User) -> GateOverride:
     if not MIN_REASON <= len(reason.strip()) <= MAX_REASON:
         text = f"Say in {MIN_REASON} to {MAX_REASON} characters why this round may train all the same."
         raise InvalidInput(text, fields={"reason": text})
-    gate = gate_of(given)
-    if gate.is_open:
-        raise Conflict(f"The gate of {given} is open already.", code="gate_open")
-    failed = {check.key: f"{check.found}; wanted: {check.wanted}" for check in gate.failed}
-    override = GateOverride.objects.create(round=given, by=by, reason=reason.strip(), failed=failed)
-    audit.record(actor=by, action="open_gate", obj=given, reason=override.reason, failed=failed)
+    with transaction.atomic():
+        locked = Round.objects.select_for_update().get(pk=given.pk)
+        gate = gate_of(locked)
+        if gate.override is not None:
+            text = f"The gate of {given} is open already: {gate.override.by} has signed."
+            raise Conflict(text, code="gate_open")
+        if gate.is_open:
+            raise Conflict(f"The gate of {given} is open already.", code="gate_open")
+        failed = {check.key: f"{check.found}; wanted: {check.wanted}" for check in gate.failed}
+        override = GateOverride.objects.create(round=locked, by=by, reason=reason.strip(), failed=failed)
+        audit.record(actor=by, action="open_gate", obj=locked, reason=override.reason, failed=failed)
     return override
 
 

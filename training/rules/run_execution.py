@@ -11,6 +11,8 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,6 +23,7 @@ from django.utils import timezone
 from labeling.errors import LabelingError
 from training.models import Run, RunState, Stage
 from training.rules import benchmarks, models, response_scores, run_folder, run_news, run_process, sampling
+from training.rules.patience import patiently
 from training.rules.run_tails import Tails
 from training.rules.runs import claim_run, current_state, update_claimed
 
@@ -41,7 +44,8 @@ class Heartbeat(threading.Thread):
 
     def run(self) -> None:
         try:
-            while not self.is_over.wait(HEARTBEAT_SECONDS) and update_claimed(self.run_row):
+            renew = partial(update_claimed, self.run_row)
+            while not self.is_over.wait(HEARTBEAT_SECONDS) and patiently(renew):
                 pass
         finally:
             connection.close()
@@ -75,7 +79,7 @@ def execute_run(code: UUID, *, worker: str = "") -> str:
         except Exception as error:
             log.exception("Run %s broke outside its process", run.code)
             said = error.message if isinstance(error, LabelingError) else f"{type(error).__name__}: {error}"
-            _end(run, folder, RunState.FAILED, said)
+            patiently(partial(_end, run, folder, RunState.FAILED, said))
         finally:
             lock.release()
     return Run.objects.values_list("state", flat=True).get(pk=run.pk)
@@ -92,15 +96,15 @@ def _work(run: Run, folder: Path, lock: run_process.FolderLock) -> None:
         return
     process = run_process.start(run, folder, lock)
     try:
-        Run.objects.filter(pk=run.pk, attempt=run.attempt, state=RunState.STARTING).update(
-            state=RunState.RUNNING, started_at=run.started_at or timezone.now()
-        )
+        ours = Run.objects.filter(pk=run.pk, attempt=run.attempt, state=RunState.STARTING)
+        started_at = run.started_at or timezone.now()
+        patiently(partial(ours.update, state=RunState.RUNNING, started_at=started_at))
         is_ours = _watch(run, folder, process)
     finally:
         if process.poll() is None:
             run_process.kill(process)
     if is_ours:
-        _record_verdict(run, folder, process.returncode)
+        patiently(partial(_record_verdict, run, folder, process.returncode))
 
 
 def _watch(run: Run, folder: Path, process: subprocess.Popen[bytes]) -> bool:
@@ -110,18 +114,24 @@ def _watch(run: Run, folder: Path, process: subprocess.Popen[bytes]) -> bool:
     told: dict[str, Any] = {}
     while True:
         has_ended = _wait(process, POLL_SECONDS)
-        tails.copy(is_last=has_ended)
         report = run_folder.read_report(folder)
-        if not update_claimed(run, **{key: value for key, value in report.items() if told.get(key) != value}):
+        news = {key: value for key, value in report.items() if told.get(key) != value}
+        if not patiently(partial(_copy, run, tails, news, is_last=has_ended)):
             return False
         told = report
         if has_ended:
             return True
-        if kill_at is None and current_state(run) == RunState.CANCELLING:
+        if kill_at is None and patiently(lambda: current_state(run)) == RunState.CANCELLING:
             run_process.ask_to_stop(process, folder)
             kill_at = time.monotonic() + run_process.GRACE_SECONDS
         elif kill_at is not None and time.monotonic() > kill_at:
             run_process.kill(process)
+
+
+def _copy(run: Run, tails: Tails, news: Mapping[str, Any], *, is_last: bool) -> bool:
+    """Copy what the process wrote; returns False if another worker took the run over."""
+    tails.copy(is_last=is_last)
+    return update_claimed(run, **news)
 
 
 def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:

@@ -136,10 +136,10 @@ class MetricsTail:
             file.seek(self.offset)
             data = file.read()
         whole = data[: data.rfind(b"\n") + 1]
-        self.offset += len(whole)
         records = [record for record in map(_parse, whole.decode("utf-8", "replace").split("\n")) if record]
         if records:
             curves.store_points(self.run, records)
+        self.offset += len(whole)
         return len(records)
 
 

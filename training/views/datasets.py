@@ -1,5 +1,6 @@
 """Datasets: listed, frozen, looked into, downloaded."""
 
+import itertools
 import json
 from collections.abc import Iterator
 from uuid import UUID
@@ -73,7 +74,7 @@ def dataset_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
         records = read_records(
             dataset, split=split, first=first, count=RECORDS_A_PAGE + 1, words=words, category=category
         )
-    except FileNotFoundError:
+    except OSError:
         records = []
         messages.error(request, "The files of this dataset are not where they were stored.")
     context = {
@@ -126,7 +127,12 @@ def dataset_part(request: PageRequest, code: UUID, split: str) -> HttpResponseBa
         raise Http404
     path = next(part["path"] for part in dataset.manifest["parts"] if part["split"] == split)
     lines = _lines(dataset, path) if form == NATIVE else _reshaped(dataset, split, form)
-    response = StreamingHttpResponse(lines, content_type="application/x-ndjson")
+    try:
+        first = list(itertools.islice(lines, 1))
+    except OSError:
+        messages.error(request, "The files of this dataset are not where they were stored.")
+        return redirect("dataset-detail", code)
+    response = StreamingHttpResponse(itertools.chain(first, lines), content_type="application/x-ndjson")
     prefix = "" if form == NATIVE else f"{form}-"
     name = f"{dataset.kind}-{dataset.hash[:12]}-{prefix}{path}"
     response["Content-Disposition"] = f'attachment; filename="{name}"'

@@ -16,8 +16,8 @@ from django.conf import settings as django_settings
 from django.db import connection
 from django.utils import timezone
 
+from tests.training.real_worker import environment_of
 from tests.training.talks import asked, conversation, policy, researcher, trained_pair
-from tests.training.test_tasks import environment_of
 from training import tasks
 from training.models import Model, Reply, ReplyState, Turn, Worker
 from training.rules import artifacts, playground, playground_process, playground_writing

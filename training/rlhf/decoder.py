@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from training.rlhf.body import Body, new_cache
 from training.rlhf.cache import DecodeCache
+from training.rlhf.masking import only_last
 
 LLAMA_SHAPED = ("LlamaModel", "MistralModel", "Qwen2Model", "Qwen3Model")
 PLAIN = ("Linear", "Conv1D", "Embedding", "LayerNorm")  # adapters and sharded weights are something else
@@ -87,7 +88,7 @@ class OwnDecoder:
     def begin(self, ids: Tensor, mask: Tensor, n: int, room: int) -> Tensor:
         cache = new_cache()
         with torch.autocast(ids.device.type, torch.bfloat16, enabled=self._dtype == torch.bfloat16):
-            last = self._body.run(ids, mask, cache)[:, -1]
+            last = self._body.run(ids, mask, cache, read=only_last(mask))
         layers = [(each.keys.to(self._dtype), each.values.to(self._dtype)) for each in cache.layers]
         self._cache = DecodeCache(layers, mask, n, room)
         self._positions = mask.sum(dim=1).repeat_interleave(n)

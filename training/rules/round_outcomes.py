@@ -101,4 +101,6 @@ def _by_batch(
 ) -> Counter[int | None]:
     """Count a labeler's labels that are no surplus, by batch."""
     counted = rows.filter(labeler=labeler, is_surplus=False).order_by().values_list(path)
-    return Counter(dict(counted.annotate(count=Count("pk"))))
+    found = dict(counted.annotate(count=Count("pk")))
+    found.pop(None, None)  # labels of no batch went into no round by one
+    return Counter(found)

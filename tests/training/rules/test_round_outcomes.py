@@ -5,7 +5,7 @@ import pytest
 from labeling.models import Labeler, TaskKind
 from labeling.rules import batches
 from tests.factories import LabelerFactory, PolicyFactory
-from tests.training.factories import draft_batch, ranking
+from tests.training.factories import demonstration, draft_batch, ranking
 from training.models import Evaluation, Round
 from training.rules.datasets import freeze_dataset
 from training.rules.round_outcomes import outcomes_for, rounds_of
@@ -40,9 +40,11 @@ def judged(row: Round, wins: int, losses: int) -> Evaluation:
 
 def test_own_labels_are_counted_and_what_was_learned_from_them(ana: Labeler) -> None:
     row = turn(ana)
+    demonstration(labeler=ana)
     assert list(rounds_of(ana)) == [row]
     outcome = outcomes_for(ana, [row])[0]
     assert (outcome.comparisons, outcome.learned_from, outcome.state) == (2, 2, "learning")
+    assert outcome.demonstrations == 0, "one of no batch is none of this round"
     assert outcome.verdict == ""
     assert not rounds_of(LabelerFactory.create()).exists()
 

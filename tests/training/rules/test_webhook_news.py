@@ -63,7 +63,12 @@ def test_a_complete_evaluation_is_told_once_to_those_who_asked_before(hook: Webh
     evaluation = judged(row, wins=3, losses=1)
     task = evaluation.batch.tasks.first()
     assert task is not None
-    spent = {"task": task, "batch": evaluation.batch, "kind": TaskKind.EVALUATION, "labeler": None}
+    spent = {
+        "task": task,
+        "batch": evaluation.batch,
+        "kind": TaskKind.EVALUATION,
+        "labeler": LabelerFactory.create(),
+    }
     slot = Assignment.objects.create(**spent, state="submitted", finished_at=timezone.now())
     assert announce_rounds() == 0, "its batch is not complete"
     Batch.objects.filter(pk=evaluation.batch_id).update(status=Batch.Status.CLOSED)
@@ -71,4 +76,5 @@ def test_a_complete_evaluation_is_told_once_to_those_who_asked_before(hook: Webh
     assert (announce_rounds(), announce_rounds()) == (1, 0)
     (done,) = told(WebhookEvent.EVALUATION_DONE)
     assert '"win_rate":0.75' in done.body
+    assert slot.finished_at is not None
     assert (done.webhook, slot.finished_at < late.created_at) == (hook, True)

@@ -57,6 +57,10 @@ def turn(data: Path, *, trains: bool = True) -> dict[str, object]:
     supervised = loop.train_sft(loop.FULL, base)
     reward = loop.train_reward(loop.FULL, supervised)
     policy = loop.train_ppo(loop.FULL, supervised, reward)
+    taxes = evaluation.alignment_tax_on_pairs(data, after=policy, before=base, pairs=500)
+    found["PPO beside its base on which of two replies people preferred"] = {
+        tax.label: [round(tax.before.value, 3), round(tax.after.value, 3), tax.verdict] for tax in taxes
+    }
     following = loop.open_next_comparisons(loop.FULL, supervised, policy)
     found["reward model on held-out pairs (chance 0.5)"] = loop.accuracy_of(reward)
     for name, model in (("base", base), ("SFT", supervised), ("PPO", policy)):

@@ -1,11 +1,13 @@
-"""Eight real models through a final evaluation, with the figures that its page shows.
+"""Real models through a final evaluation and a benchmark, with the figures that their pages show.
 
 Nobody here can judge 1,700 pairs, so the labelers are simulated and marked as such. Their rule is open: the
 response that shares more words (F1) with what a person wrote to the same prompt is the better one, within
 0.02 it is a tie. The figures say how near each model comes to people's answers, not what people prefer.
 """
 
-from collections.abc import Mapping, Sequence
+import gzip
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,13 @@ from labeling.rules.assignments import claim_next
 from labeling.rules.comparisons import Judgement, submit_ranking
 from tests.factories import LabelerFactory
 from tests.real_data.loop import joined, lines, model_names
+from training.models import Model, RunState
 from training.rlhf.benchmark_scores import overlap_f1
+from training.rules.benchmark_figures import Tax, alignment_tax
+from training.rules.benchmarks import import_benchmark, order_benchmarks
 from training.rules.evaluation_figures import PolicyFigures, figures_against
 from training.rules.evaluations import start_evaluation
+from training.rules.run_execution import execute_run
 
 BASELINE = "davinci"
 NEAR = 0.02
@@ -89,3 +95,33 @@ def _ranked(assignment: Assignment, written: Mapping[str, str]) -> list[Judgemen
 
 def _with_interval(value: float | None, low: float | None, high: float | None) -> list[float] | None:
     return None if value is None or low is None or high is None else [round(x, 3) for x in (value, low, high)]
+
+
+def alignment_tax_on_pairs(folder: Path, *, after: Model, before: Model, pairs: int) -> list[Tax]:
+    """Put preference pairs to two policies as questions with two choices, by real benchmark runs.
+
+    The question is which reply to a dialogue people preferred: the accuracy is the share of pairs in which
+    the policy finds that reply the likelier one.
+    """
+    dataset, _ = import_benchmark(key="own", form="choice", rows=_choices(folder, pairs), name="Pairs")
+    for model in (before, after):
+        [run] = order_benchmarks(models=[model], datasets=[dataset])
+        state = execute_run(run.code)
+        if state != RunState.FINISHED:
+            run.refresh_from_db()
+            raise AssertionError(f"{run} is {state}: {run.reason}\n{run.log_tail}")
+    return alignment_tax(after, before)
+
+
+def _choices(folder: Path, pairs: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    with gzip.open(folder / "hh_harmless.jsonl.gz", "rt", encoding="utf-8") as file:
+        for number, line in enumerate(file):
+            if number >= pairs:
+                return
+            chosen, rejected = (str(json.loads(line)[name]) for name in ("chosen", "rejected"))
+            before, mark, reply = chosen.rpartition("\n\nAssistant:")
+            other = rejected.removeprefix(before + mark)
+            if reply.strip() and other.strip():
+                prompt = f"{before}{mark}".strip()
+                choices = [reply.strip(), other.strip()]
+                yield number, {"id": str(number), "prompt": prompt, "choices": choices, "answer": 0}

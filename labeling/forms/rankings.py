@@ -22,6 +22,7 @@ from labeling.rules.comparisons import Judgement
 from labeling.rules.form_texts import PROMPT_FLAGS
 
 LETTERS = "ABCDEFGHI"
+DOUBTS_SHOWN = 3
 YES_NO = (("yes", "Yes"), ("no", "No"))
 
 
@@ -235,11 +236,16 @@ class RankingForm(AboutPromptFields, SubmissionForm):
         if self.cleaned_data["confirmed"] == "yes" or self.is_lone:
             return []
         letters = {response.code: letter for letter, response in self.lettered}
+        pairs = sorted(comparisons.contradictions(self.judgements()), key=lambda pair: -pair.gap)
         found = [
             f"{letters[pair.better]} stands above {letters[pair.worse]}, although you rated it "
             f"{pair.gap} points lower. Keep both?"
-            for pair in comparisons.contradictions(self.judgements())
+            for pair in pairs[:DOUBTS_SHOWN]
         ]
+        if len(pairs) > DOUBTS_SHOWN:
+            found.append(
+                f"{len(pairs) - DOUBTS_SHOWN} more of the pairs stand against your ratings. Keep all?"
+            )
         if self.cleaned_data["was_touched"] != "yes":
             found.append(
                 "You have not moved any response. Is the order in which they stand the one you mean?"

@@ -14,13 +14,15 @@ from labeling.rules.eligibility import eligible_batches, limits_of, open_slots
 class Waiting:
     """Work of one kind for one labeler: the slot they hold, how many more are open.
 
-    `free_in_seconds` is when a task that others hold may come free; None if that is not to be hoped for.
+    With nothing of either, `elsewhere` is how many tasks others hold, and `free_in_seconds` when one of them
+    may come free; None if that is not to be hoped for.
     """
 
     kind: TaskKind
     held: Assignment | None
     open: int
     free_in_seconds: int | None
+    elsewhere: int = 0
 
     @property
     def is_empty(self) -> bool:
@@ -46,7 +48,8 @@ def waiting_work(labeler: Labeler) -> list[Waiting]:
         open_slots = count_open(labeler, kind)
         is_idle = held is None and open_slots == 0
         free_in = seconds_until_free(labeler=labeler, kind=kind) if is_idle else None
-        found.append(Waiting(kind=kind, held=held, open=open_slots, free_in_seconds=free_in))
+        elsewhere = held_by_others(labeler, kind) if is_idle else 0
+        found.append(Waiting(kind, held, open_slots, free_in, elsewhere))
     return found
 
 
@@ -57,6 +60,13 @@ def count_open(labeler: Labeler, kind: str) -> int:
         return 0
     slots = open_slots(labeler, kind, batches, limits=limits_of(labeler))
     return slots.values("task").distinct().count()
+
+
+def held_by_others(labeler: Labeler, kind: str) -> int:
+    """Count the tasks of a kind for this labeler's cohort that other people have in hand."""
+    batches = [batch.pk for batch in eligible_batches(labeler, kind)]
+    held = Assignment.objects.leased().filter(batch__in=batches).exclude(labeler=labeler)
+    return held.values("task").distinct().count()
 
 
 def progress_since(labeler: Labeler, since: datetime) -> Progress:

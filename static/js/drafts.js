@@ -203,7 +203,7 @@ class Drafts {
   }
 
   async save(isLast = false) {
-    if (this.asking || (this.saving && !isLast)) return;
+    if (this.asking || leaving || (this.saving && !isLast)) return; // what is being submitted is saved by that
     if (!this.isDirty) return;
     const payload = collect(this.form);
     const print = fingerprint(payload);
@@ -314,13 +314,23 @@ htmx.onLoad(() => {
 });
 
 // A form that leads on says data-leaves: what it holds goes with it, so nobody needs to be held back.
-document.addEventListener("submit", (event) => { if (event.target.matches("[data-leaves]")) leaving = true; }, true);
-document.addEventListener("htmx:responseError", () => { leaving = false; });
-document.addEventListener("htmx:sendError", () => {
+// htmx asks before it sends (is the order meant?), so there a submission begins with the request.
+function leave(event) {
+  if (event.target.matches("[data-leaves]")) leaving = true;
+}
+function stay() {
+  if (!leaving) return;
   leaving = false;
+  if (current?.form.isConnected) current.changed();
+}
+document.addEventListener("submit", (event) => { if (!event.target.hasAttribute("hx-post")) leave(event); }, true);
+document.addEventListener("htmx:beforeRequest", leave);
+document.addEventListener("htmx:responseError", stay);
+document.addEventListener("htmx:sendError", () => {
+  stay();
   current?.say("no connection; nothing is lost. Submit again when it is back.", "failed");
 });
-document.addEventListener("htmx:afterSwap", () => { leaving = false; });
+document.addEventListener("htmx:afterSwap", stay);
 window.addEventListener("online", () => { if (current?.isDirty) current.save(); });
 window.addEventListener("beforeunload", (event) => { if (!leaving && current?.isDirty) event.preventDefault(); });
 window.addEventListener("pagehide", () => { if (!leaving && current?.isDirty) current.save(true); });

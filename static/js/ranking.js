@@ -2,6 +2,7 @@
 // Dragging and the side-by-side view come when they are first needed: the page is light, and keys work at once.
 
 const CONTRADICTION = 2;
+const WARNINGS_SHOWN = 3; // the strongest; of nine responses many pairs may contradict at once
 
 function start(form) {
   const k = Number(form.dataset.k);
@@ -141,12 +142,12 @@ function start(form) {
       for (const worse of inOrder()) {
         const gap = rating(worse) - rating(better);
         if (rank(better) && rank(better) < rank(worse) && rating(better) && gap >= CONTRADICTION) {
-          found.push({ pair: `${letter(better)}${letter(worse)}`, words: `${letter(better)} stands above ${letter(worse)}, although you rated it ${gap} points lower.` });
+          found.push({ gap, pair: `${letter(better)}${letter(worse)}`, words: `${letter(better)} stands above ${letter(worse)}, although you rated it ${gap} points lower.` });
         }
       }
     }
     for (const pair of kept) if (!found.some((each) => each.pair === pair)) kept.delete(pair);
-    return found.filter((each) => !kept.has(each.pair));
+    return found.filter((each) => !kept.has(each.pair)).sort((a, b) => b.gap - a.gap);
   }
 
   function warn() {
@@ -156,17 +157,22 @@ function start(form) {
     const words = found.map((each) => each.words).join(" ");
     if (box.dataset.words === words) return;
     box.dataset.words = words;
-    box.replaceChildren(...found.map(({ pair, words: said }) => {
-      const line = paragraph(said);
-      const keep = document.createElement("button");
-      keep.type = "button";
-      keep.className = "button small";
-      keep.textContent = "Keep both";
-      keep.setAttribute("aria-label", `Keep both: ${said}`);
-      keep.addEventListener("click", () => { kept.add(pair); warn(); section.focus({ preventScroll: true }); announce("Kept"); });
-      line.append(" ", keep);
-      return line;
-    }));
+    const lines = found.slice(0, WARNINGS_SHOWN).map(({ pair, words: said }) => warning(said, "Keep both", [pair]));
+    const more = found.length - WARNINGS_SHOWN;
+    if (more > 0) lines.push(warning(`${more} more ${more === 1 ? "pair stands" : "pairs stand"} against your ratings.`, "Keep all", found.map((each) => each.pair)));
+    box.replaceChildren(...lines);
+  }
+
+  function warning(said, word, pairs) {
+    const line = paragraph(said);
+    const keep = document.createElement("button");
+    keep.type = "button";
+    keep.className = "button small";
+    keep.textContent = word;
+    keep.setAttribute("aria-label", `${word}: ${said}`);
+    keep.addEventListener("click", () => { for (const pair of pairs) kept.add(pair); warn(); section.focus({ preventScroll: true }); announce("Kept"); });
+    line.append(" ", keep);
+    return line;
   }
 
   function paragraph(text) {
@@ -305,7 +311,9 @@ function start(form) {
   });
 
   function doubts() {
-    const reasons = isTouched() ? contradictions().map((each) => `${each.words} Keep both?`) : [];
+    const found = isTouched() ? contradictions() : [];
+    const reasons = found.slice(0, WARNINGS_SHOWN).map((each) => `${each.words} Keep both?`);
+    if (found.length > WARNINGS_SHOWN) reasons.push(`${found.length - WARNINGS_SHOWN} more of the pairs stand against your ratings. Keep all?`);
     if (!isTouched()) reasons.push("You have not moved any response. Is the order in which they stand the order you mean?");
     const open = cards.filter((card) => [...judged(card).querySelectorAll("[data-flag]:not(:disabled)")].some((flag) => !flag.querySelector("input:checked")));
     if (open.length) reasons.push(`Questions without an answer: ${open.map(letter).sort().join(", ")}. They are stored as not answered.`);

@@ -154,6 +154,22 @@ def said(page: Page) -> Locator:
     return page.locator("[data-announce]")
 
 
+def test_of_many_contradictions_the_strongest_are_shown_and_all_are_kept_at_once(
+    page: Page, alice: Labeler, log_in: LogIn
+) -> None:
+    begin(page, log_in, k=5)
+    rate(page, "12467")
+    page.keyboard.press("2")  # A beside B; the rest stands in the order of the screen, worst first
+    warning = page.locator("[data-contradictions]")
+    expect(warning.locator("p")).to_have_count(4)
+    expect(warning.locator("p").first).to_contain_text(
+        "A stands above E, although you rated it 6 points lower."
+    )
+    warning.get_by_role("button", name=re.compile("Keep all")).click()
+    expect(warning).to_be_hidden()
+    expect(said(page)).to_have_text("Kept")
+
+
 def test_order_against_the_ratings_is_remarked_on_and_kept(page: Page, alice: Labeler, log_in: LogIn) -> None:
     begin(page, log_in, k=2)
     rate(page, "27")

@@ -47,7 +47,7 @@ def test_empty_queue_says_when_asking_again_makes_sense(alice: Labeler, visit: V
     claimed(qualified_labeler(), TaskKind.DEMONSTRATION)
     client = visit(alice)
     page = client.get(reverse("work")).content.decode()
-    assert "may come free in about 2 minutes" in page
+    assert "1 task is in other hands; one may come free in about 2 minutes" in page
     assert client.post(next_url("demonstration"), follow=True).status_code == 200
 
 

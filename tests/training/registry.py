@@ -161,7 +161,9 @@ def _trained(
 
 
 def _model(name: str, kind: ModelKind, by: User, **fields: Any) -> Model:
-    policy = Policy.objects.create(name=name, kind=Policy.Kind.TRAINED) if kind.writes else None
+    policy = None
+    if kind.writes:
+        policy, _ = Policy.objects.get_or_create(name=name, defaults={"kind": Policy.Kind.TRAINED})
     return Model.objects.create(
         name=name,
         kind=kind,

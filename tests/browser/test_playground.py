@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from labeling.models import Prompt, Role, User
+from tests.browser.axe import violations
 from tests.factories import PASSWORD, UserFactory
 from tests.training.talks import notice, trained_pair
 from training import tasks
@@ -71,14 +72,13 @@ def in_a_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     playground_process.end_writer()
 
 
-def start(
-    page: Page, live_server: LiveServer, prompt: str, *policies: str, consent: str = "Keep them"
-) -> None:
+def start(page: Page, live_server: LiveServer, prompt: str, *policies: str) -> None:
     page.goto(f"{live_server.url}/playground/")
     page.get_by_label("Prompt", exact=True).fill(prompt)
     for name in policies:
         page.get_by_label(name, exact=True).check()
-    page.get_by_label(consent).check()
+    page.get_by_role("radio", name="Keep them for training").check()
+    assert violations(page) == []
     page.get_by_label("Prompt", exact=True).focus()
     page.keyboard.press("Control+Enter")
     page.wait_for_url("**/playground/*-*-*/")
@@ -98,6 +98,7 @@ def test_replies_grow_in_two_browsers_and_the_next_prompt_waits(
     start(page, live_server, "Name a bird.", "sft-1", "ppo-1")
     expect(page.locator("[data-note]")).to_contain_text("No worker for the playground is alive")
     expect(page.locator("[data-send]")).to_be_disabled()
+    assert violations(page) == []
     assert Prompt.objects.get().text == "Name a bird."
     other = browser.new_context(storage_state=page.context.storage_state()).new_page()
     other.goto(page.url)
@@ -124,6 +125,7 @@ def test_replies_grow_in_two_browsers_and_the_next_prompt_waits(
     page.keyboard.press("Escape")
     expect(page.locator("#turn-2 .reply").first).to_contain_text("Stopped")
     expect(page.locator("#turn-2").get_by_role("button", name="Try again").first).to_be_visible()
+    assert violations(page) == []
     assert set(Reply.objects.filter(turn__number=2).values_list("state", flat=True)) == {ReplyState.CANCELLED}
     other.context.close()
 
@@ -135,7 +137,7 @@ def test_a_real_reply_then_word_by_word(
     enter(page)
     page.goto(f"{live_server.url}/playground/")
     page.get_by_label("Prompt", exact=True).fill("say red")
-    page.get_by_text("Before and after training").click()
+    page.get_by_label("Before and after training").check()
     page.get_by_label("Do not keep them").check()
     page.get_by_role("button", name="Send").click()
     expect(page.locator("h1")).to_have_text("sft-1 and ppo-1")
@@ -164,6 +166,7 @@ def test_a_blind_vote_by_keyboard_shows_the_names(
     for reply in claim_replies(Turn.objects.get(), worker="hand"):
         update_claimed(reply, text="A robin.", state=ReplyState.DONE, tokens=4)
     expect(page.get_by_role("button", name="B is better")).to_be_visible()
+    assert violations(page) == []
     assert "ppo-1" not in page.content()
     assert "sft-1" not in page.content()
     page.locator(".eyebrow").click()

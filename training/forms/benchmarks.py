@@ -30,8 +30,8 @@ class OrderForm(forms.Form):
         label="Policies",
         queryset=Model.objects.none(),
         to_field_name="code",
-        help_text="With its ancestors, a policy shows its alignment tax.",
-        widget=forms.CheckboxSelectMultiple,
+        help_text="One or more, newest first. With its ancestors, a policy shows its alignment tax.",
+        widget=forms.SelectMultiple(attrs={"size": 8}),
     )
     datasets = forms.ModelMultipleChoiceField(
         label="Sets",

@@ -11,8 +11,8 @@ register = template.Library()
 
 @register.filter
 def signed(value: float | None) -> str:
-    """Write a number with its sign and four significant digits; a dash where there is none."""
-    return "–" if value is None else f"{value:+.4g}".replace("-", "−")
+    """Write a number with its sign and three significant digits; a dash where there is none."""
+    return "–" if value is None else f"{value:+.3g}".replace("-", "−")
 
 
 @register.simple_tag

@@ -45,7 +45,9 @@ PAGES |= {
     "run-live": lambda made: reverse("run-detail", args=[made.runs[-1].code]) + "?part=live",
     "run-points": lambda made: reverse("run-points", args=[made.runs[-1].code]),
     "run-clone": lambda made: reverse("run-create", args=["ppo"]) + f"?from={made.runs[-1].code}",
-    "dataset-detail": lambda made: reverse("dataset-detail", args=[Dataset.objects.filter(kind="sft")[0].code]),
+    "dataset-detail": lambda made: reverse(
+        "dataset-detail", args=[Dataset.objects.filter(kind="sft")[0].code]
+    ),
     "round-first": lambda made: reverse("round-detail", args=[made.rounds[0].code]),
     "round-last": lambda made: reverse("round-detail", args=[made.rounds[-1].code]),
     "round-next": lambda made: reverse("round-next", args=[made.rounds[-1].code]),

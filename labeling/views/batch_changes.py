@@ -192,7 +192,9 @@ def tasks_move(request: PageRequest, code: UUID) -> HttpResponseBase:
     else:
         divided = f", of {move.divided} more the labels nobody has taken" if move.divided else ""
         left = f"; {move.left} stay, every label wanted is held or given" if move.left else ""
-        messages.success(request, f"{move.moved} tasks moved to “{to}”{divided}{left}.")
+        messages.success(
+            request, f"{move.moved} task{'' if move.moved == 1 else 's'} moved to “{to}”{divided}{left}."
+        )
     return redirect("batch-tasks", code)
 
 

@@ -358,3 +358,20 @@ def test_empty_list_says_how_to_begin(mia: User, visit: Visit) -> None:
     assert "No batches yet" in page
     assert reverse("batch-create") in page
     assert b"No batch fits this filter" in visit(mia).get(reverse("batch-list"), {"state": "open"}).content
+
+
+def test_ticked_tasks_move_to_a_batch_of_other_cohorts(mia: User, dana: User, visit: Visit) -> None:
+    source = writing_batch(tasks=2)
+    other = batches.create_batch(name="For researchers", kind=TaskKind.DEMONSTRATION, cohorts=["researcher"])
+    address = f"/batches/{source.code}/tasks/"
+    page = visit(mia).get(address).content.decode()
+    assert "For researchers (researcher)" in page
+    task = source.tasks.first()
+    assert task is not None
+    answer = visit(mia).post(
+        f"{address}move/", {"tasks": [str(task.code)], "to": str(other.code)}, follow=True
+    )
+    assert "1 task moved to “For researchers”" in answer.content.decode()
+    assert other.tasks.get() == task
+    empty = visit(mia).post(f"{address}move/", {"to": str(other.code)}, follow=True).content.decode()
+    assert "Tick the tasks to move" in empty

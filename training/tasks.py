@@ -1,6 +1,7 @@
 """Celery tasks: fetch a row, call one rule. The enqueue function waits for the transaction to commit."""
 
 import logging
+import socket
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -32,8 +33,8 @@ def execute_run(self: "Task[Any, Any]", code: str) -> str:
     As many messages as runs are sent, so each finds one. Delivered twice, the second finds what is left.
     """
     woken_for = Run.objects.get(code=UUID(code))
-    run = runs.next_queued(woken_for) or woken_for
-    return run_execution.execute_run(run.code, worker=self.request.hostname or "")
+    run = runs.claim_next(woken_for=woken_for, worker=self.request.hostname or socket.gethostname())
+    return woken_for.state if run is None else run_execution.execute_claimed(run)
 
 
 @shared_task(name="training.tasks.recover_runs")

@@ -63,8 +63,11 @@ def execute_run(code: UUID, *, worker: str = "") -> str:
     """Do a queued run from claim to verdict. Returns its state; delivered twice, the second does nothing."""
     wanted = Run.objects.get(code=code)
     run = claim_run(wanted, worker=worker or f"{socket.gethostname()} {os.getpid()}")
-    if run is None:
-        return wanted.state
+    return wanted.state if run is None else execute_claimed(run)
+
+
+def execute_claimed(run: Run) -> str:
+    """Do a run that this worker has just claimed. Returns its state."""
     folder = run_folder.folder_of(run)
     folder.mkdir(parents=True, exist_ok=True)
     with Heartbeat(run):

@@ -102,6 +102,17 @@ def next_queued(woken_for: Run) -> Run | None:
     return Run.objects.queued().filter(queue=woken_for.queue).order_by("-priority", "pk").first()
 
 
+def claim_next(*, woken_for: Run, worker: str) -> Run | None:
+    """Take the next run of a queue for a worker that was woken; None where nothing waits any more.
+
+    Of two workers woken at once both see the same run first: who comes second takes the one after it.
+    """
+    while (wanted := next_queued(woken_for)) is not None:
+        if (run := claim_run(wanted, worker=worker)) is not None:
+            return run
+    return None
+
+
 def set_priority(*, run: Run, priority: int, by: User | None = None) -> Run:
     """Let a queued run go before others (higher) or after them (lower).
 

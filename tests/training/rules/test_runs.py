@@ -222,3 +222,15 @@ def test_a_priority_out_of_range_or_of_a_run_that_waits_no_longer_is_refused() -
     runs.cancel_run(run=run)
     with pytest.raises(Conflict, match="only a queued run"):
         runs.set_priority(run=run, priority=1)
+
+
+def test_of_two_workers_woken_at_once_the_second_takes_the_next_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = sft_inputs()
+    first, second = (runs.create_run(stage="sft", config={}, inputs=inputs) for _ in range(2))
+    seen_before_the_claim = Run.objects.get(pk=first.pk)
+    assert runs.claim_run(first, worker="one") is not None
+    sights = iter([seen_before_the_claim, second])
+    monkeypatch.setattr(runs, "next_queued", lambda woken_for: next(sights, None))
+    assert runs.claim_next(woken_for=second, worker="two") == second
+    assert runs.claim_next(woken_for=second, worker="three") is None
+    assert set(Run.objects.values_list("worker", flat=True)) == {"one", "two"}

@@ -43,7 +43,12 @@ class RunForm(forms.Form):
         self.described = {field.key: field for field in describe(stage)}
         start = flatten(_first_values(stage, shipped, source))
         cloned = (
-            {given.name: given.dataset or given.model for given in source.inputs.all()} if source else None
+            {
+                given.name: given.dataset or given.model
+                for given in source.inputs.select_related("dataset", "model")
+            }
+            if source
+            else None
         )
         self.fields["model_name"] = forms.CharField(
             label="Name of the model", required=False, max_length=100, help_text="Empty gives it a number."
@@ -136,13 +141,14 @@ def _input_field(
 ) -> "forms.ModelChoiceField[Any]":
     choices = choices_for(stage, name)
     takes_one = is_needed or f"inputs.{name}" in start
+    first = preferred(stage, name) if takes_one else None
     return forms.ModelChoiceField(
         queryset=choices,
         to_field_name="code",
         required=is_needed,
-        initial=preferred(stage, name) if takes_one else None,
+        initial=first,
         label=name.capitalize(),
-        empty_label="None" if not is_needed else "There is none yet" if not choices.exists() else None,
+        empty_label="None" if not is_needed else "There is none yet" if first is None else None,
         help_text=described[f"inputs.{name}"].help,
     )
 

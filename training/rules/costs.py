@@ -16,7 +16,7 @@ from labeling.models import Ranking, TaskKind
 from labeling.rules.costs import CENT, HOUR, Cost, by_kind, costs_by_batch, total_of
 from labeling.rules.pay_rates import rate_book
 from training.models import Evaluation, Round, Run
-from training.rules.evaluations import WinRate, win_rate
+from training.rules.evaluations import WinRate, win_rates
 
 EVEN, PERCENT = 0.5, 100
 CACHE_SECONDS = 30 * 24 * 3600
@@ -149,14 +149,10 @@ def win_rates_of(evaluations: Sequence[Evaluation]) -> dict[int, WinRate]:
     )
     keys = {row.pk: f"win-rate:{row.code}:{newest.get(row.batch_id, 0)}" for row in evaluations}
     known = cache.get_many(keys.values())
-    found: dict[int, WinRate] = {}
-    for row in evaluations:
-        rate = known.get(keys[row.pk])
-        if not isinstance(rate, WinRate):
-            rate = win_rate(policy=row.policy, baseline=row.baseline, batch=row.batch)
-            cache.set(keys[row.pk], rate, CACHE_SECONDS)
-        found[row.pk] = rate
-    return found
+    found = {row: known[key] for row, key in keys.items() if isinstance(known.get(key), WinRate)}
+    fresh = win_rates([row for row in evaluations if row.pk not in found])
+    cache.set_many({keys[row]: rate for row, rate in fresh.items()}, CACHE_SECONDS)
+    return {**found, **fresh}
 
 
 def table(report: CostReport) -> Iterable[Sequence[object]]:

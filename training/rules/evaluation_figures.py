@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from labeling.models import LIKERT_MAX, LIKERT_MIN, Cohort, Place, Policy, PromptSource, TaskKind
-from training.rules.evaluations import Judgement, WinRate, clustered_share, judgements, summarize
+from training.rules.evaluations import Judgement, WinRate, clustered_share, judgements_against, summarize
 
 Z_95 = 1.959963984540054
 MOST_POLICIES = 20
@@ -65,9 +65,10 @@ def judged_policies() -> list[Policy]:
 def figures_against(baseline: Policy, policies: Sequence[Policy]) -> list[PolicyFigures]:
     """Return each policy's figures, the baseline's own among them, in the order given."""
     seen = _places_of(policies)
+    verdicts = judgements_against(baseline, policies)
     found = []
     for policy in policies:
-        given = [] if policy == baseline else judgements(policy=policy, baseline=baseline)
+        given = verdicts[policy.pk]
         found.append(
             PolicyFigures(
                 policy=policy,

@@ -4,6 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import Any
 
 from django.db import transaction
@@ -129,6 +130,44 @@ def judgements(
             for our in ours
             for their in theirs
         ]
+    return found
+
+
+def judgements_against(baseline: Policy, policies: Sequence[Policy]) -> dict[int, list[Judgement]]:
+    """Return the verdicts of several policies against one baseline, read in one query; by policy."""
+    with_baseline = Place.objects.filter(response__policy=baseline).values("ranking")
+    rows = (
+        Place.objects.filter(ranking__superseded_by=None, ranking__in=with_baseline)
+        .filter(response__policy__in=[*policies, baseline])
+        .order_by("ranking_id", "id")
+        .values_list(
+            "ranking_id",
+            "response__policy_id",
+            "rank",
+            "likert",
+            "ranking__task__prompt_id",
+            "ranking__labeler__cohort",
+            "response__prompt__source",
+        )
+    )
+    found: dict[int, list[Judgement]] = {policy.pk: [] for policy in policies}
+    for _, places in groupby(rows.iterator(chunk_size=5000), key=lambda row: row[0]):
+        both = list(places)
+        theirs = [place for place in both if place[1] == baseline.pk]
+        for _, policy, rank, likert, prompt, cohort, source in both:
+            if policy == baseline.pk:
+                continue
+            found[policy] += [
+                Judgement(
+                    prompt=prompt or 0,  # ranked tasks have a prompt
+                    score=TIE if rank == their[2] else float(rank < their[2]),
+                    cohort=cohort,
+                    source=source,
+                    likert=likert,
+                    baseline_likert=their[3],
+                )
+                for their in theirs
+            ]
     return found
 
 

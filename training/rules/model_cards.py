@@ -12,10 +12,10 @@ from training.rules.evaluations import WinRate, evaluations_of, win_rates
 from training.rules.lineage import Lineage, lineage
 
 
-def datasets_behind(model: Model) -> list[Dataset]:
+def datasets_behind(tree: Lineage) -> list[Dataset]:
     """Return every dataset that a model or one of its ancestors was trained on, each once, newest first."""
     found: dict[int, Dataset] = {}
-    waiting = [lineage(model)]
+    waiting = [tree]
     while waiting:
         node = waiting.pop()
         found |= {dataset.pk: dataset for _, dataset in node.datasets}
@@ -41,9 +41,10 @@ def labelers_behind(datasets: list[Dataset]) -> dict[str, int]:
 
 def card_of_model(model: Model) -> str:
     """Return the card in Markdown, headed as model hubs read it."""
-    behind = datasets_behind(model)
+    tree = lineage(model)
+    behind = datasets_behind(tree)
     lines = ["---", "library_name: transformers", "tags: [instructloop, rlhf]", "---", f"# {model.name}", ""]
-    lines += [*_what_it_is(model), "", "## What is behind it", "", *_tree(lineage(model))]
+    lines += [*_what_it_is(model), "", "## What is behind it", "", *_tree(tree)]
     lines += ["", "## Labels", "", *_labels(behind), "", "## Training", "", *_training(model)]
     lines += [
         "",

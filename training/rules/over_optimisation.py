@@ -60,15 +60,16 @@ class Finding:
         return f"{rose}, and labelers prefer it to {self.baseline} in {found}."
 
 
-def over_optimisation_of(model: Model | None) -> Finding | None:
+def over_optimisation_of(model: Model | None, given: Round | None = None) -> Finding | None:
     """Look for over-optimisation in a policy that PPO made; None where there is nothing to say.
 
-    Thresholds are those of the round that the run stands in (its setting `alarm`), or the defaults.
+    Thresholds are those of the round that the run stands in (its setting `alarm`), or the defaults; who has
+    the round at hand may name it.
     """
     run = model.run if model is not None else None
     if model is None or run is None or run.stage != Stage.PPO:
         return None
-    wanted = thresholds_of(run)
+    wanted = thresholds_of(run, given)
     curves = {curve.name: curve for curve in run.curves.filter(name__startswith="objective/")}
     score, kl, spread = (curves.get(f"objective/{name}") for name in ("score", "kl", "score_std"))
     if score is None or kl is None:
@@ -86,9 +87,9 @@ def over_optimisation_of(model: Model | None) -> Finding | None:
     return Finding(state, score_rise, kl_rise, rate, baseline, int(wanted["judgements"]))
 
 
-def thresholds_of(run: Run) -> dict[str, float]:
-    """Return the thresholds that hold for a run."""
-    given = Round.objects.filter(ppo_run=run).first()
+def thresholds_of(run: Run, given: Round | None = None) -> dict[str, float]:
+    """Return the thresholds that hold for a run, which stands in the round that is given or is looked up."""
+    given = given or Round.objects.filter(ppo_run=run).first()
     return {**DEFAULTS, **(given.settings.get("alarm", {}) if given is not None else {})}
 
 

@@ -19,7 +19,7 @@ class Facts:
     """What was found of some rounds' batches, by the primary key of the batch.
 
     progress     labels wanted and given
-    sampling     the sample runs that have not finished
+    sampling     the sample runs that have not finished, where there are no tasks yet
     is_full      whether win rates and gates are looked at too, which reads every label of a round
     """
 
@@ -51,7 +51,7 @@ class Facts:
 
 def with_rows(rounds: QuerySet[Round]) -> QuerySet[Round]:
     """Read with each round the rows that its steps have made."""
-    runs = ("sft_run", "reward_run", "ppo_run")
+    runs = ("sft_run", "reward_run", "ppo_run", "previous__ppo_run")
     return rounds.select_related(
         "previous",
         "next",
@@ -78,9 +78,11 @@ def read_facts(rounds: Iterable[Round], *, is_full: bool = True) -> Facts:
         for batch in (given.demonstration_batch, given.comparison_batch, evaluated):
             if batch is not None:
                 batches[batch.pk] = batch
+    progress = progress_of_batches(list(batches.values()))
     sampling: dict[int, list[Run]] = {}
-    waiting = Run.objects.filter(batch__in=batches).exclude(state=RunState.FINISHED)
-    for run in waiting.defer(*HEAVY):
+    empty = [key for key in batches if not progress[key].tasks]
+    waiting = Run.objects.filter(batch__in=empty).exclude(state=RunState.FINISHED)
+    for run in waiting.defer(*HEAVY) if empty else ():
         if run.batch_id is not None:
             sampling.setdefault(run.batch_id, []).append(run)
-    return Facts(progress_of_batches(list(batches.values())), sampling, is_full)
+    return Facts(progress, sampling, is_full)

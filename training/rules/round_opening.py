@@ -100,8 +100,10 @@ def open_round(
 
 
 def chain_of(given: Round) -> list[Round]:
-    """Return a round and those before it, the newest first, however many in one query."""
-    rows = Round.objects.filter(number__lt=given.number).in_bulk()
+    """Return a round and those before it with their supervised models, the newest first, in one query."""
+    heavy = (f"sft_run__{column}" for column in ("config", "log_tail", "samples", "report", "result"))
+    before = Round.objects.filter(number__lt=given.number).select_related("sft_run__model")
+    rows = before.defer(*heavy).in_bulk()
     chain = [given]
     while (previous := chain[-1].previous_id) is not None:
         chain.append(rows[previous])
@@ -112,9 +114,7 @@ def sft_model(given: Round | None) -> Model | None:
     """Return the supervised model that a round works with: its own, or that of a round before it."""
     if given is None:
         return None
-    runs = [row.sft_run_id for row in chain_of(given) if row.sft_run_id is not None]
-    made = {model.run_id: model for model in Model.objects.filter(run__in=runs)}
-    return next((made[run] for run in runs if run in made), None)
+    return next((made for row in chain_of(given) if (made := model_of(row.sft_run)) is not None), None)
 
 
 def policy_model(given: Round | None) -> Model | None:
@@ -140,7 +140,7 @@ def previous_policy(given: Round | None) -> Model | None:
 
 def model_of(run: Run | None) -> Model | None:
     """Return the model that a run made, None before it has."""
-    return Model.objects.filter(run=run).first() if run is not None else None
+    return getattr(run, "model", None)
 
 
 def config_for(given: Round, stage: str) -> dict[str, Any]:

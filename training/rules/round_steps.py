@@ -281,6 +281,8 @@ def _look_run(run: Run | None, promise: str) -> tuple[str, str, Any]:
         return DONE, f"Made {run.model}.", run
     if run.state in (RunState.FAILED, RunState.CANCELLED):
         return FAILED, run.reason, run
+    if run.state == RunState.QUEUED:
+        return RUNNING, f"{run.reason} It waits for a worker of the queue {run.queue}.".strip(), run
     return RUNNING, f"{run.get_state_display()}, {run.progress_percent} %.", run
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Case, Q, QuerySet, When
 
 from training.models import Dataset, DatasetKind, Model, ModelKind, ModelStatus, Stage
 from training.rlhf.config import ConfigError, describe
@@ -72,14 +72,20 @@ def choices_for(stage: str, name: str) -> QuerySet[Any]:
 def preferred(stage: str, name: str) -> Input | None:
     """Return what a form offers first: the newest that fits, for a policy the newest of the usual kind."""
     choices = choices_for(stage, name)
-    if name == "policy" and stage in PREFERRED_START:
-        choices = choices.filter(kind=PREFERRED_START[stage]) or choices
-    if name in MODEL_INPUTS:
-        choices = choices.filter(status=ModelStatus.PROMOTED) or choices
+    order: list[Any] = ["-pk"]
     if (stage, name) == (Stage.PPO, "prompts"):
-        choices = choices.filter(pk__in=Dataset.objects.of_labels()) or choices
-    newest: Input | None = choices.first()
+        order = [_first(Q(pk__in=Dataset.objects.of_labels())), *order]
+    if name in MODEL_INPUTS:
+        order = [_first(Q(status=ModelStatus.PROMOTED)), *order]
+    if name == "policy" and stage in PREFERRED_START:
+        order = [_first(Q(kind=PREFERRED_START[stage])), *order]
+    newest: Input | None = choices.order_by(*order).first()
     return newest
+
+
+def _first(condition: Q) -> Case:
+    """Order rows for which a condition holds before the others."""
+    return Case(When(condition, then=0), default=1)
 
 
 def check_inputs(stage: str, inputs: Mapping[str, Input]) -> list[str]:

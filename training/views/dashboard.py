@@ -8,7 +8,7 @@ from django.shortcuts import render
 
 from labeling.models import Assignment, Batch, Demonstration, Prompt, PromptSource, Ranking, Split
 from labeling.rules.access import Action, can
-from labeling.rules.quality_reports import report
+from labeling.rules.quality_reports import kept_report
 from labeling.views.access import PageRequest, require
 from training.models import Dataset, Model, Round, Run
 from training.rules import rounds
@@ -34,7 +34,7 @@ def dashboard(request: PageRequest) -> HttpResponseBase:
         }
     if request.htmx:
         return render(request, "dashboard/overview.html#runs", context)
-    agreement = report("agreement").body
+    agreement = kept_report("agreement").body
     context |= {
         "prompts": prompt_counts(),
         "splits": Split.choices,

@@ -83,7 +83,8 @@ def model_import(request: PageRequest) -> HttpResponseBase:
 def model_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Show a model, everything behind it and everything made from it."""
     model = get_object_or_404(Model.objects.select_related("run", "policy", "created_by"), code=code)
-    behind = datasets_behind(model)
+    tree = lineage(model)
+    behind = datasets_behind(tree)
     evaluations = evaluations_of(model)
     rates = win_rates(evaluations)
     facts = {key: value for key, value in model.facts.items() if not isinstance(value, dict | list)}
@@ -91,7 +92,7 @@ def model_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
         "model": model,
         "facts": facts,
         "metrics": model.facts.get("metrics") or {},
-        "lineage": lineage(model),
+        "lineage": tree,
         "guidelines": guidelines_behind(behind),
         "labelers": labelers_behind(behind),
         "descendants": descendants(model),

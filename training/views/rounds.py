@@ -22,6 +22,7 @@ from training.rules.over_optimisation import over_optimisation_of
 from training.rules.prompt_choice import agreement_by_choice
 from training.rules.round_facts import with_rows
 from training.rules.round_opening import model_of
+from training.rules.round_steps import KINDS as STEPS
 from training.tasks import enqueue_run
 
 PAGE_OF = {
@@ -110,7 +111,7 @@ def round_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
         "policy_model": rounds.policy_model(given),
         "may_train": can(request.user, Action.RUN_TRAINING),
         "gate": facts.gate(given) if given.comparisons_dataset else None,
-        "alarm": over_optimisation_of(model_of(given.ppo_run)),
+        "alarm": over_optimisation_of(model_of(given.ppo_run), given),
         "shares": agreement_by_choice(given.comparison_batch),
     }
     template = "rounds/detail.html#steps" if request.htmx else "rounds/detail.html"
@@ -131,7 +132,8 @@ def round_step(request: PageRequest, code: UUID, key: str) -> HttpResponseBase:
     else:
         for run in runs:
             enqueue_run(run)
-        messages.success(request, "Started." if runs else "Done.")
+        title = STEPS[key].title
+        messages.success(request, f"{title}: {'it has begun' if runs else 'done'}.")
     return redirect("round-detail", code)
 
 

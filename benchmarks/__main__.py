@@ -12,19 +12,21 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import reward_quality, reward_ranking, training_core
+from benchmarks import reward_quality, reward_ranking, step_split, training_core
 from benchmarks.labeling_load import measure as labeling_load
 
 
 def main() -> int:
     """Run what was asked for; returns the exit status."""
-    names = ["reward_ranking", "reward_quality", *training_core.ROWS, "labeling_load"]
+    names = ["reward_ranking", "reward_quality", "step_split", *training_core.ROWS, "labeling_load"]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(names)}; default all")
     parser.add_argument("--repeats", type=int, default=5, help="timed repetitions of each arm")
     parser.add_argument("--quick", action="store_true", help="labeling_load: fewer tasks, shorter runs")
     parser.add_argument("--shape", default="small", help="of the models, such as 70m")
     parser.add_argument("--architecture", choices=("gpt2", "llama"), default="gpt2")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of step_split")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     given = parser.parse_args()
     if unknown := set(given.names) - set(names):
@@ -34,17 +36,29 @@ def main() -> int:
     for name in given.names or names:
         if name == "reward_ranking":
             result = {"benchmark": name, **reward_ranking.measure(repeats=given.repeats)}
+        elif name == "step_split":
+            result = step_split.measure(
+                repeats=given.repeats,
+                shape=given.shape,
+                architecture=given.architecture,
+                device=given.device,
+                dtype=given.dtype,
+            )
         elif name == "reward_quality":
             result = reward_quality.measure()
         elif name == "labeling_load":
             result = {"benchmark": name, **labeling_load.measure(quick=given.quick)}
         else:
             result = training_core.measure(
-                name, repeats=given.repeats, shape=given.shape, architecture=given.architecture
+                name,
+                repeats=given.repeats,
+                shape=given.shape,
+                architecture=given.architecture,
+                device=given.device,
             )
         line = json.dumps(result)
         sys.stdout.write(line + "\n")
-        path = given.out / f"{name}_cpu_{time.strftime('%Y-%m-%d')}.json"
+        path = given.out / f"{name}_{given.device}_{time.strftime('%Y-%m-%d')}.json"
         path.write_text(line + "\n", encoding="utf-8")
         bars += [(name, each) for each in result.get("bars", [])]
     for name, each in bars:

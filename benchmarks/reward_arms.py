@@ -32,13 +32,13 @@ def rankings(count: int, k: int, prompt: int, response: int) -> list[Ranking]:
 class _Arm:
     def __init__(
         self, *, k: int, prompt: int, response: int, each: int, bf16: bool = False, medium: bool = False,
-        shape: str = "small", architecture: str = "gpt2",
+        shape: str = "small", architecture: str = "gpt2", device: str = "cpu",
     ) -> None:  # fmt: skip
-        self.k, self.each, self.bf16 = k, each, bf16
+        self.k, self.each, self.bf16, self.device = k, each, bf16, torch.device(device)
         if medium:
             torch.set_float32_matmul_precision("medium")
         self.data = rankings((WARM_UP + STEPS) * each, k, prompt, response)
-        self.classifier = shapes.scorer(shape, architecture)
+        self.classifier = shapes.scorer(shape, architecture).to(self.device)
         self.read = 0
         table = self.classifier.base_model.get_input_embeddings()
         table.register_forward_hook(self._count)
@@ -53,7 +53,7 @@ class _Arm:
         loss = self.loss(self.data[: self.each])
         torch.autograd.backward(loss)
         named = self.named()
-        torch.save({name: x.grad for name, x in named.items()}, gradient)
+        torch.save({name: x.grad.cpu() for name, x in named.items()}, gradient)
         for x in named.values():
             x.grad = None
         self.whole().float()
@@ -74,14 +74,14 @@ class _Arm:
         """Train: forward, backward, clipping, AdamW."""
         model = self.classifier
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-        clock, self.read = Clock(), 0
+        clock, self.read = Clock(self.device.type), 0
         for step in range(WARM_UP + STEPS):
             if step == WARM_UP:
                 self.read = 0
             if step in (0, WARM_UP):
                 clock.mark()
             some = self.data[step * self.each : (step + 1) * self.each]
-            with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
                 loss = self.loss(some)
             torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -99,8 +99,8 @@ class Ours(_Arm):
         from training.rlhf.precision import set_float32_products
 
         super().__init__(**settings)
-        set_float32_products(torch.device("cpu"))
-        self.model = shapes.reward_model(self.classifier)
+        set_float32_products(self.device)
+        self.model = shapes.reward_model(self.classifier).to(self.device)
         self.classifier.score = torch.nn.Linear(self.model.head.in_features, 1, bias=False)
         self.classifier.score.weight = self.model.head.weight
 
@@ -112,7 +112,7 @@ class Ours(_Arm):
 
         flat = self.model.score_groups([p for p, _ in some], [g for _, g in some], share_prompt=True)
         scores = flat.view(len(some), -1)
-        ranks = torch.arange(1, self.k + 1).expand_as(scores)
+        ranks = torch.arange(1, self.k + 1, device=self.device).expand_as(scores)
         return ranking_loss(scores, ranks, torch.ones_like(ranks, dtype=torch.bool))
 
 
@@ -126,7 +126,7 @@ class OwnPairs(_Arm):
             for pair in itertools.combinations(responses, 2)
             for response in pair
         ]
-        ids = torch.tensor(rows)
+        ids = torch.tensor(rows, device=self.device)
         hidden = self.classifier.base_model(input_ids=ids, use_cache=False).last_hidden_state[:, -1]
         scores = self.classifier.score(hidden).float().view(-1, 2)
         return -F.logsigmoid(scores[:, 0] - scores[:, 1]).mean()
@@ -158,8 +158,8 @@ class Trl(_Arm):
             args=RewardConfig(
                 output_dir=tempfile.mkdtemp(), per_device_train_batch_size=self.per_step, max_steps=steps,
                 learning_rate=1e-4, bf16=self.bf16 or self.defaults, gradient_checkpointing=self.defaults,
-                use_cpu=True, report_to="none", save_strategy="no", logging_steps=1000, disable_tqdm=True,
-                dataloader_pin_memory=False, max_length=None, optim="adamw_torch_fused",
+                use_cpu=self.device.type == "cpu", report_to="none", save_strategy="no", logging_steps=1000,
+                disable_tqdm=True, dataloader_pin_memory=False, max_length=None, optim="adamw_torch_fused",
             ),
             train_dataset=dataset,
             processing_class=shapes.tokenizer(),
@@ -171,13 +171,14 @@ class Trl(_Arm):
         trainer = self._trainer([], 1)
         self.per_step = kept
         batch = trainer.data_collator([trainer.train_dataset[i] for i in range(self.pairs * len(some))])
+        batch = {name: x.to(self.device) if isinstance(x, Tensor) else x for name, x in batch.items()}
         loss: Tensor = trainer.compute_loss(self.classifier, batch)
         return loss
 
     def time(self) -> dict[str, Any]:
         from transformers import TrainerCallback
 
-        clock = Clock()
+        clock = Clock(self.device.type)
 
         class Marks(TrainerCallback):
             def on_step_end(self, *_args: Any, **_kwargs: Any) -> None:

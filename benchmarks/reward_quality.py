@@ -109,7 +109,7 @@ def agreement(given: Rankings) -> float:
 
 def trained(train: Rankings, arm: str, rate: float, seed: int) -> RewardModel:
     """Train one epoch; a step has the pairs of PER_STEP rankings."""
-    model = shapes.reward_model(shapes.scorer("tiny", "gpt2", seed))
+    model: RewardModel = shapes.reward_model(shapes.scorer("tiny", "gpt2", seed))
     each = K * (K - 1) // 2
     pairs = torch.combinations(torch.arange(K))  # (36, 2)
     steps = TRAIN // PER_STEP

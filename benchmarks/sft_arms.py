@@ -41,11 +41,13 @@ def documents(count: int, seed: int) -> list[list[int]]:
 
 
 class _Arm:
-    def __init__(self, *, bf16: bool = False, shape: str = "small", architecture: str = "gpt2") -> None:
-        self.bf16, self.shape, self.architecture = bf16, shape, architecture
+    def __init__(
+        self, *, bf16: bool = False, shape: str = "small", architecture: str = "gpt2", device: str = "cpu"
+    ) -> None:
+        self.bf16, self.device = bf16, torch.device(device)
         self.data = documents(DOCUMENTS, 1)
         self.held_out = documents(32, 2)
-        self.causal = shapes.causal(shape, architecture)
+        self.causal = shapes.causal(shape, architecture).to(self.device)
         self.start = {name: x.clone() for name, x in self.causal.state_dict().items()}
 
     def gate(self, *, gradient: str, batch: str, precision: str) -> dict[str, Any]:
@@ -54,7 +56,7 @@ class _Arm:
         self.causal.to(getattr(torch, precision))
         loss = self.gate_loss(batch)
         torch.autograd.backward(loss)
-        torch.save({name: x.grad for name, x in self.causal.named_parameters()}, gradient)
+        torch.save({name: x.grad.cpu() for name, x in self.causal.named_parameters()}, gradient)
         for x in self.causal.parameters():
             x.grad = None
         self.causal.float()
@@ -68,7 +70,7 @@ class _Arm:
         """Mean loss per token on held-out documents, row by row in float32."""
         total, count = 0.0, 0
         for row in self.held_out:
-            ids = torch.tensor([row])
+            ids = torch.tensor([row], device=self.device)
             out = self.causal(input_ids=ids, labels=ids, use_cache=False)
             total, count = total + float(out.loss) * (len(row) - 1), count + len(row) - 1
         return total / count
@@ -83,7 +85,7 @@ class Ours(_Arm):
         from training.rlhf.precision import set_float32_products
 
         super().__init__(**settings)
-        set_float32_products(torch.device("cpu"))
+        set_float32_products(self.device)
         self.model = LanguageModel(self.causal)
         order = minibatch_order([len(x) for x in self.data], PER_STEP, 0, 0) if own_order else []
         self.steps = [[self.data[i] for i in chosen] for chosen in order]
@@ -100,7 +102,7 @@ class Ours(_Arm):
     def _loss(self, rows: list[list[int]], supervised: int) -> Tensor:
         from training.rlhf.sft import Example, token_loss_sum
 
-        loss, _ = token_loss_sum(self.model, [Example(row, 1) for row in rows], torch.device("cpu"))
+        loss, _ = token_loss_sum(self.model, [Example(row, 1) for row in rows], self.device)
         return loss / supervised
 
     def time(self) -> dict[str, Any]:
@@ -112,13 +114,13 @@ class Ours(_Arm):
         optimizer = make_optimizer(
             self.model, Optim(learning_rate=RATE, betas=(0.9, 0.999), weight_decay=0.0)
         )
-        clock, read = Clock(), 0
+        clock, read = Clock(self.device.type), 0
         for step, rows in enumerate(self.steps):
             if step == 1:
                 clock.mark()
             supervised = sum(len(row) - 1 for row in rows)
             for group in microbatches([len(row) for row in rows], 4096):
-                with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+                with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
                     loss = self._loss([rows[i] for i in group], supervised)
                 torch.autograd.backward(loss)
             take_step(optimizer, self.model, RATE, 1.0)
@@ -144,8 +146,9 @@ class Trl(_Arm):
             args=SFTConfig(
                 output_dir=tempfile.mkdtemp(), per_device_train_batch_size=self.batch, num_train_epochs=1,
                 learning_rate=RATE, lr_scheduler_type="constant", bf16=self.bf16,
-                gradient_checkpointing=False, use_cpu=True, report_to="none", save_strategy="no",
-                logging_steps=1000, disable_tqdm=True, dataloader_pin_memory=False, max_length=ROW,
+                gradient_checkpointing=False, use_cpu=self.device.type == "cpu", report_to="none",
+                save_strategy="no", logging_steps=1000, disable_tqdm=True, max_length=ROW,
+                dataloader_pin_memory=False,
                 packing=True, optim="adamw_torch_fused", seed=0,
             ),
             train_dataset=Dataset.from_dict({"input_ids": self.data}),
@@ -163,6 +166,7 @@ class Trl(_Arm):
         trainer = self._trainer([])
         given = trainer.data_collator([trainer.train_dataset[i] for i in range(2)])
         torch.save(_documents_of(given), batch)
+        given = {name: x.to(self.device) if isinstance(x, Tensor) else x for name, x in given.items()}
         loss: Tensor = trainer.compute_loss(self.causal, given)
         return loss
 
@@ -170,7 +174,7 @@ class Trl(_Arm):
         from transformers import TrainerCallback
 
         self.causal.load_state_dict(self.start)
-        clock, read, seen = Clock(), list[int](), list[list[list[int]]]()
+        clock, read, seen = Clock(self.device.type), list[int](), list[list[list[int]]]()
 
         class Marks(TrainerCallback):
             def on_step_end(self, *_args: Any, **_kwargs: Any) -> None:

@@ -30,22 +30,35 @@ for name, value in {
 
 
 class Clock:
-    """Marks of CPU and wall time, taken at the end of each step."""
+    """Marks of CPU and wall time, taken at the end of each step; on a GPU when it has done its work."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = device
         self.marks: list[tuple[float, float]] = []
 
     def mark(self) -> None:
+        if self.device == "cuda":
+            import torch
+
+            torch.cuda.synchronize()
         self.marks.append((time.process_time(), time.perf_counter()))
 
-    def spent(self, first: int) -> dict[str, float]:
-        """CPU and wall seconds from one mark to the last."""
+    def spent(self, first: int) -> dict[str, Any]:
+        """CPU and wall seconds from one mark to the last, and the name of the GPU if there is one."""
         (cpu, wall), (cpu_end, wall_end) = self.marks[first], self.marks[-1]
-        return {"cpu_seconds": cpu_end - cpu, "wall_seconds": wall_end - wall}
+        found: dict[str, Any] = {"cpu_seconds": cpu_end - cpu, "wall_seconds": wall_end - wall}
+        if self.device == "cuda":
+            import torch
+
+            found["gpu"] = torch.cuda.get_device_name()
+        return found
 
 
 def peak_mib() -> float:
-    """Largest resident size of this process so far."""
+    """Largest resident size of this process so far; on a GPU the most memory held there."""
+    torch: Any = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and (held := torch.cuda.max_memory_allocated()):
+        return float(held) / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.rlhf.conftest import write_config
+from tests.rlhf.conftest import texts, write_config, write_dataset
 from tests.rlhf.forks import run_together, start, wait
 from tests.rlhf.stages import (
     LENGTHS,
@@ -98,6 +98,45 @@ def test_two_processes_train_what_one_does(stage: str, way: str, base_folder: Pa
     if stage == "reward":
         heads = [dict(load_file(folder / "model/head.safetensors")) for folder in (alone, both)]
         assert_close(*heads)
+
+
+def test_two_processes_write_the_responses_that_one_does(base_folder: Path, tmp_path: Path) -> None:
+    prepared = prepare_ppo(tmp_path / "prepared", base_folder)
+    for stage, settings in (
+        ("sample", {"inputs": {"reward": "inputs/reward"}, "sample": {"k": 3, "microbatch_size": 6}}),
+        (
+            "evaluate",
+            {
+                "inputs": {
+                    "policy": "inputs/policy",
+                    "reference": "inputs/policy",
+                    "reward": "inputs/reward",
+                    "prompts": "inputs/prompts",
+                },
+                "evaluate": {"split": "train", "k": 2, "microbatch_size": 6},
+            },
+        ),
+    ):
+        alone, both = (copy_run(prepared, tmp_path / f"{stage} {name}") for name in ("alone", "both"))
+        given = {**settings, "lengths": LENGTHS, "threads": 1}
+        assert run_stage(alone, stage, given) == 0
+        write_config(both, stage, {**given, "processes": 2})
+        assert run_together(stage, both, 2) == [0, 0], (both / "log.txt").read_text()[-3000:]
+        assert (both / "responses.jsonl").read_text() == (alone / "responses.jsonl").read_text()
+        for name in ("objective/score", "objective/response_tokens"):
+            assert metrics(both, name) == pytest.approx(metrics(alone, name), rel=1e-6)
+
+
+def test_two_processes_pretrain_what_one_does(tmp_path: Path) -> None:
+    prepared = tmp_path / "prepared"
+    write_dataset(prepared / "inputs/dataset", "pretrain", train=texts(40), valid=texts(10, 1))
+    shape = {"vocab_size": 300, "layers": 1, "width": 16, "heads": 2, "context": 32}
+    given = {"pretrain": {**shape, "steps": 3, "minibatch_size": 5, "sequence_tokens": 16}, "threads": 1}
+    alone, both = (copy_run(prepared, tmp_path / name) for name in ("alone", "both"))
+    assert run_stage(alone, "pretrain", given) == 0
+    write_config(both, "pretrain", {**given, "processes": 2})
+    assert run_together("pretrain", both, 2) == [0, 0], (both / "log.txt").read_text()[-3000:]
+    assert_close(weights(alone), weights(both))
 
 
 @pytest.mark.slow

@@ -7,8 +7,8 @@ its responses see it and themselves, not each other. The results are those of se
 
 Positions restart in every row; a response goes on after its prompt. On a CPU short rows take plain matrix
 products, whose backward pass is several times faster there than that of the fused kernel; long rows and GPUs
-take torch's fused attention. With FLEX the packed row is not taken apart: FlexAttention reads it with a block
-mask (for GPUs; on a CPU it has no backward pass).
+take torch's fused attention. With flex the packed row is not taken apart: FlexAttention reads it with a block
+mask (for GPUs; on a CPU it has no backward pass). Its length is rounded up, so that few lengths are compiled.
 
 transformers calls `attend` for every model that takes its attention from the registry; the others never get
 a layout.
@@ -16,6 +16,7 @@ a layout.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from typing import Any
 
@@ -27,6 +28,7 @@ from training.rlhf.layout import Layout, pack_rows
 from training.rlhf.products import attend_by_products
 
 NAME = "instructloop"
+BUCKET = 512  # tokens that a packed row's length is rounded up to for FlexAttention
 PRODUCTS_UP_TO = 1024  # keys; beyond, the stored probabilities cost more memory than the activations
 
 
@@ -115,7 +117,7 @@ def attend(
     if key.shape[1] != heads:
         key, value = (x.repeat_interleave(heads // x.shape[1], dim=1) for x in (key, value))
     with torch.autocast(query.device.type, enabled=False):
-        if layout.flex:
+        if layout.flex or (_wanted and query.device.type == "cuda"):
             return _flex(query, key, value, layout, scale), None
         q, k, v = (x[0].transpose(0, 1).flatten(1).to(value.dtype) for x in (query, key, value))  # (T, H * d)
         if query.device.type == "cpu" and dropout == 0 and layout.longest <= PRODUCTS_UP_TO:
@@ -153,11 +155,29 @@ def _by_head(wide: Tensor, heads: int) -> Tensor:
     return wide.view(*wide.shape[:2], heads, -1).transpose(1, 2)
 
 
+_wanted: list[bool] = []
+
+
+def use_flex(wanted: bool) -> None:
+    """Say whether packed rows on a GPU take FlexAttention from now on."""
+    _wanted[:] = [True] if wanted else []
+
+
+@functools.cache
+def _compiled() -> Any:
+    """FlexAttention that leaves out masked blocks; each new length of a packed row is compiled once."""
+    from torch.nn.attention.flex_attention import flex_attention
+
+    return torch.compile(flex_attention, dynamic=False)
+
+
 def _flex(query: Tensor, key: Tensor, value: Tensor, layout: Layout, scale: float) -> Tensor:
     """Attend in the packed row, under a block mask: (1, H, T, d) -> (1, T, H, d)."""
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
-    row, parent = layout.owners()
+    spare = -query.shape[2] % BUCKET
+    row, parent = (F.pad(x, (0, spare), value=-1) for x in layout.owners())  # what is added sees itself
+    query, key, value = (F.pad(x, (0, 0, 0, spare)) for x in (query, key, value))
 
     def allowed(batch: Tensor, head: Tensor, asks: Tensor, answers: Tensor) -> Tensor:
         kin = (row[answers] == row[asks]) | (row[answers] == parent[asks])
@@ -165,8 +185,6 @@ def _flex(query: Tensor, key: Tensor, value: Tensor, layout: Layout, scale: floa
 
     length = query.shape[2]
     blocks = create_block_mask(allowed, None, None, length, length, device=query.device)
-    attention: Any = flex_attention
-    if query.device.type == "cuda":  # compiled it leaves out masked blocks; a new length compiles nothing
-        attention = torch.compile(flex_attention, dynamic=True)
+    attention: Any = _compiled() if query.device.type == "cuda" else flex_attention
     out: Tensor = attention(query, key, value, block_mask=blocks, scale=scale)
-    return out.transpose(1, 2).contiguous()
+    return out[:, :, : length - spare].transpose(1, 2).contiguous()

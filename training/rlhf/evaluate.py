@@ -9,7 +9,7 @@ every line.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from training.rlhf.generation import row_uniforms
 from training.rlhf.losses import ranking_loss
 from training.rlhf.model import LanguageModel, RewardModel, load_policy, load_reward_model
 from training.rlhf.packing import PackedText, valid_text_loss
+from training.rlhf.parallel import gathered, share
 from training.rlhf.plots import calibration_plot, over_optimisation_plot
 from training.rlhf.ppo import gold_scores, rollout_metrics
 from training.rlhf.reward import encode, score_examples
@@ -78,15 +79,18 @@ def measure_responses(
     places.sort(key=lambda place: len(encoded[place[0]]))
     size = settings.microbatch_size
     gold = load_gold(config, run, codec)
+    models = Models(policy, reference, reward)
     weighted: dict[str, float] = {}
     records: dict[tuple[int, int], dict[str, Any]] = {}
-    for start in range(0, len(places), size):
+    dealt = share([places[start : start + size] for start in range(0, len(places), size)])
+    for number, (group, weight) in enumerate(dealt, start=1):
         run.stop_if_cancelled()
-        group = places[start : start + size]
+        if not weight:  # another process has it
+            continue
         uniforms = [row_uniforms(1, width, config.seed, "evaluate", prompts[i].id, k) for i, k in group]
         with run.autocast():
             rollout = collect_rollout(
-                Models(policy, reference, reward),
+                models,
                 codec,
                 [encoded[i] for i, _ in group],
                 max_tokens=width,
@@ -105,28 +109,50 @@ def measure_responses(
                 **_response(rollout, row, codec, scored=reward is not None),
                 **({} if judged is None else {"gold_score": round(judged[row], 5)}),
             }
-        run.progress("sampling", start + len(group), len(places), "responses")
-    ordered = [records[place] for place in sorted(records)]
-    if reward is not None and each > 1:
+        run.progress("sampling", len(places) * number // len(dealt), len(places), "responses")
+    records = {place: made for part in gathered(records) for place, made in part.items()}
+    shares = gathered(weighted)
+    weighted = {name: sum(part.get(name, 0.0) for part in shares) for name in shares[0]}
+    ordered = _written([records[place] for place in sorted(records)], config, run, scored=reward is not None)
+    return _known_metrics(weighted, ordered, config, models, gold)
+
+
+def _written(
+    ordered: list[dict[str, Any]], config: EvaluateConfig, run: Run, *, scored: bool
+) -> list[dict[str, Any]]:
+    """Write the responses, of each prompt's the best if that is asked for, and plot what choosing brings."""
+    settings = config.evaluate
+    each = settings.k * settings.best_of
+    if scored and each > 1:
         by_prompt = [ordered[at : at + each] for at in range(0, len(ordered), each)]
-        run.report["plots"] = {
-            **run.report.get("plots", {}),
-            "best_of": over_optimisation_plot(best_of_curve(by_prompt)),
-        }
+        plot = over_optimisation_plot(best_of_curve(by_prompt))
+        run.report["plots"] = {**run.report.get("plots", {}), "best_of": plot}
     if settings.best_of > 1:
         ordered = keep_best(ordered, settings.best_of)
     write_responses(run.folder, ordered)
-    judged_mean = {}
+    return ordered
+
+
+def _known_metrics(
+    weighted: Mapping[str, float],
+    ordered: Sequence[Mapping[str, Any]],
+    config: EvaluateConfig,
+    models: Models,
+    gold: RewardModel | None,
+) -> dict[str, float]:
+    """Leave out what nobody measured."""
+    judged = {}
     if gold is not None:
-        judged_mean["valid/gold_score"] = sum(r["gold_score"] for r in ordered) / len(ordered)
-    if settings.best_of > 1:  # the KL of the best is known, that of all samples is not theirs
-        return {**summary(ordered), **judged_mean, "objective/best_of_kl": best_of_kl(settings.best_of)}
+        judged["valid/gold_score"] = sum(r["gold_score"] for r in ordered) / len(ordered)
+    best_of = config.evaluate.best_of
+    if best_of > 1:  # the KL of the best is known, that of all samples is not theirs
+        return {**summary(ordered), **judged, "objective/best_of_kl": best_of_kl(best_of)}
     unknown = {"objective/reward"}
-    if reward is None:
+    if models.reward is None:
         unknown |= {"objective/score", "objective/score_std"}
-    if reference is None:
+    if models.reference is None:
         unknown |= {"objective/kl", "objective/kl_k3"}
-    return {name: value for name, value in weighted.items() if name not in unknown} | judged_mean
+    return {name: value for name, value in weighted.items() if name not in unknown} | judged
 
 
 def load_gold(config: EvaluateConfig, run: Run, codec: Codec) -> RewardModel | None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from training.rlhf.checkpoint import Stateful
 from training.rlhf.config import PretrainConfig
@@ -19,6 +20,7 @@ from training.rlhf.generation import generate, row_uniforms
 from training.rlhf.model import LanguageModel, save_policy
 from training.rlhf.optim import learning_rate, make_optimizer, take_step
 from training.rlhf.packing import PackedText, text_loss, valid_text_loss
+from training.rlhf.parallel import share, size, summed
 from training.rlhf.runtime import Run, due, require_finite
 from training.rlhf.stage_configs import Pretrain
 from training.rlhf.tokenizer import Codec, make_codec
@@ -48,10 +50,8 @@ def run(config: PretrainConfig, run: Run) -> dict[str, float]:
     # 3. Train on sequences drawn from anywhere in the stream.
     for step in range(first, settings.steps):
         began = time.monotonic()
-        ids = packed.draw(settings.minibatch_size, config.seed, step).to(run.device)
-        with run.autocast():
-            loss = text_loss(model, ids)
-        torch.autograd.backward(loss)
+        ids = packed.draw(settings.minibatch_size, config.seed, step)
+        loss = backward(model, ids, run)
         rate = learning_rate(config.optim, step, settings.steps)
         norm = take_step(optimizer, model, rate, config.optim.clip_norm)
         # 4. Report and save.
@@ -59,7 +59,7 @@ def run(config: PretrainConfig, run: Run) -> dict[str, float]:
         require_finite(norm, "the gradient norm", done)
         if due(done, config.report.log_every, settings.steps):
             metrics = {
-                "loss/pretrain": require_finite(float(loss.detach()), "loss/pretrain", done),
+                "loss/pretrain": require_finite(loss, "loss/pretrain", done),
                 "optim/grad_norm": norm,
                 "optim/learning_rate": rate,
                 "speed/tokens_per_second": ids.numel() / (time.monotonic() - began),
@@ -75,6 +75,18 @@ def run(config: PretrainConfig, run: Run) -> dict[str, float]:
     about = {"kind": "base", "dataset_hash": dataset.hash, "seed": config.seed}
     run.publish_model(lambda folder: save_policy(model, codec, folder, about))
     return run.metrics.latest
+
+
+def backward(model: LanguageModel, ids: Tensor, run: Run) -> float:
+    """Add the gradient of the mean loss over a minibatch's sequences (B, T), dealt out to the processes."""
+    mean = 0.0
+    for part, weight in share(torch.split(ids, -(-len(ids) // size()))):
+        with run.autocast():
+            loss = text_loss(model, part.to(run.device))
+        own = weight * len(part) / len(ids)
+        torch.autograd.backward(loss * own)
+        mean += float(loss.detach()) * own
+    return summed({"loss": mean})["loss"]
 
 
 def train_tokenizer(texts: Iterable[str], settings: Pretrain) -> Any:

@@ -64,9 +64,7 @@ def run(config: RewardConfig, run: Run) -> dict[str, float]:
     if config.reward.folds:
         run.report["folds"] = cross_validate(config, run, kept, valid_rows)
     # 2. Model.
-    model, codec = new_reward_model(
-        run.path(config.inputs.policy), key="inputs.policy", device=run.device, seed=config.seed
-    )
+    model, codec = start_model(config, run)
     check_context(model.context, config.lengths)
     examples, valid = encode(kept, codec, config.lengths), encode(valid_rows, codec, config.lengths)
     cut_prompts = codec.cut["prompts"]
@@ -75,9 +73,6 @@ def run(config: RewardConfig, run: Run) -> dict[str, float]:
     steps_per_epoch = -(-len(examples) // settings.minibatch_size)
     total = steps_per_epoch * settings.epochs
     log.info("%d rankings (%d of ties only dropped), %d valid", len(kept), len(rows) - len(kept), len(valid))
-    if config.lora.rank:
-        model.adapt(Lora(model.trunk, config.lora, seed=config.seed))
-    shard(model, config.parallel)
     optimizer = make_optimizer(model, config.optim)
     parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer}
     first, _ = run.resume(parts)
@@ -102,22 +97,33 @@ def run(config: RewardConfig, run: Run) -> dict[str, float]:
         run.progress("training", done, total, "steps")
         run.save_if_due(done, parts, last=done == total)
     # 5. The bias that gives scores a zero, then the final model.
-    run.progress("setting the bias", 0, 1, "models")
-    source, scored = bias_rows(config, run, examples, codec)
-    bias = float(score_all(model, scored, config, run).mean())
-    model.bias = bias
+    about = set_bias(model, codec, examples, config, run)
     dropped = len(rows) - len(kept)
     counted = {"data/examples": len(kept), "data/dropped": dropped, "data/prompts_cut": cut_prompts}
-    run.metrics.write(total, {"reward/bias": bias, **counted})
-    about = {
-        "kind": "reward",
-        "dataset_hash": dataset.hash,
-        "seed": config.seed,
-        "bias_from": source,
-        "bias_responses": sum(len(example.responses) for example in scored),
-    }
+    run.metrics.write(total, {"reward/bias": model.bias or 0.0, **counted})
+    about |= {"kind": "reward", "dataset_hash": dataset.hash, "seed": config.seed}
     run.publish_model(lambda folder: save_reward_model(model, codec, folder, about))
     return run.metrics.latest
+
+
+def start_model(config: RewardConfig, run: Run) -> tuple[RewardModel, Codec]:
+    """Put a fresh head on the given policy's trunk, and make it ready to be trained."""
+    source = run.path(config.inputs.policy)
+    model, codec = new_reward_model(source, key="inputs.policy", device=run.device, seed=config.seed)
+    if config.lora.rank:
+        model.adapt(Lora(model.trunk, config.lora, seed=config.seed))
+    shard(model, config.parallel)
+    return model, codec
+
+
+def set_bias(
+    model: RewardModel, codec: Codec, examples: Sequence[RankedExample], config: RewardConfig, run: Run
+) -> dict[str, Any]:
+    """Take off the mean score of the chosen responses; returns what instructloop.json says of them."""
+    run.progress("setting the bias", 0, 1, "models")
+    source, scored = bias_rows(config, run, examples, codec)
+    model.bias = float(score_all(model, scored, config, run).mean())
+    return {"bias_from": source, "bias_responses": sum(len(example.responses) for example in scored)}
 
 
 def cross_validate(
@@ -134,12 +140,7 @@ def cross_validate(
     folds: list[Fold] = []
     groups = labeler_folds([row.labeler for row in rows], config.reward.folds)
     for number, group in enumerate(groups, start=1):
-        model, codec = new_reward_model(
-            run.path(config.inputs.policy), key="inputs.policy", device=run.device, seed=config.seed
-        )
-        if config.lora.rank:
-            model.adapt(Lora(model.trunk, config.lora, seed=config.seed))
-        shard(model, config.parallel)
+        model, codec = start_model(config, run)
         others = encode([row for row in rows if row.labeler not in group], codec, config.lengths)
         optimizer = make_optimizer(model, config.optim)
         settings, lengths = config.reward, [example.tokens() for example in others]
@@ -190,11 +191,6 @@ def encode(rows: Sequence[Comparison], codec: Codec, lengths: Lengths) -> list[R
     return examples
 
 
-def shares_prompt(config: RewardConfig) -> bool:
-    """Whether a prompt is computed once. Sharded weights are gone when a gradient comes back through it."""
-    return config.reward.share_prompt and not (config.processes > 1 and config.parallel == "fsdp")
-
-
 def score_examples(
     model: RewardModel, examples: Sequence[RankedExample], *, share_prompt: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -229,7 +225,7 @@ def backward(
     for group, weight in share(groups):
         part = [minibatch[i] for i in group]
         with run.autocast():
-            scores, ranks, slot_mask = score_examples(model, part, share_prompt=shares_prompt(config))
+            scores, ranks, slot_mask = score_examples(model, part, share_prompt=config.reward.share_prompt)
         loss = ranking_loss(scores, ranks, slot_mask)
         torch.autograd.backward(loss * (weight * len(part) / len(minibatch)))
         if weight:
@@ -270,7 +266,7 @@ def count_pairs(
     for group, weight in share(groups):
         part = [examples[i] for i in group]
         with run.autocast():
-            scores, ranks, slot_mask = score_examples(model, part, share_prompt=shares_prompt(config))
+            scores, ranks, slot_mask = score_examples(model, part, share_prompt=config.reward.share_prompt)
         if weight:
             loss_sum += float(ranking_loss(scores, ranks, slot_mask)) * len(part)
             counts.add(scores, ranks, slot_mask, part)
@@ -302,7 +298,7 @@ def score_all(
     for group, weight in share(groups):
         with run.autocast():
             scores, _, slot_mask = score_examples(
-                model, [examples[i] for i in group], share_prompt=shares_prompt(config)
+                model, [examples[i] for i in group], share_prompt=config.reward.share_prompt
             )
         if weight:
             found.append(scores[slot_mask].cpu())

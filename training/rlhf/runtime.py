@@ -17,6 +17,7 @@ import torch
 import transformers
 
 from training.rlhf import parallel
+from training.rlhf.attention import use_flex
 from training.rlhf.checkpoint import Stateful, newest_checkpoint, restore, save_checkpoint
 from training.rlhf.config import StageConfig
 from training.rlhf.errors import RunCancelledError, RunFailedError, RunRefusedError
@@ -50,6 +51,7 @@ class Run:
         if config.threads:
             torch.set_num_threads(config.threads)
         set_float32_products(self.device)
+        use_flex(config.flex)
         random.seed(config.seed)
         torch.manual_seed(config.seed)
 

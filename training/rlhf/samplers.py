@@ -10,6 +10,7 @@ sampler in float32 both are equal to rounding, and nothing is weighed.
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -106,12 +107,12 @@ class VllmSampler:
         # Otherwise the engine is a process of its own, which our weights would have to be sent to.
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
         try:
-            import vllm
+            vllm: Any = importlib.import_module("vllm")
         except ImportError:
             raise RunRefusedError(
                 "ppo.sampler is vllm but vllm is not installed; install it beside torch, or set it to own."
             ) from None
-        self._vllm: Any = vllm
+        self._vllm = vllm
         self._engine = vllm.LLM(
             model=policy,
             dtype=config.dtype,

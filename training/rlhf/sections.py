@@ -92,6 +92,9 @@ class StageConfig:
         choices=("float32", "bfloat16"),
         paper="fp16 with fp32 master weights (C)",
     )
+    flex: bool = setting(
+        False, "Let packed rows on a GPU take FlexAttention's block masks in place of torch's fused kernels."
+    )
     threads: int = setting(0, "CPU threads; 0 leaves the choice to torch.", at_least=0, at_most=1024)
 
     def problems(self) -> list[str]:
@@ -100,12 +103,18 @@ class StageConfig:
 
 
 @dataclass(frozen=True)
-class TrainingConfig(StageConfig):
+class SharedConfig(StageConfig):
     """What the stages have that several processes can share."""
 
     processes: int = setting(
         1, "Processes of the run, on all machines together; one per GPU.", at_least=1, at_most=4096
     )
+
+
+@dataclass(frozen=True)
+class TrainingConfig(SharedConfig):
+    """What the stages have that train a model they are given."""
+
     parallel: str = setting(
         "ddp",
         "What each process holds: whole models (ddp), or a share of every weight (fsdp).",

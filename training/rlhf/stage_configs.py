@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from training.rlhf.benchmark_configs import BenchmarkConfig
 from training.rlhf.policy_configs import DpoConfig, PpoConfig
 from training.rlhf.schema import section, setting
-from training.rlhf.sections import Lengths, Optim, Report, StageConfig, TrainingConfig
+from training.rlhf.sections import Lengths, Optim, Report, SharedConfig, StageConfig, TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Pretrain:
 
 
 @dataclass(frozen=True)
-class PretrainConfig(StageConfig):
+class PretrainConfig(SharedConfig):
     """Make a tiny base model from text."""
 
     stage: str = setting("pretrain", "Which stage this file configures.", choices=("pretrain",))
@@ -213,7 +213,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class SampleConfig(StageConfig):
+class SampleConfig(SharedConfig):
     """Write responses with a policy."""
 
     stage: str = setting("sample", "Which stage this file configures.", choices=("sample",))
@@ -266,7 +266,7 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
-class EvaluateConfig(StageConfig):
+class EvaluateConfig(SharedConfig):
     """Scores, KL, lengths and losses of a policy; accuracy of a reward model."""
 
     stage: str = setting("evaluate", "Which stage this file configures.", choices=("evaluate",))

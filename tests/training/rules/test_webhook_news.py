@@ -59,6 +59,8 @@ def test_a_round_that_waits_for_a_person_is_told_once(hook: Webhook) -> None:
 
 @pytest.mark.django_db
 def test_a_complete_evaluation_is_told_once_to_those_who_asked_before(hook: Webhook) -> None:
+    hook.events = [WebhookEvent.EVALUATION_DONE.value]
+    hook.save()
     row = turn(LabelerFactory.create())
     evaluation = judged(row, wins=3, losses=1)
     task = evaluation.batch.tasks.first()

@@ -145,7 +145,7 @@ def test_a_real_reply_then_word_by_word(
     expect(button).to_be_visible(timeout=90_000)
     shown = page.locator(".reply .view-typed .plain").first.text_content()
     assert shown == Reply.objects.get(side__position=0).text
-    page.locator("h1").click(position={"x": 1, "y": 1})
+    page.locator(".eyebrow").click()
     page.keyboard.press("d")
     expect(page.get_by_role("dialog")).to_be_visible()
     expect(page.locator("[data-pane=left]")).not_to_be_empty()

@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='task',
             name='chosen_by',
-            field=models.CharField(blank=True, help_text='How its prompt was taken from a pool: random (the control share) or doubt; empty: no pool.', max_length=10),
+            field=models.CharField(blank=True, help_text='How the prompt was taken from a pool: random (the control share) or doubt; empty: none.', max_length=10),
         ),
     ]

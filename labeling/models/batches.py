@@ -100,7 +100,7 @@ class Task(CodedModel):
     )
     chosen_by = models.CharField(
         max_length=10, blank=True,
-        help_text="How its prompt was taken from a pool: random (the control share) or doubt; empty: no pool.",
+        help_text="How the prompt was taken from a pool: random (the control share) or doubt; empty: none.",
     )  # fmt: skip
     is_anchor = models.BooleanField(default=False, help_text="The same in each batch, to see drift.")
     anchor = models.ForeignKey(

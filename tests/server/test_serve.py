@@ -17,7 +17,11 @@ from tests.services.processes import free_port, stop
 def test_every_queue_has_its_worker_and_one_has_the_clock() -> None:
     commands = serve.worker_commands()
 
-    assert [command[command.index("--queues") + 1] for command in commands] == ["default", "gpu", "playground"]
+    assert [command[command.index("--queues") + 1] for command in commands] == [
+        "default",
+        "gpu",
+        "playground",
+    ]
     assert sum("--beat" in command for command in commands) == 1
 
 

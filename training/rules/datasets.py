@@ -74,11 +74,9 @@ def freeze_questions(
 
     `selection` says which set in which form, and what its file was; `refused` lines are counted.
     """
-    taken: Selected = (
-        *((part, question) for part, questions in parts.items() for question in questions),
-        *((None, "not_a_question") for _ in range(refused)),
-    )
-    return _freeze(DatasetKind.BENCHMARK.value, iter(taken), dict(selection), name, by)
+    questions = ((part, question) for part, rows in parts.items() for question in rows)
+    taken: Selected = itertools.chain(questions, itertools.repeat((None, "not_a_question"), refused))
+    return _freeze(DatasetKind.BENCHMARK.value, taken, dict(selection), name, by)
 
 
 def read_records(

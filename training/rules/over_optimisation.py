@@ -40,7 +40,9 @@ class Finding:
     @property
     def sentence(self) -> str:
         """Say what was found and what to do."""
-        rose = f"The score rose by {self.score_rise:.1f} standard deviations and the KL by {self.kl_rise:.1f} nats"
+        rose = (
+            f"The score rose by {self.score_rise:.1f} standard deviations, the KL by {self.kl_rise:.1f} nats"
+        )
         if self.rate is None or self.rate.value is None:
             return f"{rose}, and nobody has judged the policy yet: evaluate it before it is used."
         numbers = (self.rate.value, self.rate.low or 0.0, self.rate.high or 0.0)

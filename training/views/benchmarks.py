@@ -45,8 +45,8 @@ def benchmark_list(request: PageRequest) -> HttpResponseBase:
     found = alignment_tax(after, before) if after and before and after != before else []
     if request.GET.get("format") == "csv":
         header, *rows = table_rows(found)
-        lines = csv_lines([str(cell) for cell in header], rows)
-        response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
+        csv = csv_lines([str(cell) for cell in header], rows)
+        response = StreamingHttpResponse(csv, content_type="text/csv; charset=utf-8")
         response["Content-Disposition"] = 'attachment; filename="alignment-tax.csv"'
         return response
     context = {

@@ -29,14 +29,14 @@ def test_pages_are_accessible_and_silent(
         checked.append(name)
         faults.extend(f"{name}: {fault}" for fault in violations(page))
         over = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        if over > 0:
+        if over > 0 and not name.startswith("print-"):  # paper is wider than a phone
             faults.append(f"{name} runs {over} px over the edge")
 
     def listen(message: ConsoleMessage) -> None:
         if EXPECTED not in message.text:
             faults.append(f"{message.page.url if message.page else ''} says: {message.text}")
 
-    for walk in (camera.strangers, camera.labelers, camera.staff):
+    for walk in (camera.strangers, camera.labelers, camera.staff, camera.researchers):
         context = browser.new_context(
             viewport={"width": width, "height": HEIGHT}, color_scheme=theme, reduced_motion="reduce"
         )

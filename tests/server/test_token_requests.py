@@ -88,6 +88,7 @@ def test_short_way_leaves_out_nothing_but_what_pages_need() -> None:
         "labeling.middleware.TimeZoneMiddleware",
         "django.contrib.messages.middleware.MessageMiddleware",
         "labeling.middleware.TwoFactorMiddleware",
+        "labeling.middleware.WrongMethodMiddleware",
         "allauth.account.middleware.AccountMiddleware",
         "django_htmx.middleware.HtmxMiddleware",
         "axes.middleware.AxesMiddleware",

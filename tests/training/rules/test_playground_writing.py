@@ -86,7 +86,8 @@ def test_text_grows_in_the_row_while_it_is_written(monkeypatch: pytest.MonkeyPat
     reply.refresh_from_db()
     grown = [text for text in seen if text]
     assert len(set(grown)) > 3
-    assert all(reply.text.startswith(text) for text in grown)
+    # An untrained policy writes bytes that are no character; what stands before one is never taken back.
+    assert all(reply.text.startswith(text.partition("\ufffd")[0]) for text in grown)
     assert reply.first_text_at is not None
     assert reply.finished_at is not None
 

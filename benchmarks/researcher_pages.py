@@ -1,0 +1,138 @@
+"""How long a researcher waits for each page when there is much behind it.
+
+    python -m benchmarks.researcher_pages [--rounds 100] [--points 100000] [--models 1000]
+        [--repeats 40] [--out benchmarks/results/researcher_pages.json]
+
+A PostgreSQL of this benchmark's own is filled with a chain of rounds, two training runs each, whose curves
+have that many points (`tests/training/registry.py`). Every page is then asked for by a logged-in researcher,
+through all middleware; the time is the server's, from request to the last byte, and its queries are counted.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.services.machine import find_postgres
+from tests.services.servers import postgres_server
+
+SETTINGS = ("shared_buffers=256MB", "max_wal_size=4GB")
+LIMIT_MS = 300.0
+MOST_QUERIES = 20
+STORED_RUNS = 5
+"""Runs that keep every single point in the database too; the pages read only the thinned curves."""
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Fill the database and time every page; returns times and queries by page."""
+    from django.test import Client
+
+    from labeling.models import Role
+    from tests.factories import UserFactory
+    from tests.training.pages import PAGES
+    from tests.training.registry import fill
+    from training.models import MetricPoint, Model, Round, Run
+
+    researcher = UserFactory.create(name="Dana", role=Role.RESEARCHER)
+    started = time.perf_counter()
+    made = fill(
+        by=researcher,
+        rounds=options.rounds,
+        points=options.points,
+        models=options.models,
+        judgements=options.judgements,
+        stored_runs=STORED_RUNS,
+    )
+    sys.stderr.write(f"Filled in {time.perf_counter() - started:.0f} seconds.\n")
+    client = Client()
+    client.force_login(researcher)
+    pages = {
+        name: time_page(client, address(made), options.repeats) for name, address in sorted(PAGES.items())
+    }
+    slow = [name for name, page in pages.items() if page["p95_ms"] > LIMIT_MS]
+    asking = [name for name, page in pages.items() if page["queries"] > MOST_QUERIES]
+    return {
+        "rows": {
+            "rounds": Round.objects.count(),
+            "runs": Run.objects.count(),
+            "models": Model.objects.count(),
+            "points_of_each_curve": options.points,
+            "points_stored": MetricPoint.objects.count(),
+        },
+        "pages": pages,
+        "slowest_p95_ms": max(page["p95_ms"] for page in pages.values()),
+        "most_queries": max(page["queries"] for page in pages.values()),
+        "slower_than_300_ms": slow,
+        "more_than_20_queries": asking,
+    }
+
+
+def time_page(client: Any, url: str, repeats: int) -> dict[str, Any]:
+    """Ask for a page again and again; returns its median and 95th percentile, queries and size."""
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    with CaptureQueriesContext(connection) as queries:
+        first = client.get(url)
+    if first.status_code != 200:
+        raise SystemExit(f"{url} answered {first.status_code}")
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        content = client.get(url).getvalue()
+        times.append(1000 * (time.perf_counter() - began))
+    return {
+        "p50_ms": round(statistics.median(times), 1),
+        "p95_ms": round(statistics.quantiles(times, n=20)[-1], 1),
+        "queries": len(queries),
+        "kilobytes": round(len(content) / 1024, 1),
+    }
+
+
+def main() -> None:
+    """Start PostgreSQL, measure, print and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--points", type=int, default=100_000)
+    parser.add_argument("--models", type=int, default=1000)
+    parser.add_argument("--judgements", type=int, default=50, help="of each evaluation")
+    parser.add_argument("--repeats", type=int, default=40)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    programs = find_postgres()
+    if programs is None:
+        sys.exit("This benchmark needs PostgreSQL installed.")
+    with (
+        tempfile.TemporaryDirectory(prefix="instructloop-pages-") as folder,
+        postgres_server(programs, settings=SETTINGS) as url,
+    ):
+        os.environ |= {
+            "DATA_DIR": folder,
+            "DATABASE_URL": url.replace("/instructloop", "/postgres"),  # the one that a new server has
+            "DJANGO_SETTINGS_MODULE": "server.settings.test",
+        }
+        import django
+
+        django.setup()
+        from django.core.management import call_command
+        from django.db import connection
+
+        call_command("migrate", verbosity=0)
+        result = measure(options)
+        connection.close()
+    result["machine"] = {"cores": os.cpu_count(), "python": platform.python_version()}
+    text = json.dumps(result, indent=2)
+    sys.stdout.write(text + "\n")
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -59,8 +59,8 @@ lint: $(INSTALLED) ## look for mistakes in code, templates, files and import dir
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	$(BIN)/djhtml --check $(TEMPLATES)
-	$(BIN)/djade --check --target-version 5.2 $(TEMPLATES)
+	@$(BIN)/djhtml --check $(TEMPLATES)
+	@$(BIN)/djade --check --target-version 5.2 $(TEMPLATES)
 	$(BIN)/python .ci/hygiene.py
 	$(BIN)/python .ci/lock.py --check
 

@@ -99,14 +99,17 @@ def round_next(request: PageRequest, code: UUID) -> HttpResponseBase:
 
 @require(Action.SEE_MODELS)
 def round_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
-    """Show a round's steps; what is running moves by itself."""
+    """Show a round's steps. Until it is closed they move by themselves.
+
+    Also where none is running: a colleague, a labeler or a worker may be about to change what one waits for,
+    and a page read between two of their statements must not stand still.
+    """
     given = get_object_or_404(with_rows(Round.objects.all()), code=code)
     facts = rounds.read_facts([given])
     found = rounds.steps(given, facts)
     context = {
         "round": given,
         "steps": [{"step": step, "url": page_of(step.row)} for step in found],
-        "is_moving": any(step.state == "running" for step in found) or given.settings.get("is_automatic"),
         "sft_model": rounds.sft_model(given),
         "policy_model": rounds.policy_model(given),
         "may_train": can(request.user, Action.RUN_TRAINING),

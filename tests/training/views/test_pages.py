@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from labeling.models import Role, TaskKind, User
@@ -189,6 +190,18 @@ def test_round_shows_its_next_step_as_a_button(see: Callable[..., str]) -> None:
     assert reverse("round-step", args=[given.code, "demonstrate"]) in text
     assert reverse("round-step", args=[given.code, "sft"]) not in text
     assert reverse("round-step", args=[given.code, "demonstrate"]) in see("dashboard")
+
+
+def test_round_looks_for_news_until_it_is_closed_also_where_nothing_is_running(
+    see: Callable[..., str],
+) -> None:
+    given = rounds.open_round(base_model=stored_model())
+    asks = f'hx-get="{reverse("round-detail", args=[given.code])}" hx-trigger="every'
+    assert {step.state for step in rounds.steps(given, rounds.read_facts([given]))} == {"ready", "waiting"}
+    assert asks in see("round-detail", given.code)
+    given.closed_at = timezone.now()
+    given.save()
+    assert asks not in see("round-detail", given.code)
 
 
 def test_evaluation_shows_win_rate_and_interval(see: Callable[..., str]) -> None:

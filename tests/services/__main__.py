@@ -30,6 +30,7 @@ from tests.services.servers import postgres_server, redis_server
 
 STEP_SECONDS = 1800
 ONCE = (
+    "tests/browser/test_accessibility.py",
     "tests/rlhf",
     "tests/services",
     "tests/test_architecture.py",

@@ -1,7 +1,10 @@
 """The form of a run has every setting of its stage, each with its meaning and what the paper says."""
 
 import pytest
+from django import forms
+from django.test.html import parse_html
 
+from training.forms.choices import LongSelect, LongSelectMultiple
 from training.forms.runs import RunForm
 from training.models import Stage
 from training.rlhf.config import describe
@@ -27,3 +30,14 @@ def test_every_setting_of_a_stage_is_a_field_with_its_meaning_and_the_papers_val
 def test_adapters_can_be_set_where_the_core_has_them() -> None:
     assert "lora.rank" in RunForm("sft").fields
     assert any(section.key == "lora" and "LoRA" in section.title for section in RunForm("sft").sections())
+
+
+def test_a_long_list_of_choices_is_written_as_django_writes_it() -> None:
+    choices = [("", "None"), ("a", "<b>bold</b>"), ("c", "plain")]
+    for ours, theirs in ((LongSelect, forms.Select), (LongSelectMultiple, forms.SelectMultiple)):
+        rendered = [
+            kind(attrs={"id": "id_x", "required": True}, choices=choices).render("x", ["a"])
+            for kind in (ours, theirs)
+        ]
+        assert parse_html(rendered[0]) == parse_html(rendered[1])
+        assert "selected" in rendered[0]

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 
+from training.forms.choices import LongSelect, LongSelectMultiple
 from training.models import Dataset, DatasetKind, Model, ModelKind
 from training.rlhf.config import describe
 from training.rules.benchmark_sets import FORMS, OWN, SETS
@@ -31,7 +32,7 @@ class OrderForm(forms.Form):
         queryset=Model.objects.none(),
         to_field_name="code",
         help_text="One or more, newest first. With its ancestors, a policy shows its alignment tax.",
-        widget=forms.SelectMultiple(attrs={"size": 8}),
+        widget=LongSelectMultiple(attrs={"size": 8}),
     )
     datasets = forms.ModelMultipleChoiceField(
         label="Sets",
@@ -41,6 +42,7 @@ class OrderForm(forms.Form):
     )
     classifier = forms.ModelChoiceField(
         queryset=Model.objects.none(),
+        widget=LongSelect,
         to_field_name="code",
         required=False,
         empty_label="None",

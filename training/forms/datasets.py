@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 
 from labeling.models import Batch, Cohort, PromptSource
+from training.forms.choices import LongSelect
 from training.models import DatasetKind
 from training.rules.prompt_choice import RANDOM
 from training.rules.records import SELECTORS
@@ -55,7 +56,11 @@ class FreezeForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["batch"] = forms.ModelChoiceField(
-            queryset=Batch.objects.all(), to_field_name="code", required=False, empty_label="All batches"
+            queryset=Batch.objects.all(),
+            widget=LongSelect,
+            to_field_name="code",
+            required=False,
+            empty_label="All batches",
         )
 
     def selection(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 
 from labeling.models import MAX_K, Cohort, Policy, Split
+from training.forms.choices import LongSelect
 from training.models import ModelKind
 
 
@@ -44,6 +45,7 @@ class SampleForm(forms.Form):
         self.fields["other"] = forms.ModelChoiceField(
             label="Together with",
             queryset=Policy.objects.exclude(pk=policy.pk),
+            widget=LongSelect,
             to_field_name="code",
             required=False,
             empty_label="Nobody",
@@ -86,7 +88,9 @@ class EvaluationForm(forms.Form):
     def __init__(self, *args: Any, configs: list[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name in ("policy", "baseline"):
-            self.fields[name] = forms.ModelChoiceField(queryset=Policy.objects.all(), to_field_name="code")
+            self.fields[name] = forms.ModelChoiceField(
+                queryset=Policy.objects.all(), to_field_name="code", widget=LongSelect
+            )
         self.fields["config"] = forms.ChoiceField(
             label="Settings", required=False, choices=[("", "Defaults"), *((name, name) for name in configs)]
         )

@@ -8,6 +8,7 @@ from django import forms
 
 from labeling.errors import LabelingError
 from labeling.models import MAX_K, MIN_K
+from training.forms.choices import LongSelect
 from training.models import Dataset, DatasetKind, Model, ModelKind, Round
 from training.rlhf.config import shipped_config, shipped_names
 from training.rules.over_optimisation import DEFAULTS as ALARM
@@ -69,6 +70,7 @@ class RoundForm(forms.Form):
         if previous is None:
             self.fields["base_model"] = forms.ModelChoiceField(
                 queryset=Model.objects.of_kind(ModelKind.BASE, ModelKind.SFT),
+                widget=LongSelect,
                 to_field_name="code",
                 empty_label=None,
                 help_text="What supervised fine-tuning starts from.",
@@ -76,6 +78,7 @@ class RoundForm(forms.Form):
         self.fields["pretrain_dataset"] = forms.ModelChoiceField(
             label="Texts for PPO-ptx",
             queryset=Dataset.objects.of_kind(DatasetKind.PRETRAIN),
+            widget=LongSelect,
             to_field_name="code",
             required=False,
             empty_label="As the rounds before it" if previous else "None: plain PPO",

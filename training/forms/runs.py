@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 
 from labeling.models import User
+from training.forms.choices import LongSelect
 from training.models import Run, Stage
 from training.rlhf.config import ConfigError, Field, describe, flatten, shipped_config, to_mapping
 from training.rules.run_inputs import Input, choices_for, input_names, preferred
@@ -144,6 +145,7 @@ def _input_field(
     first = preferred(stage, name) if takes_one else None
     return forms.ModelChoiceField(
         queryset=choices,
+        widget=LongSelect,
         to_field_name="code",
         required=is_needed,
         initial=first,

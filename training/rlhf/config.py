@@ -8,6 +8,7 @@ TOML file. `describe` lists the settings with help and the paper's values, to bu
 from __future__ import annotations
 
 import copy
+import functools
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -107,8 +108,9 @@ def shipped_names() -> list[str]:
     return sorted(path.stem for path in SHIPPED.glob("*.toml"))
 
 
+@functools.cache
 def shipped_config(name: str) -> StageConfig:
-    """Load a config that comes with the project. Raises ConfigError for a name that does not exist."""
+    """Load a config that comes with the project, once. Raises ConfigError for a name that does not exist."""
     if name not in shipped_names():
         raise ConfigError([f"{name} is not a shipped config; there are {', '.join(shipped_names())}."])
     return load_config(SHIPPED / f"{name}.toml")

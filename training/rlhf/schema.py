@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import json
 import math
 import types
@@ -84,10 +85,15 @@ def section(kind: type[T], *, paper: Mapping[str, str] | None = None, **defaults
     return dataclasses.field(default_factory=lambda: kind(**defaults), metadata={"paper": dict(paper or {})})
 
 
-def fields_of(config_type: type[Any]) -> Iterator[Field]:
+@functools.cache
+def fields_of(config_type: type[Any]) -> tuple[Field, ...]:
     """List the settings of a config class in file order: the top first, then each section."""
+    return tuple(_fields(config_type))
+
+
+def _fields(config_type: type[Any]) -> Iterator[Field]:
     default = config_type()
-    hints = typing.get_type_hints(config_type)
+    hints = _hints(config_type)
     parts = dataclasses.fields(config_type)
     for part in parts:
         if not dataclasses.is_dataclass(hints[part.name]):
@@ -96,11 +102,16 @@ def fields_of(config_type: type[Any]) -> Iterator[Field]:
         if not dataclasses.is_dataclass(hints[part.name]):
             continue
         inner_type: Any = hints[part.name]
-        inner_hints = typing.get_type_hints(inner_type)
+        inner_hints = _hints(inner_type)
         for inner in dataclasses.fields(inner_type):
             key = f"{part.name}.{inner.name}"
             paper = part.metadata["paper"].get(inner.name, "")
             yield _field(key, inner, inner_hints[inner.name], getattr(default, part.name), paper)
+
+
+@functools.cache
+def _hints(config_type: type[Any]) -> Mapping[str, Any]:
+    return typing.get_type_hints(config_type)
 
 
 def _field(key: str, part: dataclasses.Field[Any], hint: Any, default: Any, paper: str) -> Field:
@@ -137,7 +148,7 @@ def read(config_type: type[T], mapping: Mapping[str, Any]) -> T:
             values[key] = _convert(field, value)
     if problems:
         raise ConfigError(problems)
-    hints = typing.get_type_hints(config_type)
+    hints = _hints(config_type)
     top: dict[str, Any] = {key: value for key, value in values.items() if "." not in key}
     default = config_type()
     for part in dataclasses.fields(typing.cast(Any, config_type)):

@@ -27,6 +27,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("work/rounds/", lineage.work_rounds, name="work-rounds"),
     path("costs/", costs.costs, name="costs"),
     path("costs/rates/", costs.pay_rates, name="pay-rates"),
+    path("costs/machine-rates/", costs.machine_rates, name="machine-rates"),
     path("datasets/", datasets.dataset_list, name="dataset-list"),
     path("datasets/freeze/", datasets.dataset_freeze, name="dataset-freeze"),
     path("datasets/<uuid:code>/", datasets.dataset_detail, name="dataset-detail"),

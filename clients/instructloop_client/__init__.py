@@ -18,23 +18,50 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .rows import JSON, Assignment, Dataset, Evaluation, Model, Prompt, Receipt, Round, Row, Run
-from .transport import InstructLoopError, Transport, Unreachable
+from . import playground, staff
+from .rows import (
+    JSON,
+    Assignment,
+    Benchmark,
+    Code,
+    Conversation,
+    Dataset,
+    Delivery,
+    Evaluation,
+    MachineRate,
+    Model,
+    Prompt,
+    Rate,
+    Receipt,
+    Round,
+    Row,
+    Run,
+    Standing,
+    Webhook,
+)
+from .transport import InstructLoopError, Unreachable
 
 __all__ = [
     "CALLS",
     "Assignment",
+    "Benchmark",
     "Client",
+    "Conversation",
     "Dataset",
+    "Delivery",
     "Evaluation",
     "InstructLoopError",
+    "MachineRate",
     "Model",
     "Prompt",
+    "Rate",
     "Receipt",
     "Round",
     "Row",
     "Run",
+    "Standing",
     "Unreachable",
+    "Webhook",
 ]
 CALLS: dict[str, tuple[str, str]] = {
     "next_task": ("POST", "/tasks/next/"),
@@ -71,12 +98,16 @@ CALLS: dict[str, tuple[str, str]] = {
     "evaluations": ("GET", "/evaluations/"),
     "start_evaluation": ("POST", "/evaluations/"),
     "evaluation": ("GET", "/evaluations/{code}/"),
+    "benchmarks": ("GET", "/benchmarks/"),
+    "start_benchmarks": ("POST", "/benchmarks/"),
+    "alignment_tax": ("GET", "/models/{code}/alignment-tax/"),
+    **playground.CALLS,
+    **staff.CALLS,
 }
 """Which request each method makes; a test compares them with the server's OpenAPI description."""
-Code = str | uuid.UUID
 
 
-class Client(Transport):
+class Client(playground.PlaygroundCalls, staff.StaffCalls):
     """Everything that one account may do over the interface, a method for each request."""
 
     # Labeling
@@ -278,3 +309,22 @@ class Client(Transport):
     def evaluation(self, code: Code) -> Evaluation:
         """Return an evaluation with its win rate."""
         return Evaluation.read(self.call(CALLS["evaluation"], code=code))
+
+    def benchmarks(self) -> Iterator[Benchmark]:
+        """Give benchmark runs with their results, newest first."""
+        return self.pages(CALLS["benchmarks"], Benchmark, {})
+
+    def start_benchmarks(
+        self, policies: Sequence[str], datasets: Sequence[Code], *, classifier: str = "", **settings: Any
+    ) -> list[Benchmark]:
+        """Queue a run for each policy, by name, and each set, by the code of its dataset."""
+        body: JSON = {"policies": list(policies), "datasets": [str(code) for code in datasets]}
+        found: Any = self.call(
+            CALLS["start_benchmarks"], {**body, "classifier": classifier, "settings": settings}
+        )
+        return [Benchmark.read(row) for row in found]
+
+    def alignment_tax(self, code: Code) -> list[JSON]:
+        """Return a policy beside what it was made from, on the same questions."""
+        found: Any = self.call(CALLS["alignment_tax"], code=code)
+        return list(found)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import uuid
 from typing import Any, TypeVar
 
 ENDED = ("finished", "failed", "cancelled")
+WRITING = ("queued", "writing")
 JSON = dict[str, Any]
+Code = str | uuid.UUID
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,3 +132,84 @@ class Evaluation(Row):
     batch: str = ""
     result: JSON = dataclasses.field(default_factory=dict)
     cohorts: JSON = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Benchmark(Row):
+    """A policy on a public set; `results` holds each measure with its interval."""
+
+    policy: str = ""
+    dataset: str = ""
+    state: str = ""
+    results: list[JSON] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True)
+class Conversation(Row):
+    """A conversation of one's own; in detail with its sides and turns, names hidden while a vote is blind."""
+
+    mode: str = ""
+    sides: list[JSON] = dataclasses.field(default_factory=list)
+    turns: list[JSON] = dataclasses.field(default_factory=list)
+    may_vote: bool = False
+    note: str = ""
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a reply is still to come."""
+        return any(reply["state"] in WRITING for turn in self.turns for reply in turn["replies"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing(Row):
+    """A policy in blind votes; `share` is none before there are enough of them."""
+
+    name: str = ""
+    votes: int = 0
+    share: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Webhook(Row):
+    """An address that is told of events."""
+
+    name: str = ""
+    url: str = ""
+    events: list[str] = dataclasses.field(default_factory=list)
+    failures: int = 0
+    disabled_at: str | None = None
+    disabled_reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Delivery(Row):
+    """One message of a webhook and what came of it."""
+
+    event: str = ""
+    state: str = ""
+    attempts: int = 0
+    status: int | None = None
+    answer: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Rate(Row):
+    """What an hour costs from a day on."""
+
+    per_hour: str = ""
+    currency: str = ""
+    valid_from: str = ""
+    labeler: str | None = None
+    vendor: str = ""
+    kind: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class MachineRate(Row):
+    """What an hour of a run costs from a day on; an empty queue means all."""
+
+    per_hour: str = ""
+    valid_from: str = ""
+    queue: str = ""

@@ -106,10 +106,13 @@ class Transport:
                 raise Unreachable(f"{self.server} does not answer: {error}") from error
         raise AssertionError("the last attempt returns or raises")
 
-    def pages(self, request: tuple[str, str], kind: type[R], wanted: Mapping[str, Any]) -> Iterator[R]:
+    def pages(
+        self, request: tuple[str, str], kind: type[R], wanted: Mapping[str, Any], **places: object
+    ) -> Iterator[R]:
         method, path = request
         query = "?" + urllib.parse.urlencode(wanted) if wanted else ""
-        address: str | None = f"{self.server}{PREFIX}{path}{query}"
+        quoted = {key: urllib.parse.quote(str(value), safe="") for key, value in places.items()}
+        address: str | None = f"{self.server}{PREFIX}{path.format(**quoted)}{query}"
         while address:
             with self._ask(method, address, None, {}) as answer:
                 page = _parsed(answer.read(), answer.status)

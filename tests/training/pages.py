@@ -10,8 +10,9 @@ from training.models import Dataset, Model, ModelKind
 PLAIN = (
     "dashboard", "dataset-list", "dataset-freeze", "run-list", "worker-list", "model-list", "model-import",
     "round-list", "round-create", "evaluation-list", "evaluation-create", "evaluation-figures",
+    "benchmark-list", "benchmark-order",
     "playground", "playground-votes",
-    "costs", "pay-rates", "webhook-list", "webhook-create",
+    "costs", "pay-rates", "machine-rates", "webhook-list", "webhook-create",
 )  # fmt: skip
 STAGES = ("pretrain", "sft", "reward", "ppo", "dpo", "sample", "evaluate")
 MODELS = (ModelKind.BASE, ModelKind.SFT, ModelKind.REWARD, ModelKind.PPO)

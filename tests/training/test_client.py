@@ -15,14 +15,17 @@ from labeling.rules.accounts import create_token
 from labeling.rules.prompt_sources import publish_notice
 from tests.factories import UserFactory, qualified_labeler, ranked_batch, writing_batch
 from tests.training.factories import demonstration, stored_model
+from tests.training.talks import trained_pair
 from training import tasks
-from training.models import Run, RunState
+from training.models import Reply, ReplyState, Run, RunState
 from training.rules import run_execution
 
-NOUNS = ("prompts", "datasets", "runs", "models", "rounds", "evaluations", "assignments")
+NOUNS = (
+    "prompts", "datasets", "runs", "models", "rounds", "evaluations", "assignments", "benchmarks",
+    "playground", "webhooks", "costs",
+)  # fmt: skip
 LEFT_OUT = {
     ("POST", "/assignments/{code}/reports/"),
-    ("GET", "/models/{code}/alignment-tax/"),
 }
 """What this client leaves to others."""
 EXTRA = {("POST", "/tasks/next/")}
@@ -200,7 +203,7 @@ def test_every_request_it_makes_is_described_and_none_described_is_missing() -> 
     covered = {call for call in known if call[1].split("/")[1] in NOUNS} | EXTRA
     assert covered - set(CALLS.values()) == LEFT_OUT
     assert set(CALLS) <= set(public_methods())
-    assert set(public_methods()) - set(CALLS) == {"wait_for_run", "watch_run"}
+    assert set(public_methods()) - set(CALLS) == {"wait_for_run", "watch_run", "watch_replies"}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -210,3 +213,69 @@ def test_a_prompt_is_taken_in_under_the_published_notice(client_of: Callable[[Us
     client = client_of(dana)
     made = client.add_prompt("Why is the sky blue?", user_id="org-7", consent=notice.version)
     assert client.prompt(made.code).text == "Why is the sky blue?"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_blind_conversation_is_held_through_it(
+    client_of: Callable[[User], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks.answer_turn, "apply_async", lambda *given, **options: None)
+    trained_pair()
+    client = client_of(UserFactory.create(role=Role.RESEARCHER))
+    made = client.start_conversation(mode="blind", max_tokens=20)
+    assert client.say(made.code, "Name a bird.", number=1).is_writing
+    stopped = client.stop_replies(made.code)
+    assert not stopped.is_writing
+    again = client.retry_reply(stopped.turns[0]["replies"][0]["code"])
+    assert [reply["state"] for reply in again.turns[0]["replies"]] == ["queued", "cancelled"]
+    Reply.objects.update(state=ReplyState.DONE, text="A robin.", tokens=3)
+    *_, seen = client.watch_replies(made.code)
+    assert seen.may_vote
+    assert {side["name"] for side in seen.sides} == {None}
+    assert {side["name"] for side in client.vote(made.code, "A").sides} == {"sft-1", "ppo-1"}
+    assert {(row.votes, row.share) for row in client.standings()} == {(1, None)}
+    assert [row.code for row in client.conversations()] == [made.code]
+    client.erase_conversation(made.code)
+    assert client.conversation(made.code).turns[0]["prompt"] == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_webhooks_are_looked_after_through_it(client_of: Callable[[User], Client]) -> None:
+    client = client_of(UserFactory.create(role=Role.OWNER))
+    with pytest.raises(InstructLoopError) as inside:
+        client.add_webhook("inside", "https://10.0.0.1/hook", ["run.finished"])
+    assert inside.value.status == 422
+    code, secret = client.add_webhook("outside", "https://93.184.216.34/hook", ["run.finished"])
+    assert secret
+    assert client.rotate_secret(code) != secret
+    changed = client.change_webhook(
+        code, name="other", url="https://93.184.216.34/other", events=["run.failed"]
+    )
+    assert changed.events == ["run.failed"]
+    sent = client.send_test(code)
+    assert [row.code for row in client.deliveries(code)] == [sent.code]
+    assert client.enable_webhook(code).failures == 0
+    assert client.webhook(code).name == "other"
+    client.delete_webhook(code)
+    assert list(client.webhooks()) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_costs_are_read_and_rates_set_through_it(client_of: Callable[[User], Client]) -> None:
+    client = client_of(UserFactory.create(role=Role.OWNER))
+    made = client.add_pay_rate("30.00", "EUR", "2024-01-01")
+    assert (made.per_hour, made.currency) == ("30.00", "EUR")
+    assert [row.code for row in client.pay_rates()] == [made.code]
+    assert client.costs(simulated=True)["currency"] == "EUR"
+    assert client.add_machine_rate("4.50", "2024-01-01").per_hour == "4.50"
+    assert [row.queue for row in client.machine_rates()] == [""]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_benchmarks_are_listed_and_refused_through_it(client_of: Callable[[User], Client]) -> None:
+    client = client_of(UserFactory.create(role=Role.RESEARCHER))
+    assert list(client.benchmarks()) == []
+    assert client.alignment_tax(stored_model(name="base").code) == []
+    with pytest.raises(InstructLoopError) as refused:
+        client.start_benchmarks(["nobody"], ["00000000-0000-0000-0000-000000000001"])
+    assert refused.value.status in (404, 422)

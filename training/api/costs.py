@@ -17,7 +17,9 @@ from labeling.models import Labeler, PayRate, TaskKind
 from labeling.rules.access import Action
 from labeling.rules.costs import Cost
 from labeling.rules.pay_rates import MAX_PER_HOUR, add_rate
+from training.models import MachineRate
 from training.rules.costs import PerPoint, RoundCost, cost_report
+from training.rules.machine_rates import add_machine_rate
 
 
 class CostBody(Body):
@@ -45,6 +47,7 @@ class RoundCostBody(Body):
     comparison = CostBody()
     evaluation = CostBody()
     machine_hours = serializers.FloatField()
+    machine = CostBody()
     win_rate = serializers.FloatField(allow_null=True)
     low = serializers.FloatField(allow_null=True)
     high = serializers.FloatField(allow_null=True)
@@ -57,6 +60,8 @@ class CostReportBody(Body):
     currency = serializers.CharField(allow_blank=True)
     total = CostBody()
     kinds = serializers.DictField(child=CostBody())
+    machine = CostBody(help_text="Of the runs of all rounds.")
+    machine_per_point = PerPointBody(allow_null=True)
     per_point = PerPointBody(allow_null=True)
     per_point_by_kind = serializers.DictField(child=PerPointBody(allow_null=True))
     rounds = RoundCostBody(many=True)
@@ -83,6 +88,22 @@ class PayRateRequest(Body):
     kind = Choice(choices=TaskKind.choices, required=False, default="", allow_blank=True)
 
 
+class MachineRateBody(serializers.ModelSerializer[MachineRate]):
+    """What an hour of a run costs from a day on; an empty queue means all."""
+
+    class Meta:
+        model = MachineRate
+        fields = ("code", "per_hour", "valid_from", "queue", "created_at")
+
+
+class MachineRateRequest(Body):
+    """A new price, in the currency of the rates for labeling."""
+
+    per_hour = serializers.DecimalField(max_digits=9, decimal_places=2, min_value=0, max_value=MAX_PER_HOUR)
+    valid_from = serializers.DateField()
+    queue = serializers.CharField(max_length=40, required=False, default="", allow_blank=True)
+
+
 class Costs(APIView):
     """What labels cost."""
 
@@ -104,6 +125,8 @@ class Costs(APIView):
                 "kinds": {kind: cost_body(cost) for kind, cost in report.kinds.items()},
                 "per_point": point_body(report.over_all),
                 "per_point_by_kind": {kind: point_body(point) for kind, point in report.by_kind.items()},
+                "machine": cost_body(report.machine),
+                "machine_per_point": point_body(report.machine_per_point),
                 "rounds": [round_body(each) for each in report.rounds],
             }
         )
@@ -138,6 +161,32 @@ class PayRates(generics.ListAPIView[PayRate]):
         return Response(PayRateBody(rate).data, status=status.HTTP_201_CREATED)
 
 
+class MachineRates(generics.ListAPIView[MachineRate]):
+    """The prices of an hour of a run."""
+
+    permission_classes = (Requires(Action.SEE_COSTS, write=Action.SET_PAY_RATES),)
+    pagination_class = KeysetPagination
+    serializer_class = MachineRateBody
+    queryset = MachineRate.objects.all()
+
+    @extend_schema(responses={200: MachineRateBody(many=True), 403: ErrorBody}, tags=["costs"])
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List rates of machines, newest first."""
+        return super().get(request, *args, **kwargs)
+
+    @extend_schema(
+        request=MachineRateRequest,
+        responses={201: MachineRateBody, 403: ErrorBody, 422: ErrorBody},
+        tags=["costs"],
+    )
+    def post(self, request: Request) -> Response:
+        """Set the price of an hour of a run from a day on."""
+        body = MachineRateRequest(data=request.data)
+        body.is_valid(raise_exception=True)
+        rate = add_machine_rate(**body.validated_data, by=user_of(request))
+        return Response(MachineRateBody(rate).data, status=status.HTTP_201_CREATED)
+
+
 def cost_body(cost: Cost) -> dict[str, Any]:
     """Return a cost as plain values."""
     amount = cost.amount
@@ -164,7 +213,8 @@ def round_body(each: RoundCost) -> dict[str, Any]:
         "demonstration": cost_body(each.demonstration),
         "comparison": cost_body(each.comparison),
         "evaluation": cost_body(each.evaluation),
-        "machine_hours": round(each.machine_hours, 4),
+        "machine_hours": round(each.machine.hours, 4),
+        "machine": cost_body(each.machine),
         "win_rate": each.rate.value if each.rate else None,
         "low": each.rate.low if each.rate else None,
         "high": each.rate.high if each.rate else None,

@@ -7,6 +7,7 @@ from training.api import benchmarks, costs, datasets, evaluations, lineage, mode
 urlpatterns: list[URLPattern | URLResolver] = [
     path("costs/", costs.Costs.as_view(), name="api-costs"),
     path("costs/rates/", costs.PayRates.as_view(), name="api-pay-rates"),
+    path("costs/machine-rates/", costs.MachineRates.as_view(), name="api-machine-rates"),
     path("prompts/<uuid:code>/seen-by/", lineage.PromptSeenBy.as_view(), name="api-prompt-seen-by"),
     path("labelers/<uuid:code>/seen-by/", lineage.LabelerSeenBy.as_view(), name="api-labeler-seen-by"),
     path("rounds/own/", lineage.OwnRounds.as_view(), name="api-rounds-own"),

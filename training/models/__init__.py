@@ -4,6 +4,7 @@ from training.models.benchmarks import BenchmarkResult
 from training.models.datasets import Dataset, DatasetKind
 from training.models.evaluations import Evaluation
 from training.models.lineage import DatasetLabeler, DatasetPrompt
+from training.models.machine_rates import MachineRate
 from training.models.models import Model, ModelKind, ModelStatus
 from training.models.playground import Conversation, Reply, ReplyState, Side, Turn, Vote
 from training.models.rounds import GateOverride, Round
@@ -21,6 +22,7 @@ __all__ = [
     "Evaluation",
     "GateOverride",
     "LogPiece",
+    "MachineRate",
     "MetricPoint",
     "Model",
     "ModelKind",

@@ -1,4 +1,4 @@
-"""What a round's labels cost, and what a point of win rate cost: by kind of task and over all.
+"""What a round's labels and runs cost, and what a point of win rate cost: by kind of task and over all.
 
 A point is one percentage point of win rate above one half, where the new policy would be as good as its
 baseline. Only rounds whose policy was judged count, those that lost ground included: what they cost was spent
@@ -17,6 +17,7 @@ from labeling.rules.costs import CENT, HOUR, Cost, by_kind, costs_by_batch, tota
 from labeling.rules.pay_rates import rate_book
 from training.models import Evaluation, Round, Run
 from training.rules.evaluations import WinRate, win_rates
+from training.rules.machine_rates import MachineBook, machine_book
 
 EVEN, PERCENT = 0.5, 100
 CACHE_SECONDS = 30 * 24 * 3600
@@ -26,6 +27,7 @@ TAUGHT = (TaskKind.DEMONSTRATION, TaskKind.COMPARISON)
 HEADER = (
     "what", "hours_demonstration", "hours_comparison", "hours_evaluation", "hours_machine", "money",
     "currency", "unpriced_hours", "win_rate", "low", "high", "points", "hours_per_point", "money_per_point",
+    "money_machine",
 )  # fmt: skip
 
 
@@ -40,22 +42,21 @@ class PerPoint:
 
 @dataclass(frozen=True)
 class RoundCost:
-    """One round: its labels by kind, the measuring, the machine's hours, and how its policy did."""
+    """One round: its labels by kind, the measuring, the machine's hours, and how its policy did.
+
+    `machine` is the time of the runs that trained, and of those that wrote the responses to compare.
+    """
 
     row: Round
     demonstration: Cost
     comparison: Cost
     evaluation: Cost
-    machine_seconds: float
+    machine: Cost
     rate: WinRate | None
 
     @property
     def taught(self) -> Cost:
         return self.demonstration + self.comparison
-
-    @property
-    def machine_hours(self) -> float:
-        return self.machine_seconds / HOUR
 
     @property
     def points(self) -> float | None:
@@ -91,6 +92,7 @@ class CostReport:
     rounds     newest first
     by_kind    what a point cost, by kind of task that is learned from, over all judged rounds
     over_all   the same for these kinds together
+    machine    what the runs of all rounds took, and what they were for a point
     """
 
     currency: str
@@ -99,6 +101,8 @@ class CostReport:
     rounds: list[RoundCost]
     by_kind: dict[str, PerPoint | None] = field(default_factory=dict)
     over_all: PerPoint | None = None
+    machine: Cost = field(default_factory=Cost)
+    machine_per_point: PerPoint | None = None
 
 
 def cost_report(*, simulated: bool = False) -> CostReport:
@@ -112,7 +116,8 @@ def cost_report(*, simulated: bool = False) -> CostReport:
         ).defer(*(f"{run}_run__{name}" for run in ("sft", "reward", "ppo") for name in HEAVY))
     )  # fmt: skip
     rates = win_rates_of([row.evaluation for row in rows if row.evaluation])
-    rounds = [_round_cost(row, costs, rates) for row in rows]
+    machines = _machine_costs(rows, machine_book())
+    rounds = [_round_cost(row, costs, rates, machines[row.pk]) for row in rows]
     judged = [each for each in rounds if each.points is not None]
     points = sum(each.points or 0.0 for each in judged)
     taught = {
@@ -126,6 +131,8 @@ def cost_report(*, simulated: bool = False) -> CostReport:
         rounds=rounds,
         by_kind={kind: per_point(cost, points) if judged else None for kind, cost in taught.items()},
         over_all=per_point(total_of(taught.values()), points) if judged else None,
+        machine=total_of(machines.values()),
+        machine_per_point=per_point(total_of(each.machine for each in judged), points) if judged else None,
     )
 
 
@@ -161,10 +168,10 @@ def table(report: CostReport) -> Iterable[Sequence[object]]:
         rate, point = each.rate, each.per_point
         yield (
             str(each.row), round(each.demonstration.hours, 2), round(each.comparison.hours, 2),
-            round(each.evaluation.hours, 2), round(each.machine_hours, 2), each.taught.amount,
+            round(each.evaluation.hours, 2), round(each.machine.hours, 2), each.taught.amount,
             report.currency, round(each.taught.unpriced / HOUR, 2),
             rate and rate.value, rate and rate.low, rate and rate.high, each.points,
-            point and point.hours, point and point.money,
+            point and point.hours, point and point.money, each.machine.amount,
         )  # fmt: skip
     for kind, cost in report.kinds.items():
         point = report.by_kind.get(kind)
@@ -172,27 +179,45 @@ def table(report: CostReport) -> Iterable[Sequence[object]]:
         yield (
             f"all: {kind}", *hours, "", cost.amount,
             report.currency, round(cost.unpriced / HOUR, 2), "", "", "",
-            point and point.points, point and point.hours, point and point.money,
+            point and point.points, point and point.hours, point and point.money, "",
         )  # fmt: skip
+    point = report.machine_per_point
+    yield (
+        "all: machine", "", "", "", round(report.machine.hours, 2), "",
+        report.currency, round(report.machine.unpriced / HOUR, 2), "", "", "",
+        point and point.points, point and point.hours, point and point.money, report.machine.amount,
+    )  # fmt: skip
 
 
-def _round_cost(row: Round, costs: dict[tuple[int, str], Cost], rates: dict[int, WinRate]) -> RoundCost:
+def _machine_costs(rows: Sequence[Round], book: MachineBook) -> dict[int, Cost]:
+    """Return what the runs of each round took, those that wrote the responses to compare among them."""
+    found = {
+        row.pk: total_of(
+            book.cost(queue=run.queue, started_at=run.started_at, finished_at=run.finished_at)
+            for run in (row.sft_run, row.reward_run, row.ppo_run)
+            if run
+        )
+        for row in rows
+    }
+    round_of = {row.comparison_batch_id: row.pk for row in rows if row.comparison_batch_id}
+    wrote = Run.objects.filter(batch__in=round_of).values_list("batch", "queue", "started_at", "finished_at")
+    for batch, queue, started_at, finished_at in wrote:
+        found[round_of[batch]] += book.cost(queue=queue, started_at=started_at, finished_at=finished_at)
+    return found
+
+
+def _round_cost(
+    row: Round, costs: dict[tuple[int, str], Cost], rates: dict[int, WinRate], machine: Cost
+) -> RoundCost:
     def of(batch: int | None, kind: str) -> Cost:
         return costs.get((batch, kind), Cost()) if batch else Cost()
 
     rate = rates.get(row.evaluation_id) if row.evaluation_id else None
-    runs = (row.sft_run, row.reward_run, row.ppo_run)
     return RoundCost(
         row=row,
         demonstration=of(row.demonstration_batch_id, TaskKind.DEMONSTRATION),
         comparison=of(row.comparison_batch_id, TaskKind.COMPARISON),
         evaluation=of(row.evaluation.batch_id if row.evaluation else None, TaskKind.EVALUATION),
-        machine_seconds=sum(_seconds(run) for run in runs if run),
+        machine=machine,
         rate=rate,
     )
-
-
-def _seconds(run: Run) -> float:
-    if run.started_at is None or run.finished_at is None:
-        return 0.0
-    return (run.finished_at - run.started_at).total_seconds()

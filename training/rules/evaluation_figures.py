@@ -9,9 +9,13 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
+
+from django.db.models import QuerySet
 
 from labeling.models import LIKERT_MAX, LIKERT_MIN, Cohort, Place, Policy, PromptSource, TaskKind
 from training.rules.evaluations import Judgement, WinRate, clustered_share, judgements_against, summarize
+from training.rules.prompt_choice import RANDOM
 
 Z_95 = 1.959963984540054
 MOST_POLICIES = 20
@@ -19,6 +23,24 @@ ALL = "all"
 FROM_GPT = "gpt"
 FROM_INSTRUCT = "instruct"
 DISTRIBUTIONS = {FROM_INSTRUCT: "Prompts to instructed models", FROM_GPT: "Prompts to raw models"}
+
+
+class Judged(StrEnum):
+    """Which judgements the figures are made of.
+
+    FINAL      evaluations, on prompts of authors who never trained anything
+    CONTROL    comparisons on prompts drawn at random, beside those that a reward model was in doubt about
+    """
+
+    FINAL = "final"
+    CONTROL = "control"
+
+    def places(self) -> QuerySet[Place]:
+        """Return the places in rankings of such tasks, newest revisions only."""
+        rows = Place.objects.filter(ranking__superseded_by=None)
+        if self is Judged.FINAL:
+            return rows.filter(ranking__task__batch__kind=TaskKind.EVALUATION)
+        return rows.filter(ranking__task__batch__kind=TaskKind.COMPARISON, ranking__task__chosen_by=RANDOM)
 
 
 @dataclass(frozen=True)
@@ -34,15 +56,17 @@ class Share:
 
 @dataclass(frozen=True)
 class PolicyFigures:
-    """What labelers said of one policy in final evaluations.
+    """What labelers said of one policy.
 
     `rates` maps "all" and each cohort to the win rate; `by_distribution` where the prompts came from;
-    `flags` each flag that was asked to the share of responses that have it.
+    `by_both` a pair of cohort and origin; `flags` each flag that was asked to the share of responses that
+    have it.
     """
 
     policy: Policy
     rates: Mapping[str, WinRate]
     by_distribution: Mapping[str, WinRate]
+    by_both: Mapping[tuple[str, str], WinRate]
     likert: Share
     flags: Mapping[str, Share]
 
@@ -55,17 +79,18 @@ class _Seen:
     )
 
 
-def judged_policies() -> list[Policy]:
-    """Return the policies that stand in a final evaluation, by name."""
-    placed = Place.objects.filter(ranking__task__batch__kind=TaskKind.EVALUATION)
-    rows = Policy.objects.filter(pk__in=placed.values("response__policy")).order_by("name")
+def judged_policies(judged: Judged = Judged.FINAL) -> list[Policy]:
+    """Return the policies that were judged so, by name."""
+    rows = Policy.objects.filter(pk__in=judged.places().values("response__policy")).order_by("name")
     return list(rows[:MOST_POLICIES])
 
 
-def figures_against(baseline: Policy, policies: Sequence[Policy]) -> list[PolicyFigures]:
+def figures_against(
+    baseline: Policy, policies: Sequence[Policy], judged: Judged = Judged.FINAL
+) -> list[PolicyFigures]:
     """Return each policy's figures, the baseline's own among them, in the order given."""
-    seen = _places_of(policies)
-    verdicts = judgements_against(baseline, policies)
+    seen = _places_of(policies, judged)
+    verdicts = judgements_against(baseline, policies, judged.places())
     found = []
     for policy in policies:
         given = verdicts[policy.pk]
@@ -74,6 +99,13 @@ def figures_against(baseline: Policy, policies: Sequence[Policy]) -> list[Policy
                 policy=policy,
                 rates={ALL: summarize(given), **_by_cohort(given)},
                 by_distribution=_by_distribution(given),
+                by_both={
+                    (cohort, origin): rate
+                    for cohort in Cohort.values
+                    for origin, rate in _by_distribution(
+                        [item for item in given if item.cohort == cohort]
+                    ).items()
+                },
                 likert=mean_rating(seen[policy.pk].ratings),
                 flags={flag: _share(clusters) for flag, clusters in sorted(seen[policy.pk].flags.items())},
             )
@@ -104,7 +136,8 @@ def table_rows(found: Sequence[PolicyFigures]) -> Iterator[list[object]]:
     yield ["policy", "measure", "group", "value", "low", "high", "judgements", "prompts"]
     for figures in found:
         name = figures.policy.name
-        for group, rate in {**figures.rates, **figures.by_distribution}.items():
+        both = {f"{cohort} {origin}": rate for (cohort, origin), rate in figures.by_both.items()}
+        for group, rate in {**figures.rates, **figures.by_distribution, **both}.items():
             if rate.value is not None:
                 yield [
                     name,
@@ -122,13 +155,9 @@ def table_rows(found: Sequence[PolicyFigures]) -> Iterator[list[object]]:
                 yield [name, measure, group, share.value, share.low, share.high, share.count, share.prompts]
 
 
-def _places_of(policies: Sequence[Policy]) -> dict[int, _Seen]:
+def _places_of(policies: Sequence[Policy], judged: Judged) -> dict[int, _Seen]:
     seen: dict[int, _Seen] = {policy.pk: _Seen() for policy in policies}
-    places = Place.objects.filter(
-        ranking__superseded_by=None,
-        ranking__task__batch__kind=TaskKind.EVALUATION,
-        response__policy__in=policies,
-    ).order_by("pk")
+    places = judged.places().filter(response__policy__in=policies).order_by("pk")
     rows = places.values_list("response__policy_id", "response__prompt_id", "likert", "flags")
     for policy, prompt, likert, flags in rows.iterator(chunk_size=5000):
         if likert is not None:

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, F, Q
+from django.db.models import Count, F, Q, QuerySet
 from scipy.stats import norm
 
 from labeling.errors import InvalidInput
@@ -133,11 +133,17 @@ def judgements(
     return found
 
 
-def judgements_against(baseline: Policy, policies: Sequence[Policy]) -> dict[int, list[Judgement]]:
-    """Return the verdicts of several policies against one baseline, read in one query; by policy."""
-    with_baseline = Place.objects.filter(response__policy=baseline).values("ranking")
+def judgements_against(
+    baseline: Policy, policies: Sequence[Policy], among: QuerySet[Place] | None = None
+) -> dict[int, list[Judgement]]:
+    """Return the verdicts of several policies against one baseline, read in one query; by policy.
+
+    `among` narrows which places count.
+    """
+    counted = Place.objects.all() if among is None else among
+    with_baseline = counted.filter(response__policy=baseline).values("ranking")
     rows = (
-        Place.objects.filter(ranking__superseded_by=None, ranking__in=with_baseline)
+        counted.filter(ranking__superseded_by=None, ranking__in=with_baseline)
         .filter(response__policy__in=[*policies, baseline])
         .order_by("ranking_id", "id")
         .values_list(

@@ -21,7 +21,15 @@ from training.forms.models import EvaluationForm
 from training.forms.rounds import configs_of
 from training.models import Evaluation, Run
 from training.rlhf.config import ConfigError, shipped_config, to_mapping
-from training.rules.evaluation_figures import DISTRIBUTIONS, figures_against, judged_policies, table_rows
+from training.rules.evaluation_figures import (
+    DISTRIBUTIONS,
+    Judged,
+    PolicyFigures,
+    figures_against,
+    judged_policies,
+    table_rows,
+)
+from training.rules.evaluation_panels import crossed_panels, flag_panel, rating_panel, win_rate_panel
 from training.rules.evaluations import start_evaluation, win_rate, win_rates, win_rates_by_cohort
 from training.rules.sampling import choose_prompts
 from training.tasks import enqueue_run
@@ -98,34 +106,49 @@ def evaluation_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
 @require(Action.SEE_MODELS)
 def evaluation_figures(request: PageRequest) -> HttpResponseBase:
     """Show every judged policy against one baseline: win rates, ratings and flags, as the paper does."""
-    policies = judged_policies()
+    control = request.GET.get("judged") == Judged.CONTROL
+    judged = Judged.CONTROL if control else Judged.FINAL
+    policies = judged_policies(judged)
     baseline = _chosen_baseline(request, policies)
-    found = figures_against(baseline, policies) if baseline else []
+    found = figures_against(baseline, policies, judged) if baseline else []
     if request.GET.get("format") == "csv":
-        header, *rows = table_rows(found)
-        lines = csv_lines([str(cell) for cell in header], rows)
-        response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
-        response["Content-Disposition"] = 'attachment; filename="evaluation-figures.csv"'
-        return response
-    flags = sorted({flag for figures in found for flag in figures.flags})
-    cohorts = [(key, Cohort(key).label) for key in Cohort.values if any(key in f.rates for f in found)]
-    context = {
+        return _figures_file(found, judged)
+    context: dict[str, Any] = {
+        "judged": judged,
         "policies": policies,
         "baseline": baseline,
         "figures": found,
+    }
+    context["may_train"] = can(request.user, Action.RUN_TRAINING)
+    if baseline:
+        context |= _charts(found, baseline)
+    return render(request, "evaluations/figures.html", context)
+
+
+def _figures_file(found: list[PolicyFigures], judged: Judged) -> HttpResponseBase:
+    header, *rows = table_rows(found)
+    lines = csv_lines([str(cell) for cell in header], rows)
+    response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="evaluation-figures-{judged}.csv"'
+    return response
+
+
+def _charts(found: list[PolicyFigures], baseline: Policy) -> dict[str, Any]:
+    """Return the charts of the page and what their tables need."""
+    flags = sorted({flag for figures in found for flag in figures.flags})
+    cohorts = [(key, Cohort(key).label) for key in Cohort.values if any(key in f.rates for f in found)]
+    shares = {key: {f.policy: f.flags.get(key) for f in found} for key in flags}
+    return {
+        "win_rates": win_rate_panel(found, baseline),
+        "crossed": list(crossed_panels(found, baseline)),
+        "ratings": rating_panel(found),
         "flags": [
-            {
-                "key": key,
-                "label": FLAG_LABELS.get(key, key),
-                "rows": [(f.policy, f.flags.get(key)) for f in found],
-            }
-            for key in flags
+            {"key": key, "rows": rows.items(), "panel": flag_panel(FLAG_LABELS.get(key, key), rows)}
+            for key, rows in shares.items()
         ],
         "groups": [("all", "All labelers"), *cohorts],
         "distributions": DISTRIBUTIONS.items(),
-        "may_train": can(request.user, Action.RUN_TRAINING),
     }
-    return render(request, "evaluations/figures.html", context)
 
 
 def _chosen_baseline(request: PageRequest, policies: list[Policy]) -> Policy | None:

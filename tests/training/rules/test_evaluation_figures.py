@@ -7,7 +7,13 @@ from django.urls import reverse
 from labeling.models import Cohort, Policy, PromptSource, Role, TaskKind
 from tests.factories import LabelerFactory, PolicyFactory, PromptFactory, UserFactory
 from tests.training.factories import draft_batch, ranking
-from training.rules.evaluation_figures import figures_against, judged_policies, mean_rating, table_rows
+from training.rules.evaluation_figures import (
+    Judged,
+    figures_against,
+    judged_policies,
+    mean_rating,
+    table_rows,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -85,3 +91,56 @@ def test_the_page_shows_them_and_gives_them_as_csv(client: Client, judged: tuple
 def test_the_page_says_so_where_nobody_has_judged(client: Client) -> None:
     client.force_login(UserFactory.create(role=Role.RESEARCHER))
     assert "No policy has been judged yet" in client.get(reverse("evaluation-figures")).content.decode()
+
+
+def test_labelers_and_origins_of_prompts_are_crossed(judged: tuple[Policy, Policy]) -> None:
+    ppo, sft = judged
+    first = figures_against(sft, [ppo])[0]
+    assert {key: rate.value for key, rate in first.by_both.items()} == {
+        ("train", "gpt"): 1,
+        ("train", "instruct"): 0.5,
+        ("held_out", "instruct"): 0,
+    }
+
+
+@pytest.fixture
+def controlled(judged: tuple[Policy, Policy]) -> tuple[Policy, Policy]:
+    """The same policies in a round's comparisons: each wins one, the second on a prompt drawn at random."""
+    batch = draft_batch(TaskKind.COMPARISON, k=2)
+    for ranks, way in (([1, 2], "doubt"), ([2, 1], "random")):
+        given = ranking(ranks, batch=batch, policies=list(judged))
+        given.task.chosen_by = way
+        given.task.save(update_fields=["chosen_by"])
+    return judged
+
+
+def test_final_figures_leave_comparisons_out(controlled: tuple[Policy, Policy]) -> None:
+    ppo, sft = controlled
+    assert figures_against(sft, [ppo])[0].rates["all"].judgements == 3
+
+
+def test_control_figures_take_only_prompts_drawn_at_random(controlled: tuple[Policy, Policy]) -> None:
+    ppo, sft = controlled
+    assert judged_policies(Judged.CONTROL) == [ppo, sft]
+    rate = figures_against(sft, [ppo], Judged.CONTROL)[0].rates["all"]
+    assert (rate.value, rate.judgements) == (0, 1)
+
+
+def test_the_page_can_be_narrowed_to_the_control_share(
+    client: Client, controlled: tuple[Policy, Policy]
+) -> None:
+    client.force_login(UserFactory.create(role=Role.RESEARCHER))
+    address = reverse("evaluation-figures")
+    asked = {"baseline": str(controlled[1].code), "judged": "control"}
+    assert "only on prompts drawn at random" in client.get(address, asked).content.decode()
+    response = client.get(address, {**asked, "format": "csv"})
+    lines = b"".join(response.streaming_content).decode().splitlines()  # type: ignore[attr-defined]
+    assert any(line.startswith("ppo,win_rate,all,0") and line.endswith(",1,1") for line in lines), lines
+
+
+def test_without_a_control_share_the_page_says_where_one_comes_from(
+    client: Client, judged: tuple[Policy, Policy]
+) -> None:
+    client.force_login(UserFactory.create(role=Role.RESEARCHER))
+    page = client.get(reverse("evaluation-figures"), {"judged": "control"}).content.decode()
+    assert "No control share has been judged yet" in page

@@ -11,12 +11,14 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from labeling.models import Assignment, Batch, Labeler, PayRate, Role, TaskKind, User
+from labeling.errors import InvalidInput, NotPermitted
+from labeling.models import Assignment, AuditEvent, Batch, Labeler, PayRate, Role, TaskKind, User
 from labeling.rules.pay_rates import add_rate
 from tests.factories import LabelerFactory, UserFactory
 from tests.training.rules.test_round_outcomes import judged, turn
-from training.models import Round, Run, Stage
+from training.models import MachineRate, Round, Run, Stage
 from training.rules.costs import cost_report
+from training.rules.machine_rates import add_machine_rate
 
 pytestmark = pytest.mark.django_db
 
@@ -67,7 +69,8 @@ def test_a_point_costs_what_was_learned_from_divided_by_points_above_one_half(ro
     report = cost_report()
     (row,) = report.rounds
     assert (row.taught.hours, row.taught.amount, row.evaluation.hours) == (10.0, Decimal("300.00"), 2.0)
-    assert row.machine_hours == pytest.approx(2.0)
+    assert row.machine.hours == pytest.approx(2.0)
+    assert row.machine.amount is None, "nobody has said what a machine costs"
     assert row.points == pytest.approx(30.0)
     assert row.per_point is not None
     assert row.per_point.hours == pytest.approx(1 / 3)
@@ -106,7 +109,7 @@ def test_a_hundred_rounds_take_as_many_statements_as_one(round_one: Round) -> No
         Round.objects.create(number=number)
     with CaptureQueriesContext(connection) as hundred:
         cost_report()
-    assert len(hundred) == len(one) <= 6
+    assert len(hundred) == len(one) <= 8
 
 
 def test_the_page_shows_it_and_says_how_it_is_computed(client: Client, round_one: Round) -> None:
@@ -155,3 +158,59 @@ def test_programs_read_costs_and_set_rates(mia: User, round_one: Round) -> None:
     assert len(client.get("/api/v1/costs/rates/").json()["results"]) == 2
     client.force_authenticate(UserFactory.create(role=Role.RESEARCHER))
     assert client.post("/api/v1/costs/rates/", rate, format="json").status_code == 403
+
+
+def test_machine_hours_cost_what_their_queue_costs_and_those_of_sampling_count(
+    mia: User, round_one: Round
+) -> None:
+    today = timezone.localdate()
+    add_machine_rate(per_hour=Decimal("2"), valid_from=today - timedelta(days=9), by=mia)
+    add_machine_rate(per_hour=Decimal("6"), valid_from=today - timedelta(days=9), queue="gpu", by=mia)
+    add_machine_rate(per_hour=Decimal("60"), valid_from=today + timedelta(days=9), queue="gpu", by=mia)
+    ended = timezone.now() - timedelta(hours=1)
+    Run.objects.create(
+        stage=Stage.SAMPLE, folder="s", queue="other", batch=round_one.comparison_batch,
+        started_at=ended - timedelta(hours=3), finished_at=ended,
+    )  # fmt: skip
+    report = cost_report()
+    (row,) = report.rounds
+    assert (row.machine.hours, row.machine.amount) == (5.0, Decimal("18.00"))
+    assert report.machine == row.machine
+    assert report.machine_per_point is not None
+    assert report.machine_per_point.money == Decimal("0.60")
+    assert row.per_point is not None
+    assert row.per_point.money == Decimal("10.00"), "labels alone, as before"
+
+
+def test_the_pages_show_machine_rates_and_what_they_come_to(client: Client, round_one: Round) -> None:
+    day = str(timezone.localdate() - timedelta(days=3))
+    form = {"per_hour": "4.5", "valid_from": day, "queue": ""}
+    assert client.post(reverse("machine-rates"), form).status_code == 302
+    assert client.post(reverse("machine-rates"), {**form, "per_hour": "-1"}).status_code == 422
+    assert client.post(reverse("machine-rates"), {**form, "queue": "nowhere"}).status_code == 422
+    assert "4.50 EUR" in client.get(reverse("machine-rates")).content.decode()
+    assert "9.00 EUR" in client.get(reverse("costs")).content.decode()
+    assert AuditEvent.objects.filter(action="set_machine_rate").count() == 1
+    client.force_login(
+        UserFactory.create(role=Role.RESEARCHER), backend="django.contrib.auth.backends.ModelBackend"
+    )
+    client.post(reverse("machine-rates"), form)
+    assert MachineRate.objects.count() == 1
+
+
+def test_a_machine_has_no_price_before_there_is_a_currency(mia: User) -> None:
+    with pytest.raises(InvalidInput, match="what an hour of labeling costs"):
+        add_machine_rate(per_hour=Decimal("2"), valid_from=timezone.localdate(), by=mia)
+    with pytest.raises(NotPermitted):
+        add_machine_rate(per_hour=Decimal("2"), valid_from=timezone.localdate(), by=UserFactory.create())
+
+
+def test_programs_set_machine_rates(mia: User, round_one: Round) -> None:
+    client = APIClient()
+    client.force_authenticate(mia)
+    rate = {"per_hour": "3.00", "valid_from": "2026-01-01"}
+    assert client.post("/api/v1/costs/machine-rates/", rate, format="json").status_code == 201
+    assert client.get("/api/v1/costs/machine-rates/").json()["results"][0]["per_hour"] == "3.00"
+    assert client.get("/api/v1/costs/").json()["rounds"][0]["machine"]["money"] == "6.00"
+    client.force_authenticate(UserFactory.create(role=Role.RESEARCHER))
+    assert client.post("/api/v1/costs/machine-rates/", rate, format="json").status_code == 403

@@ -66,6 +66,7 @@ class StartForm(forms.Form):
             label="Your prompts",
             widget=forms.RadioSelect,
             choices=[*([kept] if notice else []), *([left] if tells_names else [])],
+            initial=None if notice else LEAVE,  # without a notice there is nothing to choose
         )
         self.fields["notice"].initial = notice.version if notice else None
         if not tells_names:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import functools
 import json
 import math
 import types
@@ -17,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_HINTS: dict[type, Mapping[str, Any]] = {}
 
 
 class ConfigError(ValueError):
@@ -66,6 +66,10 @@ class Field:
         return text if self.maximum is None else f"{text}, at most {_bound(self.maximum)}"
 
 
+_FIELDS: dict[type, tuple[Field, ...]] = {}
+"""What was found out about each config class, once in a process, as in _HINTS."""
+
+
 def setting(
     default: Any,
     help: str,
@@ -85,10 +89,11 @@ def section(kind: type[T], *, paper: Mapping[str, str] | None = None, **defaults
     return dataclasses.field(default_factory=lambda: kind(**defaults), metadata={"paper": dict(paper or {})})
 
 
-@functools.cache
 def fields_of(config_type: type[Any]) -> tuple[Field, ...]:
     """List the settings of a config class in file order: the top first, then each section."""
-    return tuple(_fields(config_type))
+    if config_type not in _FIELDS:
+        _FIELDS[config_type] = tuple(_fields(config_type))
+    return _FIELDS[config_type]
 
 
 def _fields(config_type: type[Any]) -> Iterator[Field]:
@@ -109,9 +114,10 @@ def _fields(config_type: type[Any]) -> Iterator[Field]:
             yield _field(key, inner, inner_hints[inner.name], getattr(default, part.name), paper)
 
 
-@functools.cache
 def _hints(config_type: type[Any]) -> Mapping[str, Any]:
-    return typing.get_type_hints(config_type)
+    if config_type not in _HINTS:
+        _HINTS[config_type] = typing.get_type_hints(config_type)
+    return _HINTS[config_type]
 
 
 def _field(key: str, part: dataclasses.Field[Any], hint: Any, default: Any, paper: str) -> Field:

@@ -32,7 +32,13 @@ def curves(run: Run, most: int = CHART_POINTS) -> dict[str, Curve]:
 
 
 def charts(run: Run, rows: int) -> list[Chart]:
-    """Return each metric's summary with a table of some rows."""
+    """Return each metric's summary with a table of some rows.
+
+    Of a run that has ended, a number that came only once is no curve: it stands among the results.
+    """
+    drawn = list(run.curves.all())
+    if run.is_ended and any(curve.count > 1 for curve in drawn):
+        drawn = [curve for curve in drawn if curve.count > 1 or curve.name not in run.result]
     return [
         Chart(
             name=curve.name,
@@ -43,7 +49,7 @@ def charts(run: Run, rows: int) -> list[Chart]:
             points=curve.count,
             rows=thin(_points(curve), rows),
         )
-        for curve in run.curves.all()
+        for curve in drawn
     ]
 
 

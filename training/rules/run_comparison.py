@@ -59,13 +59,7 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
         )
         for key in keys
     ]
-    read = [
-        {
-            given.name: str(given.dataset or given.model) + _short_hash(given.dataset)
-            for given in run.inputs.all()
-        }
-        for run in runs
-    ]
+    read = [{given.name: str(given.dataset or given.model) for given in run.inputs.all()} for run in runs]
     return Comparison(
         runs=list(runs),
         settings=settings,
@@ -84,7 +78,3 @@ def joint_curves(runs: Sequence[Run]) -> dict[str, list[Curve]]:
 def _rows(columns: Sequence[Mapping[str, Any]]) -> list[Row]:
     names = list(dict.fromkeys(name for column in columns for name in column))
     return [Row(name, [column.get(name) for column in columns]) for name in names]
-
-
-def _short_hash(dataset: Any) -> str:
-    return f" {dataset.hash[:8]}" if dataset is not None else ""

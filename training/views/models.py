@@ -1,6 +1,7 @@
 """The registry: models, where each comes from, and letting one write responses."""
 
 import itertools
+from collections.abc import Iterable
 from uuid import UUID
 
 from django.contrib import messages
@@ -10,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 
 from labeling.errors import LabelingError
-from labeling.models import Batch, Policy, TaskKind
+from labeling.models import Batch, Labeler, Policy, TaskKind
 from labeling.rules import audit
 from labeling.rules.access import Action, can
 from labeling.rules.batches import create_batch
@@ -85,6 +86,7 @@ def model_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
     model = get_object_or_404(Model.objects.select_related("run", "policy", "created_by"), code=code)
     tree = lineage(model)
     behind = datasets_behind(tree)
+    people = labelers_behind(behind)
     evaluations = evaluations_of(model)
     rates = win_rates(evaluations)
     facts = {key: value for key, value in model.facts.items() if not isinstance(value, dict | list)}
@@ -94,7 +96,8 @@ def model_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
         "metrics": model.facts.get("metrics") or {},
         "lineage": tree,
         "guidelines": guidelines_behind(behind),
-        "labelers": labelers_behind(behind),
+        "labelers": people,
+        "labeler_codes": _codes_of(people) if can(request.user, Action.SEE_LINEAGE) else {},
         "descendants": descendants(model),
         "erased_prompts": erased_prompts_seen(model),
         "batches": Batch.objects.filter(sample_runs__inputs__model=model).distinct().order_by("pk"),
@@ -105,6 +108,12 @@ def model_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
         "alarm": over_optimisation_of(model),
     }
     return render(request, "models/detail.html", context)
+
+
+def _codes_of(pseudonyms: Iterable[str]) -> dict[str, UUID]:
+    """Return the codes of labelers, whose pages lead to every model that saw their labels."""
+    rows = Labeler.objects.filter(pseudonym__in=list(pseudonyms))
+    return dict(rows.values_list("pseudonym", "code"))
 
 
 @require_POST

@@ -2,7 +2,9 @@
 
 import pytest
 
-from training.rules.metrics import thin
+from training.models import Run, RunState, Stage
+from training.rules.curves import store_points
+from training.rules.metrics import charts, thin
 from training.templatetags.numbers import duration, short
 
 
@@ -27,3 +29,22 @@ def test_numbers_are_written_short(value: object, words: str) -> None:
 )
 def test_times_are_written_as_people_say_them(seconds: float | None, words: str) -> None:
     assert duration(seconds) == words
+
+
+@pytest.mark.django_db
+def test_of_a_run_that_has_ended_a_number_that_came_once_is_no_curve() -> None:
+    run = Run.objects.create(stage=Stage.SFT, folder="x", state=RunState.RUNNING)
+    records = [{"step": 1, "loss/sft": 2.0, "data/examples": 9.0}, {"step": 2, "loss/sft": 1.0}]
+    store_points(run, records)
+    assert [chart.name for chart in charts(run, 5)] == ["data/examples", "loss/sft"]
+    run.state, run.result = RunState.FINISHED, {"data/examples": 9.0, "loss/sft": 1.0}
+    assert [chart.name for chart in charts(run, 5)] == ["loss/sft"]
+    run.result = {}
+    assert len(charts(run, 5)) == 2, "what stands nowhere else keeps its chart"
+
+
+@pytest.mark.django_db
+def test_a_run_of_a_single_step_keeps_its_charts() -> None:
+    run = Run.objects.create(stage=Stage.SFT, folder="x", state=RunState.FINISHED, result={"valid/loss": 1.0})
+    store_points(run, [{"step": 0, "valid/loss": 1.0}])
+    assert [chart.name for chart in charts(run, 5)] == ["valid/loss"]

@@ -76,3 +76,12 @@ def test_labelers_without_a_round_read_what_will_stand_there() -> None:
     client = Client()
     client.force_login(someone.user, backend="django.contrib.auth.backends.ModelBackend")
     assert "Nothing to tell yet" in client.get(reverse("work-rounds")).content.decode()
+
+
+def test_a_model_leads_to_each_labeler_behind_it_and_back() -> None:
+    made = demonstration()
+    model = trained("sft-seen", dataset=freeze_dataset(kind="sft"))
+    client = logged_in(Role.RESEARCHER)
+    address = reverse("labeler-models", args=[made.labeler.code])
+    assert address in client.get(reverse("model-detail", args=[model.code])).content.decode()
+    assert reverse("model-detail", args=[model.code]) in client.get(address).content.decode()

@@ -27,6 +27,24 @@ class Section:
     has_errors: bool
 
 
+def ordered_sections(stage: str) -> list[str]:
+    """Return the sections of a stage's settings: its own first, then the general ones; no inputs."""
+    names = list(dict.fromkeys(field.section for field in describe(stage)))
+    return [stage, *(name for name in names if name not in (stage, "inputs", "")), ""]
+
+
+def section_title(stage: str, section: str) -> str:
+    """Name a section of settings as people read it."""
+    titles = {
+        "": "Where and from which seed",
+        "optim": "Optimizer",
+        "report": "Reports and checkpoints",
+        "lora": "Adapters in place of all weights (LoRA)",
+        stage: Stage(stage).label,
+    }
+    return titles.get(section, section.capitalize())
+
+
 class RunForm(forms.Form):
     """Inputs from the registry and every setting of a stage; what is empty keeps its default."""
 
@@ -98,21 +116,13 @@ class RunForm(forms.Form):
 
     def sections(self) -> Iterator[Section]:
         """Give the settings by section: the stage's own first, then the general ones."""
-        names = list(dict.fromkeys(field.section for field in self.described.values()))
-        order = [self.stage, *(name for name in names if name not in (self.stage, "inputs", "")), ""]
-        titles = {
-            "": "Where and from which seed",
-            "optim": "Optimizer",
-            "report": "Reports and checkpoints",
-            "lora": "Adapters in place of all weights (LoRA)",
-            self.stage: Stage(self.stage).label,
-        }
-        for name in order:
+        for name in ordered_sections(self.stage):
             keys = [key for key, field in self.described.items() if field.section == name and key != "stage"]
             if keys:
-                title = titles.get(name, name.capitalize())
                 bound = [self[key] for key in keys]
-                yield Section(name, title, bound, any(field.errors for field in bound))
+                yield Section(
+                    name, section_title(self.stage, name), bound, any(field.errors for field in bound)
+                )
 
     def input_fields(self) -> list[forms.BoundField]:
         """Give the fields of what the run reads."""

@@ -14,7 +14,7 @@ from labeling.rules.access import Action, can
 from labeling.views.access import PageRequest, require
 from labeling.views.lists import one_page
 from training.forms.rounds import configs_of
-from training.forms.runs import RunForm
+from training.forms.runs import RunForm, ordered_sections, section_title
 from training.models import Run, RunState, Stage
 from training.rlhf.config import describe
 from training.rules import metrics, run_report, run_resources, runs
@@ -185,12 +185,12 @@ def _whole_number(text: str) -> int:
 
 
 def settings_of(run: Run) -> list[dict[str, Any]]:
-    """Return the settings of a run with their defaults and the paper's values, by section."""
+    """Return the settings of a run with their defaults and the paper's values, in the form's sections."""
     mapping = tomllib.loads(run.config)
     sections: dict[str, list[dict[str, Any]]] = {}
     for field in describe(run.stage):
-        if field.key == "stage":
-            continue
+        if field.key == "stage" or field.section == "inputs":
+            continue  # what it reads stands above
         section, _, last = field.key.rpartition(".")
         table = mapping.get(section, {}) if section else mapping
         value, default = table.get(last), field.default
@@ -199,10 +199,19 @@ def settings_of(run: Run) -> list[dict[str, Any]]:
             {
                 "name": last,
                 "value": value,
-                "is_changed": section != "inputs" and value != plain,
+                "is_changed": value != plain,
                 "default": plain,
                 "paper": field.paper,
                 "help": field.help,
             }
         )
-    return [{"title": title or "general", "rows": rows} for title, rows in sections.items()]
+    return [
+        {
+            "title": section_title(run.stage, section),
+            "is_own": section == run.stage,
+            "rows": sections[section],
+            "changed": sum(row["is_changed"] for row in sections[section]),
+        }
+        for section in ordered_sections(run.stage)
+        if section in sections
+    ]

@@ -11,9 +11,11 @@ from labeling.models import Role, User
 from tests.factories import UserFactory
 from tests.training.factories import sft_run
 from training import tasks
-from training.models import Run, RunState
+from training.models import Run, RunState, Stage
+from training.rlhf.config import dump_config, parse_config
 from training.rules import workers
 from training.rules.curves import store_points
+from training.views.runs import settings_of
 
 pytestmark = pytest.mark.django_db
 
@@ -130,3 +132,13 @@ def test_a_run_of_many_points_costs_as_many_queries_as_one_of_few(
         see("run-detail", run.code)
     with django_assert_max_num_queries(12):
         see("run-list")
+
+
+def test_settings_stand_in_the_forms_sections_and_say_how_many_were_changed() -> None:
+    config = parse_config("sft", {"inputs": {"policy": "p", "dataset": "d"}, "optim": {"learning_rate": 0.5}})
+    run = Run(stage=Stage.SFT, config=dump_config(config))
+    sections = {section["title"]: section["changed"] for section in settings_of(run)}
+    assert next(iter(sections)) == "Supervised fine-tuning"
+    assert sections["Optimizer"] == 1
+    assert sections["Where and from which seed"] == 0
+    assert "Inputs" not in sections

@@ -273,6 +273,7 @@ CELERY_TASK_ACKS_LATE = True  # a task delivered twice does nothing, one that is
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BEAT_SCHEDULER = "server.clock:Clock"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "reclaim-leases": {"task": "labeling.tasks.reclaim_leases", "schedule": 60.0},

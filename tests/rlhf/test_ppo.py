@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,6 +26,7 @@ from training.rlhf.batching import right_pad
 from training.rlhf.errors import RunRefusedError
 from training.rlhf.model import load_reward_model, save_policy
 from training.rlhf.packing import text_loss
+from training.rlhf.rollout import Kept
 from training.rlhf.runtime import Run
 from training.rlhf.tokenizer import Codec, require_same_tokens
 
@@ -76,6 +78,64 @@ def test_resumed_run_equals_a_straight_one_bit_for_bit(prepared: Path, tmp_path:
         metrics(straight, "loss/policy")
         == metrics(stopped, "loss/policy")[:2] + metrics(stopped, "loss/policy")[-2:]
     )
+
+
+@pytest.mark.parametrize(("kept", "dtype"), [(1, "float32"), (2, "float32"), (2, "bfloat16")])
+def test_a_kept_scoring_pass_trains_bit_for_bit_what_a_second_one_does(
+    prepared: Path, tmp_path: Path, kept: int, dtype: str
+) -> None:
+    keeping, repeating = copy_run(prepared, tmp_path / "keeping"), copy_run(prepared, tmp_path / "repeating")
+    passes: dict[Path, int] = {}
+    for folder, number in ((keeping, kept), (repeating, 0)):
+        settings = ppo_settings(
+            inner_epochs=2, value_warmup_iterations=1, ptx_coef=0.5, kept_microbatches=number
+        )
+        with pytest.MonkeyPatch.context() as patch:
+            counted = count_calls(patch, ppo_update, "token_logprobs", "token_values")
+            assert run_stage(folder, "ppo", {**settings, **PTX, "dtype": dtype}) == 0
+            passes[folder] = len(counted)
+    assert same_weights(keeping, repeating)
+    for name in (
+        "loss/policy",
+        "loss/value",
+        "ppo/ratio_first",
+        "ppo/policy_grad_norm",
+        "ppo/value_grad_norm",
+    ):
+        assert metrics(keeping, name) == metrics(repeating, name)
+    # Four iterations of the value model, three of the policy.
+    assert passes[repeating] - passes[keeping] == 7 * kept
+
+
+def test_a_minibatch_keeps_no_pass_of_the_next_one(prepared: Path) -> None:
+    config = ppo_config(kept_microbatches=9)
+    run = Run(prepared, config)
+    models, codec = ppo.load_models(config, run)
+    kept: list[Kept] = []
+    prompts = codec.encode_prompts(["say red", "say blue two"] * 8, 16)
+    rollout = ppo.sample_rollout(models, codec, prompts, config, run, "train", 0, kept=kept)
+    assert len(kept) == config.ppo.minibatch_size // config.ppo.microbatch_size == 2
+    assert all(each.logprobs.requires_grad and each.values.requires_grad for each in kept)
+    assert not any(x.requires_grad for x in rollout)
+    for each, part in zip(kept, rollout.microbatches(config.ppo.microbatch_size), strict=False):
+        assert torch.equal(each.logprobs.detach(), part.logprobs)
+        assert torch.equal(each.values.detach(), part.values)
+
+
+def count_calls(patch: pytest.MonkeyPatch, module: Any, *names: str) -> list[str]:
+    """Note every call of some functions of a module from now on."""
+    found: list[str] = []
+
+    def counting(name: str, inner: Any) -> Any:
+        def call(*given: Any) -> Any:
+            found.append(name)
+            return inner(*given)
+
+        return call
+
+    for name in names:
+        patch.setattr(module, name, counting(name, getattr(module, name)))
+    return found
 
 
 def learner_and_rollout(

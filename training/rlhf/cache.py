@@ -37,7 +37,10 @@ class DecodeCache:
         n       samples of each prompt
         room    tokens that may follow
         """
-        self.prompt_keys = torch.stack([keys.mT.contiguous() for keys, _ in layers])
+        first = layers[0][0]
+        self.prompt_keys = first.new_empty(len(layers), *first.mT.shape)
+        for here, (keys, _) in zip(self.prompt_keys, layers, strict=True):
+            here.copy_(keys.mT)  # turned and put in place by one copy
         self.prompt_values = torch.stack([values for _, values in layers])
         self._n, self._heads = n, layers[0][0].shape[1]
         count, width = len(mask) * n, layers[0][0].shape[-1]

@@ -72,6 +72,7 @@ class Job:
         policy, reward = self.policy.parameters, self.reward.parameters
         tokens = self.microbatch * (self.prompt + self.response)
         rows = -(-self.rollout // self.gpus)
+        held = 2 if self.gpus == 1 else 1  # one process keeps a scoring pass of policy and value model
         deep = max(self.policy, self.reward, key=lambda shape: shape.parameters)
         return {
             "policy: weights, gradients, Adam": 16 * policy / self.shares / GIB,
@@ -87,7 +88,7 @@ class Job:
             * rows
             * (self.prompt + self.response)
             / GIB,
-            "activations of a microbatch": 34 * deep.width * deep.layers * tokens / GIB,
+            "activations of a microbatch": held * 34 * deep.width * deep.layers * tokens / GIB,
             "logits of a microbatch": 3 * 4 * self.microbatch * self.response * self.vocabulary / GIB,
         }
 

@@ -59,6 +59,12 @@ class Ppo:
     sampler_dtype: str = setting(
         "same", "Precision of our own sampler: the run's, or bfloat16.", choices=("same", "bfloat16")
     )
+    kept_microbatches: int = setting(
+        1,
+        "Microbatches at the start of a rollout whose scoring pass is kept for the first step in place of a "
+        "second one; each costs the memory of its activations in policy and value model.",
+        at_least=0,
+    )
     sampler_weight_cap: float = setting(
         2.0,
         "Most that a token may weigh where sampler and training disagree on its probability; 0 weighs none.",

@@ -36,7 +36,7 @@ from training.rlhf.packing import PackedText
 from training.rlhf.parallel import gathered, shard, share, size, whole
 from training.rlhf.plots import over_optimisation_plot, scores_over_kl
 from training.rlhf.ppo_update import Learner, make_learner, update
-from training.rlhf.rollout import Models, Rollout, collect_rollout
+from training.rlhf.rollout import Kept, Models, Rollout, collect_rollout
 from training.rlhf.runtime import Run, due, log, require_finite
 from training.rlhf.samplers import Sampler, make_sampler, mismatch_metrics, needs_weights, token_weights
 from training.rlhf.sft import check_context
@@ -66,12 +66,13 @@ def run(config: PpoConfig, run: Run) -> dict[str, float]:
         began = time.monotonic()
         # 1. Rollout: sample responses, then score the same tokens under every model.
         chosen = [texts.train[i] for i in prompt_order(many, config, iteration)]
-        rollout = sample_rollout(models, codec, chosen, config, run, "train", iteration, sampler)
+        kept: list[Kept] = []
+        rollout = sample_rollout(models, codec, chosen, config, run, "train", iteration, sampler, kept)
         # 2. Reward and advantage: KL penalty on every token, score on the last; then whitening.
         raw, returns = estimate_advantages(rollout, kl_coef, config)
         advantages = weighed_advantages(raw, rollout, config)
         # 3. Update: shuffled minibatches, plus the pretraining term (ptx).
-        stats = update(learner, rollout, advantages, returns, pretraining, config, run, iteration)
+        stats = update(learner, rollout, advantages, returns, pretraining, config, run, iteration, kept)
         # 4. Report and save.
         done = iteration + 1
         for name, value in stats.items():
@@ -240,10 +241,12 @@ def sample_rollout(
     split: str,
     iteration: int,
     sampler: Sampler = generate,
+    kept: list[Kept] | None = None,
 ) -> Rollout:
     """Collect a rollout whose randomness is a pure function of seed, split and iteration.
 
-    With several processes each answers its microbatches of the prompts, and all get the whole rollout.
+    With several processes each answers its microbatches of the prompts, and all get the whole rollout. `kept`
+    takes the forward passes that the first step goes on from, as many as the config asks for.
     """
     width = config.lengths.max_response_tokens
     uniforms = row_uniforms(len(prompts), width, config.seed, "rollout", split, iteration)
@@ -266,6 +269,8 @@ def sample_rollout(
             samples=settings.samples_per_prompt if together else 1,
             at_once=settings.sampling_rows,
             missing_eos_score=settings.missing_eos_score,
+            kept=kept if size() == 1 else None,
+            keep=min(settings.kept_microbatches, settings.minibatch_size // settings.microbatch_size),
         )
     if size() == 1:
         return rollout

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import NamedTuple
 
 import torch
@@ -20,7 +21,7 @@ from training.rlhf.model import LanguageModel, RewardModel
 from training.rlhf.optim import learning_rate, make_optimizer, take_step
 from training.rlhf.packing import PackedText, text_loss
 from training.rlhf.parallel import largest, share, summed
-from training.rlhf.rollout import Models, Rollout, token_logprobs, token_values
+from training.rlhf.rollout import Kept, Models, Rollout, token_logprobs, token_values
 from training.rlhf.runtime import Run
 from training.rlhf.sections import Optim
 
@@ -54,12 +55,16 @@ def make_learner(models: Models, config: PpoConfig) -> Learner:
 
 
 class Microbatch(NamedTuple):
-    """Some rows of a minibatch. weight is their share of its real tokens: weighted sums are its means."""
+    """Some rows of a minibatch. weight is their share of its real tokens: weighted sums are its means.
+
+    kept holds the forward pass that scored these rows, if no step has been taken since.
+    """
 
     rollout: Rollout
     advantages: Tensor
     returns: Tensor
     weight: float
+    kept: Kept | None = None
 
 
 def update(
@@ -71,11 +76,13 @@ def update(
     config: PpoConfig,
     run: Run,
     iteration: int,
+    kept: Sequence[Kept] = (),
 ) -> dict[str, float]:
     """Take the optimizer steps of one iteration; returns its metrics, averaged over minibatches.
 
     The first pass takes the rows in order: prompts are already drawn at random, and the microbatches are then
-    those whose log-probabilities were stored, so the first ratio is exactly 1.
+    those whose log-probabilities were stored, so the first ratio is exactly 1. Where the forward pass that
+    stored them was kept, the first step goes on from it.
     """
     settings = config.ppo
     rows, each = len(rollout.tokens), settings.minibatch_size
@@ -87,12 +94,14 @@ def update(
         tokens = int(rollout.response_mask[chosen].sum())
         parts = []
         minibatch = rollout.select(chosen)
-        for start, end in minibatch.cuts(settings.microbatch_size, settings.microbatch_tokens):
+        cuts = minibatch.cuts(settings.microbatch_size, settings.microbatch_tokens)
+        passes = list(kept)[: 0 if number else len(cuts)]
+        for (start, end), graph in zip_longest(cuts, passes):
             some = chosen[start:end]
             part = rollout.select(some)
             width = part.tokens.shape[1]
             weight = int(part.response_mask.sum()) / tokens
-            parts.append(Microbatch(part, advantages[some, :width], returns[some, :width], weight))
+            parts.append(Microbatch(part, advantages[some, :width], returns[some, :width], weight, graph))
         step = iteration * steps_per_iteration(config) + number
         stats = value_step(learner, parts, config, run, step)
         if learner.value is None or iteration >= settings.value_warmup_iterations:
@@ -117,10 +126,12 @@ def policy_step(
     settings = config.ppo
     stats: dict[str, float] = defaultdict(float)
     furthest = 0.0
-    for (rollout, advantages, _, tokens), counts in share(parts):
+    for (rollout, advantages, _, tokens, kept), counts in share(parts):
         mask, weight = rollout.response_mask, tokens * counts
         with run.autocast():
-            logprobs = token_logprobs(learner.policy, rollout, settings.temperature)
+            logprobs = (
+                kept.logprobs if kept else token_logprobs(learner.policy, rollout, settings.temperature)
+            )
         loss = ppo_policy_loss(logprobs, rollout.logprobs, advantages, mask, settings.clip)
         torch.autograd.backward(loss * weight)
         log_ratio = logprobs.detach() - rollout.logprobs  # 0 on padding
@@ -168,10 +179,10 @@ def value_step(
         return {}
     clip = config.ppo.value_clip or math.inf
     stats: dict[str, float] = defaultdict(float)
-    for (rollout, _, returns, tokens), counts in share(parts):
+    for (rollout, _, returns, tokens, kept), counts in share(parts):
         mask, weight = rollout.response_mask, tokens * counts
         with run.autocast():
-            values = token_values(learner.value, rollout)
+            values = token_values(learner.value, rollout) if kept is None else kept.values
         loss = value_loss(values, rollout.values, returns, mask, clip)
         torch.autograd.backward(loss * weight)
         moved = (values.detach() - rollout.values).abs() > clip

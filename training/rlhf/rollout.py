@@ -2,7 +2,8 @@
 
 A row is a left-padded prompt followed by a right-padded response, so responses start in one column.
 Log-probabilities kept from here are computed by the forward pass that training uses, on the same
-microbatches, not taken from the sampler: the first update therefore begins at a ratio of exactly 1.
+microbatches, not taken from the sampler: the first update therefore begins at a ratio of exactly 1. It is
+the same pass, so its graph can be kept for that update instead of being computed again.
 """
 
 from __future__ import annotations
@@ -146,6 +147,17 @@ def _placed(found: Tensor, real: Tensor) -> Tensor:
     return found.new_zeros(real.shape).masked_scatter(real, found)
 
 
+class Kept(NamedTuple):
+    """What a microbatch was scored with, graph included: the forward pass of the first step on it.
+
+    logprobs  (B, R) float   as in the rollout
+    values    (B, R) float   as there; 0 without a value model
+    """
+
+    logprobs: Tensor
+    values: Tensor
+
+
 class Models(NamedTuple):
     """The models of a rollout; all but the policy may be missing."""
 
@@ -171,6 +183,8 @@ def collect_rollout(
     at_once: int = NO_LIMIT,
     missing_eos_score: float | None = None,
     on_token: Callable[[int], None] = lambda _: None,
+    kept: list[Kept] | None = None,
+    keep: int = 0,
 ) -> Rollout:
     """Sample one response to each prompt and score it under every model that is there.
 
@@ -181,6 +195,7 @@ def collect_rollout(
     samples            how many times in a row each prompt stands: they share one pass over it
     at_once            most rows decoded together; it changes no sample
     missing_eos_score  most that a response without its end token can score
+    kept               takes the graphs of the first `keep` microbatches
     """
     # 1. Sample, some prompts at a time.
     each = max(1, at_once // samples) * samples
@@ -200,10 +215,12 @@ def collect_rollout(
         made.append((range(start, start + len(chunk)), _unscored(chunk, found)))
     rollout = made[0][1] if len(made) == 1 else Rollout.joined(made)
     # 2. Score the same tokens under every model.
-    parts = [
-        _scored(models, part, temperature or 1.0)
-        for part in rollout.microbatches(microbatch_size, microbatch_tokens)
-    ]
+    parts = []
+    for number, part in enumerate(rollout.microbatches(microbatch_size, microbatch_tokens)):
+        with torch.set_grad_enabled(kept is not None and number < keep):
+            if torch.is_grad_enabled():
+                torch.clear_autocast_cache()  # bfloat16 copies of weights made without gradients
+            parts.append(_scored(models, part, temperature or 1.0, kept))
     scored = _stacked(rollout, parts)
     if missing_eos_score is None:
         return scored
@@ -221,21 +238,24 @@ def _unscored(prompts: Sequence[Sequence[int]], made: Generated) -> Rollout:
     )  # fmt: skip
 
 
-def _scored(models: Models, part: Rollout, temperature: float) -> Rollout:
-    """Fill in what every model says of a microbatch."""
+def _scored(models: Models, part: Rollout, temperature: float, kept: list[Kept] | None) -> Rollout:
+    """Fill in what every model says of a microbatch; where gradients are on, its graph is kept as well."""
     policy, reference, reward, value = models
     real = part.response_mask
     logits = token_logits(policy, part)
     logprobs = _placed(response_logprobs(logits, part.tokens[real], temperature), real)
-    found = part._replace(
-        logprobs=logprobs, entropy=_placed(entropy(logits, temperature), real), ref_logprobs=logprobs
-    )
-    if reference is not None:
-        found = found._replace(ref_logprobs=token_logprobs(reference, part, temperature))
-    if value is not None:
-        found = found._replace(values=token_values(value, part))
-    if reward is not None:
-        found = found._replace(scores=reward.scores(part.ids(), part.mask()))
+    values = None if value is None else token_values(value, part)
+    if kept is not None and torch.is_grad_enabled():
+        kept.append(Kept(logprobs, part.values if values is None else values))
+    with torch.no_grad():
+        found = part._replace(logprobs=logprobs.detach(), ref_logprobs=logprobs.detach())
+        found = found._replace(entropy=_placed(entropy(logits.detach(), temperature), real))
+        if reference is not None:
+            found = found._replace(ref_logprobs=token_logprobs(reference, part, temperature))
+        if values is not None:
+            found = found._replace(values=values.detach())
+        if reward is not None:
+            found = found._replace(scores=reward.scores(part.ids(), part.mask()))
     return found
 
 

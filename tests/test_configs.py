@@ -27,8 +27,12 @@ def test_shipped_config_loads_and_survives_a_round_trip(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_shipped_config_states_how_it_is_launched(path: Path) -> None:
+def test_shipped_config_states_source_command_hardware_and_expected_result(path: Path) -> None:
     header = path.read_text(encoding="utf-8").split("\n\n")[0]
+    stage = str(tomllib.loads(path.read_text(encoding="utf-8"))["stage"])
 
-    assert header.startswith("#")
-    assert "python -m training.rlhf" in path.read_text(encoding="utf-8")
+    assert all(line.startswith("#") for line in header.splitlines())
+    assert "arXiv" in header or "# Source: " in header
+    assert f"-m training.rlhf {stage} --config" in header
+    for part in ("# Launch: ", "# Hardware: ", "# Expect: "):
+        assert header.count(part) == 1

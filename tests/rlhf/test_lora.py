@@ -170,6 +170,21 @@ def test_ppo_with_adapters_starts_at_ratio_one_and_leaves_the_base(
     assert json.loads((folder / "model" / FOLDER / ABOUT).read_text())["r"] == 3
 
 
+def test_an_adapter_on_top_of_a_supervised_one_starts_at_the_policy(
+    base_folder: Path, tmp_path: Path
+) -> None:
+    supervised = prepare_sft(tmp_path / "sft", base_folder)
+    given = {"lengths": LENGTHS, "optim": OPTIM, "sft": {"epochs": 1, "minibatch_size": 8}, **LORA}
+    assert run_stage(supervised, "sft", given) == 0, result(supervised)
+    folder = prepare_ppo(tmp_path / "ppo", supervised / "model")
+    assert run_stage(folder, "ppo", {**ppo_settings(iterations=2), **LORA}) == 0, result(folder)
+    assert metrics(folder, "ppo/ratio_first")[0] == 0
+    assert metrics(folder, "objective/kl")[0] == pytest.approx(0, abs=1e-6)
+    assert metrics(folder, "objective/kl")[1] != 0
+    before, after = weights(supervised), weights(folder)
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
 def test_a_stopped_run_with_adapters_goes_on_bit_for_bit(base_folder: Path, tmp_path: Path) -> None:
     settings = {
         **ppo_settings(iterations=3, ema_decay=0.5),

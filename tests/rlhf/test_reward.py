@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.rlhf.conftest import comparisons, write_dataset
+from tests.rlhf.conftest import comparisons, tiny_model, write_dataset
 from tests.rlhf.stages import (
     LENGTHS,
     copy_run,
@@ -19,10 +19,13 @@ from tests.rlhf.stages import (
     same_weights,
 )
 from training.rlhf import reward
+from training.rlhf.batching import right_pad
 from training.rlhf.config import RewardConfig, parse_config
 from training.rlhf.data import open_dataset
-from training.rlhf.model import load_reward_model, new_reward_model
+from training.rlhf.losses import ranking_loss
+from training.rlhf.model import RewardModel, load_reward_model, new_reward_model
 from training.rlhf.runtime import Run
+from training.rlhf.tokenizer import Codec
 
 WITH_DEMONSTRATIONS = {"inputs": {"demonstrations": "inputs/demonstrations"}}
 
@@ -123,3 +126,30 @@ def test_resumed_run_equals_a_straight_one_bit_for_bit(base_folder: Path, tmp_pa
     assert run_stage(again, "reward", given) == 0
     assert same_weights(straight, again)
     assert result(again)["metrics"]["reward/bias"] == result(straight)["metrics"]["reward/bias"]
+
+
+def test_a_ranking_teaches_what_all_its_pairs_read_apart_do(codec: Codec, shape: str) -> None:
+    """The paper's element: one pass over P + K R tokens for K (K - 1) / 2 pairs of two whole rows each."""
+    model = RewardModel(tiny_model(codec, shape).causal.base_model, seed=3).eval()
+    prompts = [[5, 6, 7, 8], [9, 10]]
+    groups = [[[20, 21, 2], [22, 2], [23, 24, 25, 26], [27, 28, 2]], [[30, 2], [31, 32, 2], [33], [34, 2]]]
+    ranks = torch.tensor([[1, 2, 3, 4], [2, 1, 1, 3]])  # two tie
+    scores = model.score_groups(prompts, groups, share_prompt=True).view(2, 4)
+    loss = ranking_loss(scores, ranks, torch.ones_like(ranks, dtype=torch.bool))
+    found = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
+
+    losses = []
+    for prompt, group, order in zip(prompts, groups, ranks.tolist(), strict=True):
+        pairs = [(i, j) for i in range(4) for j in range(4) if order[i] < order[j]]
+        each = []
+        for better, worse in pairs:
+            pair = model.scores(*right_pad([prompt + group[better], prompt + group[worse]]))
+            each.append(-torch.nn.functional.logsigmoid(pair[0] - pair[1]))
+        losses.append(torch.stack(each).mean())
+    plain = torch.stack(losses).mean()
+    expected = torch.autograd.grad(plain, list(model.parameters()), allow_unused=True)
+    assert float(loss) == pytest.approx(float(plain), rel=1e-5)
+    largest = max(float(x.norm()) for x in expected if x is not None)
+    for ours, theirs in zip(found, expected, strict=True):
+        if theirs is not None and ours is not None:
+            assert float((ours - theirs).norm()) <= 1e-5 * max(float(theirs.norm()), 1e-2 * largest)

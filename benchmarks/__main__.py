@@ -12,13 +12,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import reward_quality, reward_ranking, step_split, training_core
+from benchmarks import floor, reward_quality, reward_ranking, step_split, training_core
 from benchmarks.labeling_load import measure as labeling_load
 
 
 def main() -> int:
     """Run what was asked for; returns the exit status."""
-    names = ["reward_ranking", "reward_quality", "step_split", *training_core.ROWS, "labeling_load"]
+    names = ["floor", "reward_ranking", "reward_quality", "step_split", *training_core.ROWS, "labeling_load"]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(names)}; default all")
     parser.add_argument("--repeats", type=int, default=5, help="timed repetitions of each arm")
@@ -34,7 +34,9 @@ def main() -> int:
     given.out.mkdir(parents=True, exist_ok=True)
     bars: list[tuple[str, dict[str, Any]]] = []
     for name in given.names or names:
-        if name == "reward_ranking":
+        if name == "floor":
+            result = floor.measure(shape=given.shape, architecture=given.architecture)
+        elif name == "reward_ranking":
             result = {"benchmark": name, **reward_ranking.measure(repeats=given.repeats)}
         elif name == "step_split":
             result = step_split.measure(

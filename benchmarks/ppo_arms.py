@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +16,7 @@ from benchmarks.worker import Clock
 
 EPISODES, PROMPT, RESPONSE, EPOCHS, UPDATES = 32, 64, 32, 4, 3
 KL, CLIP, LAMBDA, RATE = 0.05, 0.2, 0.95, 1e-5
+MICROBATCH, KEPT = 8, 1
 
 
 def prompts(count: int) -> list[list[int]]:
@@ -30,13 +33,32 @@ def ends(update: int, *, early: bool) -> list[int]:
     return torch.randint(1, RESPONSE + 1, (EPISODES,), generator=source).tolist()
 
 
+@contextlib.contextmanager
+def scripted_ends() -> Iterator[None]:
+    """Let a uniform number above 1 stand for the end token."""
+    from training.rlhf import generation
+
+    drawn = generation.sample_tokens
+
+    def scripted(logits: Any, temperature: float, uniforms: Any) -> Any:
+        tokens, logp = drawn(logits, temperature, uniforms.clamp(max=1 - 2**-53))
+        return torch.where(uniforms > 1, shapes.EOS, tokens), logp
+
+    generation.sample_tokens = scripted
+    try:
+        yield
+    finally:
+        generation.sample_tokens = drawn
+
+
 class _Arm:
     def __init__(
-        self, *, early: bool, bf16: bool = False, shape: str = "small", architecture: str = "gpt2"
-    ) -> None:
-        self.early, self.bf16 = early, bf16
-        self.policy, self.reference = (shapes.causal(shape, architecture) for _ in range(2))
-        self.reward, self.value = (shapes.scorer(shape, architecture, seed=s) for s in (1, 2))
+        self, *, early: bool, bf16: bool = False, shape: str = "small", architecture: str = "gpt2",
+        device: str = "cpu",
+    ) -> None:  # fmt: skip
+        self.early, self.bf16, self.device = early, bf16, torch.device(device)
+        self.policy, self.reference = (shapes.causal(shape, architecture).to(device) for _ in range(2))
+        self.reward, self.value = (shapes.scorer(shape, architecture, seed=s).to(device) for s in (1, 2))
 
 
 class Ours(_Arm):
@@ -50,13 +72,14 @@ class Ours(_Arm):
         from training.rlhf.rollout import Models
 
         super().__init__(**settings)
-        set_float32_products(torch.device("cpu"))
+        set_float32_products(self.device)
         config: Any = parse_config(
             "ppo",
             {
                 "ppo": {
                     "iterations": UPDATES + 1, "rollout_batch_size": EPISODES, "minibatch_size": EPISODES,
-                    "microbatch_size": 8, "inner_epochs": EPOCHS, "kl_coef": KL, "clip": CLIP,
+                    "microbatch_size": MICROBATCH, "kept_microbatches": KEPT, "inner_epochs": EPOCHS,
+                    "kl_coef": KL, "clip": CLIP,
                     "value_clip": CLIP, "lam": LAMBDA, "value_learning_rate": RATE,
                 },
                 "optim": {"learning_rate": RATE, "warmup_steps": 0, "clip_norm": 0.0},
@@ -64,50 +87,56 @@ class Ours(_Arm):
             },
         )  # fmt: skip
         self.config = config
-        reward, value = shapes.reward_model(self.reward), shapes.reward_model(self.value)
+        reward, value = (shapes.reward_model(x).to(self.device) for x in (self.reward, self.value))
         models = [LanguageModel(self.policy), LanguageModel(self.reference).requires_grad_(False)]
         self.models = Models(models[0], models[1], reward.requires_grad_(False), value)
         self.learner = make_learner(self.models, config)
-        self.run: Any = SimpleNamespace(device=torch.device("cpu"), autocast=self.autocast)
+        self.run: Any = SimpleNamespace(device=self.device, autocast=self.autocast)
 
     def autocast(self) -> torch.autocast:
         """The precision of the arm's forward passes."""
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.bf16)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
-    def time(self) -> dict[str, Any]:
+    def update(self, number: int, mark: Callable[[str], None] = lambda _: None) -> int:
+        """Sample, score and learn once; returns the tokens written. `mark` hears when each part has ended."""
         from training.rlhf import generation, rollout
         from training.rlhf.masking import masked_whiten
         from training.rlhf.ppo import estimate_advantages
         from training.rlhf.ppo_update import update
 
-        drawn = generation.sample_tokens
-
-        def scripted(logits: Any, temperature: float, uniforms: Any) -> Any:
-            """A uniform number above 1 stands for the scripted end."""
-            tokens, logp = drawn(logits, temperature, uniforms.clamp(max=1 - 2**-53))
-            return torch.where(uniforms > 1, shapes.EOS, tokens), logp
-
-        generation.sample_tokens = scripted
         codec: Any = SimpleNamespace(eos_id=shapes.EOS if self.early else -1)
-        all_prompts, clock, written = prompts(EPISODES * (UPDATES + 1)), Clock(), 0
-        for number in range(UPDATES + 1):
-            if number == 1:
-                clock.mark()
-            uniforms = generation.row_uniforms(EPISODES, RESPONSE, number)
-            for row, end in enumerate(ends(number, early=self.early)):
-                if end < RESPONSE:
-                    uniforms[row, end - 1] = 2.0
-            with self.autocast():
-                made = rollout.collect_rollout(
-                    self.models, codec, all_prompts[number * EPISODES : (number + 1) * EPISODES],
-                    max_tokens=RESPONSE, temperature=1.0, microbatch_size=8, uniforms=uniforms,
-                )  # fmt: skip
-            raw, returns = estimate_advantages(made, KL, self.config)
-            advantages = masked_whiten(raw, made.response_mask)
-            update(self.learner, made, advantages, returns, None, self.config, self.run, number)
-            written += int(made.response_mask.sum()) if number else 0
+        uniforms = generation.row_uniforms(EPISODES, RESPONSE, number)
+        for row, end in enumerate(ends(number, early=self.early)):
+            if end < RESPONSE:
+                uniforms[row, end - 1] = 2.0
+
+        def sampler(*given: Any, **named: Any) -> Any:
+            found = generation.generate(*given, **named)
+            mark("sampling")
+            return found
+
+        kept: list[Any] = []
+        with self.autocast():
+            made = rollout.collect_rollout(
+                self.models, codec, prompts(EPISODES * (number + 1))[number * EPISODES :],
+                max_tokens=RESPONSE, temperature=1.0, microbatch_size=MICROBATCH, uniforms=uniforms,
+                sampler=sampler, kept=kept, keep=KEPT,
+            )  # fmt: skip
+        raw, returns = estimate_advantages(made, KL, self.config)
+        advantages = masked_whiten(raw, made.response_mask)
+        mark("scoring")
+        update(self.learner, made, advantages, returns, None, self.config, self.run, number, kept)
+        mark("updates")
+        return int(made.response_mask.sum())
+
+    def time(self) -> dict[str, Any]:
+        clock, written = Clock(self.device.type), 0
+        with scripted_ends():
+            for number in range(UPDATES + 1):
+                if number == 1:
+                    clock.mark()
+                written += self.update(number) * bool(number)
         clock.mark()
-        generation.sample_tokens = drawn
         units = UPDATES * EPISODES
         return {"units": units, "response_tokens": written / units, **clock.spent(0)}
 
@@ -118,14 +147,14 @@ class Ours(_Arm):
         from training.rlhf.masking import masked_whiten
         from training.rlhf.rollout import Rollout, token_logprobs, token_values
 
-        found, dtype = torch.load(batch, weights_only=True), getattr(torch, precision)
+        found, dtype = torch.load(batch, weights_only=True).to(self.device), getattr(torch, precision)
         for model in self.models:
             if model is not None:
                 model.to(dtype)
-        real = torch.ones(EPISODES, RESPONSE, dtype=torch.bool)
-        zeros = torch.zeros(EPISODES, RESPONSE, dtype=dtype)
+        real = torch.ones(EPISODES, RESPONSE, dtype=torch.bool, device=self.device)
+        zeros = torch.zeros(EPISODES, RESPONSE, dtype=dtype, device=self.device)
         made = Rollout(
-            found[:, :PROMPT], torch.ones(EPISODES, PROMPT, dtype=torch.bool), found[:, PROMPT:], real,
+            found[:, :PROMPT], torch.ones_like(found[:, :PROMPT], dtype=torch.bool), found[:, PROMPT:], real,
             real[:, 0], zeros, zeros, zeros, zeros, zeros[:, 0], zeros,
         )  # fmt: skip
         policy, reference, reward, value = self.models
@@ -148,7 +177,7 @@ class Ours(_Arm):
         grads = {f"policy.{name}": x.grad for name, x in self.policy.named_parameters()}
         grads |= {f"value.{name}": x.grad for name, x in value.trunk.named_parameters()}
         grads["value.head"] = value.head.weight.grad
-        torch.save(grads, gradient)
+        torch.save({name: x.cpu() for name, x in grads.items()}, gradient)
         for model in self.models:
             if model is not None:
                 model.zero_grad(set_to_none=True)
@@ -172,10 +201,10 @@ class Trl(_Arm):
                 output_dir=tempfile.mkdtemp(), per_device_train_batch_size=EPISODES, num_mini_batches=1,
                 gradient_accumulation_steps=1, num_ppo_epochs=EPOCHS, total_episodes=EPISODES * updates,
                 response_length=RESPONSE, local_rollout_forward_batch_size=EPISODES, num_sample_generations=0,
-                bf16=self.bf16, gradient_checkpointing=False, use_cpu=True, report_to="none",
-                save_strategy="no", disable_tqdm=True, missing_eos_penalty=None, temperature=1.0, kl_coef=KL,
-                cliprange=CLIP, cliprange_value=CLIP, vf_coef=1.0, gamma=1.0, lam=LAMBDA,
-                learning_rate=RATE, **stop,
+                bf16=self.bf16, gradient_checkpointing=False, use_cpu=self.device.type == "cpu",
+                report_to="none", save_strategy="no", disable_tqdm=True, missing_eos_penalty=None,
+                temperature=1.0, kl_coef=KL, cliprange=CLIP, cliprange_value=CLIP, vf_coef=1.0,
+                gamma=1.0, lam=LAMBDA, learning_rate=RATE, **stop,
             ),
             processing_class=shapes.tokenizer("left"), model=self.policy, ref_model=self.reference,
             reward_model=self.reward, value_model=self.value, train_dataset=dataset,
@@ -186,7 +215,7 @@ class Trl(_Arm):
         import trl.experimental.ppo.ppo_trainer as trainer_module
         from transformers import TrainerCallback
 
-        clock, made = Clock(), [0]
+        clock, made = Clock(self.device.type), [0]
         generate = trainer_module.batch_generation
 
         def scripted(*given: Any, **named: Any) -> Any:
@@ -224,7 +253,7 @@ class Trl(_Arm):
 
         def kept(*given: Any, **named: Any) -> Any:
             rows, logits = generate(*given, **named)
-            torch.save(rows, batch)
+            torch.save(rows.cpu(), batch)
             return rows, logits
 
         def caught(loss: Any, **_named: Any) -> None:
@@ -242,7 +271,7 @@ class Trl(_Arm):
         grads = {f"policy.{name}": x.grad for name, x in self.policy.named_parameters()}
         grads |= {f"value.{name}": x.grad for name, x in self.value.base_model.named_parameters()}
         grads["value.head"] = self.value.score.weight.grad
-        torch.save(grads, gradient)
+        torch.save({name: x.cpu() for name, x in grads.items()}, gradient)
         for model in models:
             model.zero_grad(set_to_none=True)
             model.float()

@@ -13,7 +13,7 @@ from torch import Tensor
 from benchmarks import shapes
 from benchmarks.worker import Clock
 
-WARM_UP, STEPS = 1, 2
+WARM_UP, STEPS, PROMPT, RESPONSE = 1, 2, 128, 64
 Ranking = tuple[list[int], list[list[int]]]
 
 

@@ -13,9 +13,11 @@ ROWS, PROMPT, NEW = 64, 128, 64
 
 
 class _Arm:
-    def __init__(self, *, n: int, bf16: bool, shape: str = "small", architecture: str = "gpt2") -> None:
-        self.n, self.bf16 = n, bf16
-        self.causal = shapes.causal(shape, architecture)
+    def __init__(
+        self, *, n: int, bf16: bool, shape: str = "small", architecture: str = "gpt2", device: str = "cpu"
+    ) -> None:
+        self.n, self.bf16, self.device = n, bf16, torch.device(device)
+        self.causal = shapes.causal(shape, architecture).to(self.device)
         source = torch.Generator().manual_seed(1)
         self.prompts = [shapes.random_ids(PROMPT, source) for _ in range(ROWS // n)]
 
@@ -33,7 +35,7 @@ class _Arm:
 
     def time(self) -> dict[str, Any]:
         """Sample once."""
-        clock = Clock()
+        clock = Clock(self.device.type)
         clock.mark()
         made = self.write(greedy=False)
         clock.mark()
@@ -50,7 +52,7 @@ class Ours(_Arm):
         from training.rlhf.precision import set_float32_products
 
         super().__init__(**settings)
-        set_float32_products(torch.device("cpu"))
+        set_float32_products(self.device)
         self.model = LanguageModel(self.causal)
         self.seed = 0
 
@@ -58,7 +60,7 @@ class Ours(_Arm):
         from training.rlhf.generation import generate, row_uniforms
 
         self.seed += 1
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             made = generate(
                 self.model, self.prompts, n=self.n, max_tokens=NEW, eos_id=-1,
                 temperature=0.0 if greedy else 1.0, uniforms=row_uniforms(ROWS, NEW, self.seed),
@@ -76,7 +78,7 @@ class Library(_Arm):
 
     @torch.no_grad()
     def write(self, *, greedy: bool) -> torch.Tensor:
-        ids = torch.tensor(self.prompts)
+        ids = torch.tensor(self.prompts, device=self.device)
         chosen: dict[str, Any] = {"do_sample": True, "top_k": 0, "top_p": 1.0, "temperature": 1.0}
         if greedy:
             chosen, ids = {"do_sample": False}, ids.repeat_interleave(self.n, dim=0)

@@ -2,10 +2,9 @@
 
     make bench ARGS="step_split --device cuda --shape 410m --architecture llama --dtype bfloat16"
 
-For SFT (documents of 32 to 256 tokens), a reward model (rankings of nine) and the rollouts of PPO (prompts of
-128 tokens, responses of 64): seconds of each part and tokens a second. `mfu` is the share of the device's
-rate that the counted operations take: 2 for each weight and token forward, 4 more backward, weights outside
-the tables, the output layer where it is used, and attention to the tokens before. The rate is that of one
+For SFT (documents of 32 to 256 tokens), a reward model (rankings of nine), sampling (prompts of 128 tokens,
+responses of 64) and an update of PPO (the row `ppo_fixed`): seconds of each part and tokens a second. `mfu`
+is the share of the device's rate that the operations take that `floor.py` counts. The rate is that of one
 large product of matrices in this precision, measured in the same run. On a GPU every part is waited for.
 """
 
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from benchmarks import reward_arms, sft_arms, shapes
+from benchmarks import floor, ppo_arms, reward_arms, rollout_arms, sft_arms, shapes
 from benchmarks.arms import circumstances
 from training.rlhf.generation import generate, row_uniforms
 from training.rlhf.losses import ranking_loss
@@ -26,8 +25,9 @@ from training.rlhf.model import LanguageModel
 from training.rlhf.precision import set_float32_products
 from training.rlhf.sft import Example, token_loss_sum
 
-LARGE, WARM_UP = {"cpu": 1024, "cuda": 8192}, 1
-K, PROMPT, RESPONSE, RANKINGS, DOCUMENTS, EPISODES = 9, 128, 64, 4, 32, 64
+LARGE = {"cpu": 1024, "cuda": 8192}
+K, RANKINGS, DOCUMENTS = 9, 4, 32
+PROMPT, RESPONSE, EPISODES = rollout_arms.PROMPT, rollout_arms.NEW, rollout_arms.ROWS
 
 
 class Parts:
@@ -118,16 +118,6 @@ def product_rate(device: torch.device, dtype: torch.dtype) -> float:
     return float(2 * size**3 / min(seconds))
 
 
-def pass_operations(trunk: Any, lengths: list[int], *, outputs: int, vocabulary: int) -> float:
-    """Operations of a forward pass over rows of these lengths, with the output layer at some tokens."""
-    config = trunk.config.get_text_config()
-    tokens, pairs = sum(lengths), sum(n * (n + 1) / 2 for n in lengths)
-    attention = 4 * config.num_hidden_layers * config.hidden_size * pairs
-    return float(
-        2 * shapes.parameters(trunk) * tokens + attention + 2 * outputs * vocabulary * config.hidden_size
-    )
-
-
 def training(
     model: torch.nn.Module, loss: Callable[[], Tensor], dtype: torch.dtype, counted: Counted
 ) -> Step:
@@ -161,8 +151,8 @@ def sft(shape: str, architecture: str, device: torch.device, dtype: torch.dtype)
         found, _ = token_loss_sum(model, [Example(row, 1) for row in rows], device)
         return found / supervised
 
-    once = pass_operations(model.body.module, lengths, outputs=supervised, vocabulary=model.vocab_size)
-    return training(model, loss, dtype, Counted(sum(lengths), 3 * once))
+    once = floor.Counted(shape, architecture).forward(lengths, outputs=supervised)
+    return training(model, loss, dtype, Counted(sum(lengths), floor.PASSES["both"] * once))
 
 
 def reward(shape: str, architecture: str, device: torch.device, dtype: torch.dtype) -> Step:
@@ -176,9 +166,8 @@ def reward(shape: str, architecture: str, device: torch.device, dtype: torch.dty
         return ranking_loss(flat.view(RANKINGS, K), ranks, torch.ones_like(ranks, dtype=torch.bool))
 
     tokens = RANKINGS * (PROMPT + K * RESPONSE)
-    whole = pass_operations(model.trunk, [PROMPT + RESPONSE] * RANKINGS * K, outputs=0, vocabulary=0)
-    again = pass_operations(model.trunk, [PROMPT] * RANKINGS * (K - 1), outputs=0, vocabulary=0)
-    return training(model, loss, dtype, Counted(tokens, 3 * (whole - again)))
+    one = floor.ranking(floor.Counted(shape, architecture), k=K).ours
+    return training(model, loss, dtype, Counted(tokens, RANKINGS * one))
 
 
 def sampling(shape: str, architecture: str, device: torch.device, dtype: torch.dtype) -> Step:
@@ -187,8 +176,7 @@ def sampling(shape: str, architecture: str, device: torch.device, dtype: torch.d
     source = torch.Generator().manual_seed(1)
     prompts = [shapes.random_ids(PROMPT, source) for _ in range(EPISODES)]
     outputs = EPISODES * RESPONSE
-    whole = [PROMPT + RESPONSE] * EPISODES
-    operations = pass_operations(model.body.module, whole, outputs=outputs, vocabulary=model.vocab_size)
+    operations = outputs * floor.new_token(floor.Counted(shape, architecture), n=1).ours
 
     def step(parts: Parts) -> Counted:
         before = parts.seconds.get("prompts", 0.0)
@@ -204,4 +192,19 @@ def sampling(shape: str, architecture: str, device: torch.device, dtype: torch.d
     return step
 
 
-STEPS = {"sft": sft, "reward": reward, "sampling": sampling}
+def ppo(shape: str, architecture: str, device: torch.device, dtype: torch.dtype) -> Step:
+    """An update of PPO as the row `ppo_fixed` takes it."""
+    bf16 = dtype == torch.bfloat16
+    arm = ppo_arms.Ours(early=False, bf16=bf16, shape=shape, architecture=architecture, device=str(device))
+    episodes, number = ppo_arms.EPISODES, iter(range(1, 1 << 20))
+    operations = episodes * floor.episode(floor.Counted(shape, architecture), early=False).ours
+
+    def step(parts: Parts) -> Counted:
+        parts.begin()
+        arm.update(next(number), parts.mark)
+        return Counted(episodes * (ppo_arms.PROMPT + ppo_arms.RESPONSE), operations)
+
+    return step
+
+
+STEPS = {"sft": sft, "reward": reward, "sampling": sampling, "ppo": ppo}

@@ -9,8 +9,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks import rollout_arms
+from benchmarks import reward_arms, rollout_arms
 from benchmarks.arms import Arm, bar, circumstances, equal_work, in_turn
+from benchmarks.floor import bf16_is_emulated, floor_of
 from benchmarks.opponents import MissingOpponentError
 
 Row = dict[str, Any]
@@ -18,7 +19,8 @@ Row = dict[str, Any]
 
 def reward(*, k: int, repeats: int, **shape: Any) -> Row:
     """Rankings per CPU second: K responses of 64 tokens behind a prompt of 128, float32."""
-    settings = {"k": k, "prompt": 128, "response": 64, "each": 2, **shape}
+    prompt, response = reward_arms.PROMPT, reward_arms.RESPONSE
+    settings = {"k": k, "prompt": prompt, "response": response, "each": 2, **shape}
     arms = {
         "ours": Arm("benchmarks.reward_arms:Ours", settings),
         "trl": Arm("benchmarks.reward_arms:Trl", settings, "trl-1.16"),
@@ -28,6 +30,9 @@ def reward(*, k: int, repeats: int, **shape: Any) -> Row:
     if repeats >= 3:  # a short run leaves out what no bar asks for
         further = {
             "trl, same products": Arm("benchmarks.reward_arms:Trl", {**settings, "medium": True}, "trl-1.16"),
+        }
+    if further and has_bf16(shape):  # TRL's own default
+        further |= {
             "ours, bf16": Arm("benchmarks.reward_arms:Ours", {**settings, "bf16": True}),
             "trl defaults": Arm("benchmarks.reward_arms:Trl", {**settings, "defaults": True}, "trl-1.16"),
         }
@@ -45,13 +50,16 @@ def reward(*, k: int, repeats: int, **shape: Any) -> Row:
         "bars": [
             bar(f"TRL RewardTrainer, K = {k}, fp32", timed["ours"], timed["trl"], least),
             bar(f"own loop over all pairs, K = {k}, fp32", timed["ours"], timed["own pairs"], plain),
-            {"what": "tokens forwarded per ranking", "bar": 128 + k * 64, "measured": forwarded,
-             "passed": forwarded == 128 + k * 64},
+            {"what": "tokens forwarded per ranking", "bar": prompt + k * response, "measured": forwarded,
+             "passed": forwarded == prompt + k * response},
         ],
-        "beside": further
-        and [
-            bar("TRL with our float32 products", timed["ours"], timed["trl, same products"], least),
-            bar("bf16, TRL's own defaults", timed["ours, bf16"], timed["trl defaults"], least),
+        "beside": [
+            bar(what, timed[ours], timed[theirs], least)
+            for what, ours, theirs in (
+                ("TRL with our float32 products", "ours", "trl, same products"),
+                ("bf16, TRL's own defaults", "ours, bf16", "trl defaults"),
+            )
+            if theirs in timed
         ],
     }  # fmt: skip
 
@@ -96,12 +104,13 @@ def sft(*, bf16: bool, repeats: int, **shape: Any) -> Row:
 def rollouts(*, n: int, repeats: int, **shape: Any) -> Row:
     """New tokens per CPU second: 64 rows, prompts of 128 tokens, 64 new ones, n samples a prompt."""
     settings = {"n": n, **shape}
+    precisions = ("fp32", "bf16") if has_bf16(shape) else ("fp32",)
     arms = {
         f"{name}, {precision}": Arm(
             f"benchmarks.rollout_arms:{kind}", {**settings, "bf16": precision == "bf16"}
         )
         for name, kind in (("ours", "Ours"), ("generate", "Library"))
-        for precision in ("fp32", "bf16")
+        for precision in precisions
     }
     try:
         ours, theirs = (arms[f"{name}, fp32"].ask("gate")["tokens"] for name in ("ours", "generate"))
@@ -113,8 +122,8 @@ def rollouts(*, n: int, repeats: int, **shape: Any) -> Row:
 
     def best(name: str) -> Row:
         return max(
-            (timed[f"{name}, {precision}"] for precision in ("fp32", "bf16")),
-            key=lambda arm: arm["per_cpu_second"]["median"],
+            (timed[f"{name}, {precision}"] for precision in precisions),
+            key=lambda arm: arm["per_wall_second" if "gpu" in arm else "per_cpu_second"]["median"],
         )
 
     return {
@@ -187,19 +196,27 @@ ROWS: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
-ON_GPU = ("reward_k4", "reward_k9", "sft_fp32", "sft_bf16")
+def has_bf16(shape: Row) -> bool:
+    """Whether the machine multiplies bfloat16; where it only emulates that, nobody would choose it."""
+    return shape.get("device") == "cuda" or not bf16_is_emulated()
 
 
 def measure(name: str, *, repeats: int, **shape: Any) -> Row:
-    """Measure one row; where the opponent cannot be installed the row says so and has not passed."""
+    """Measure one row; where it cannot be measured here the row says so and has not passed."""
     function, given = ROWS[name]
     if shape.get("device") == "cpu":
         del shape["device"]
-    elif name not in ON_GPU:
-        raise SystemExit(f"{name} runs on the CPU only; with --device cuda there are {', '.join(ON_GPU)}.")
     about = circumstances()
     try:
+        if given.get("bf16") and not has_bf16(shape):
+            raise MissingOpponentError(
+                "not measured: this CPU emulates bfloat16, so nobody would train in it"
+            )
         found = function(repeats=repeats, **given, **shape)
     except MissingOpponentError as missing:
         found = {"bars": [{"what": str(missing), "bar": None, "measured": None, "passed": False}]}
+    counted = floor_of(name, shape.get("shape", "small"), shape.get("architecture", "gpt2"))
+    found["gigaflop_per_unit"] = {
+        "ours": round(counted.ours / 1e9, 4), "opponent": round(counted.opponent / 1e9, 4)
+    }  # fmt: skip
     return {"benchmark": name, **about, **shape, "repeats": repeats, **found}

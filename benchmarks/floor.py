@@ -19,6 +19,7 @@ import torch
 from benchmarks import ppo_arms, reward_arms, rollout_arms, sft_arms, shapes
 from benchmarks.arms import circumstances
 from training.rlhf.narrowing import TOKENWISE
+from training.rlhf.precision import EMULATED, bfloat16_slowdown
 
 PASSES = {"forward": 1, "both": 3}  # a backward pass is two forward ones
 ROWS_AT_ONCE = {"training": 760, "decoding": 64}  # tokens of a microbatch of PPO; rows that are decoded
@@ -143,20 +144,6 @@ def rate(tokens: int, model: Counted, flag: str, dtype: torch.dtype = torch.floa
     return 2 * tokens * sum(w.numel() for w in weights) / min(seconds)
 
 
-def bf16_is_emulated() -> bool:
-    """Whether products in bfloat16 take this CPU more than twice as long as in float32."""
-    a = torch.randn(128, 128)
-    seconds = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        x = a.to(dtype)
-        torch.mm(x, x)
-        began = time.process_time()
-        for _ in range(4):
-            torch.mm(x, x)
-        seconds[dtype] = time.process_time() - began
-    return seconds[torch.bfloat16] > 2 * seconds[torch.float32]
-
-
 def measure(*, shape: str, architecture: str) -> dict[str, Any]:
     """Count every row, and measure this machine's rate at the shapes of training and of decoding."""
     torch.set_num_threads(1)
@@ -165,7 +152,7 @@ def measure(*, shape: str, architecture: str) -> dict[str, Any]:
         what: {name: rate(tokens, model, flag) for name, flag in (("MKL", "highest"), ("oneDNN", "medium"))}
         for what, tokens in ROWS_AT_ONCE.items()
     }
-    emulated = bf16_is_emulated()
+    emulated = bfloat16_slowdown() > EMULATED
     if not emulated:
         for what, tokens in ROWS_AT_ONCE.items():
             rates[what]["bf16"] = rate(tokens, model, "highest", torch.bfloat16)

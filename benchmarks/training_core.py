@@ -11,8 +11,9 @@ from typing import Any
 
 from benchmarks import reward_arms, rollout_arms
 from benchmarks.arms import Arm, bar, circumstances, equal_work, in_turn
-from benchmarks.floor import bf16_is_emulated, floor_of
+from benchmarks.floor import floor_of
 from benchmarks.opponents import MissingOpponentError
+from training.rlhf.precision import EMULATED, bfloat16_slowdown
 
 Row = dict[str, Any]
 
@@ -198,7 +199,7 @@ ROWS: dict[str, tuple[Any, dict[str, Any]]] = {
 
 def has_bf16(shape: Row) -> bool:
     """Whether the machine multiplies bfloat16; where it only emulates that, nobody would choose it."""
-    return shape.get("device") == "cuda" or not bf16_is_emulated()
+    return shape.get("device") == "cuda" or bfloat16_slowdown() <= EMULATED
 
 
 def measure(name: str, *, repeats: int, **shape: Any) -> Row:

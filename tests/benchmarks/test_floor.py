@@ -56,7 +56,7 @@ def test_every_row_of_the_training_core_is_counted() -> None:
 
 
 def test_a_row_in_bfloat16_is_refused_where_it_is_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training_core, "bf16_is_emulated", lambda: True)
+    monkeypatch.setattr(training_core, "bfloat16_slowdown", lambda: 50.0)
     found = training_core.measure("sft_bf16", repeats=1, device="cpu", shape="tiny", architecture="gpt2")
     assert [each["passed"] for each in found["bars"]] == [False]
     assert "emulates bfloat16" in found["bars"][0]["what"]

@@ -1,4 +1,6 @@
-"""The faster float32 products are taken only where they are float32, and not while decoding."""
+"""The faster float32 products are taken only where they are float32, and emulated bfloat16 is named."""
+
+import logging
 
 import pytest
 import torch
@@ -32,3 +34,20 @@ def test_a_cpu_that_would_round_keeps_torchs_choice(monkeypatch: pytest.MonkeyPa
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def test_bfloat16_on_a_cpu_that_emulates_it_is_said_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(logging.getLogger("training.rlhf"), "propagate", True)
+    monkeypatch.setattr(precision, "bfloat16_slowdown", lambda: 60.0)
+    precision.warn_of_emulation(CPU)
+    assert "60 times as long as in float32" in caplog.text
+    caplog.clear()
+    monkeypatch.setattr(precision, "bfloat16_slowdown", lambda: 0.5)
+    precision.warn_of_emulation(CPU)
+    assert caplog.text == ""
+
+
+def test_how_much_slower_bfloat16_is_is_measured_once() -> None:
+    assert 0 < precision.bfloat16_slowdown() == precision.bfloat16_slowdown()

@@ -23,7 +23,7 @@ from training.rlhf.config import StageConfig
 from training.rlhf.errors import RunCancelledError, RunFailedError, RunRefusedError
 from training.rlhf.folder import Cancellation, write_progress
 from training.rlhf.metrics import MetricsWriter
-from training.rlhf.precision import set_float32_products
+from training.rlhf.precision import set_float32_products, warn_of_emulation
 
 log = logging.getLogger("training.rlhf")
 PROGRESS_SECONDS = 0.5
@@ -51,6 +51,8 @@ class Run:
         if config.threads:
             torch.set_num_threads(config.threads)
         set_float32_products(self.device)
+        if config.dtype == "bfloat16":
+            warn_of_emulation(self.device)
         use_flex(config.flex)
         random.seed(config.seed)
         torch.manual_seed(config.seed)

@@ -91,8 +91,8 @@ def _measure_size(slots: int, seconds: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name, servers(Path(name)) as pids:
         folder = Path(name)
         began = time.monotonic()
-        tokens = prepare(slots, max(LABELERS), folder)
-        seeded = time.monotonic() - began
+        seeded = prepare(slots, max(LABELERS), folder)
+        filled = time.monotonic() - began
         files: list[Path] = []
         runs: list[dict[str, Any]] = []
         with web(folder) as (port, web_pid):
@@ -100,13 +100,15 @@ def _measure_size(slots: int, seconds: float) -> dict[str, Any]:
                 for with_draft in (False, True) if labelers == 40 else (False,):
                     acknowledged = folder / f"acknowledged-{len(files)}"
                     files.append(acknowledged)
-                    load = Load(port, tokens[:labelers], seconds, with_draft, acknowledged)
+                    load = Load(port, seeded["tokens"][:labelers], seconds, with_draft, acknowledged)
                     runs.append(load.run(folder, {**pids, "web": web_pid}))
         return {
             "open_slots": slots,
-            "seconds_to_fill": round(seeded, 1),
+            "seconds_to_fill": round(filled, 1),
+            "seconds_to_open_the_batch": seeded["seconds_to_open"],
             "runs": runs,
             "check": _last_json(_python("benchmarks.labeling_load.check", *map(str, files))),
+            "plan_of_a_claim": _last_json(_python("benchmarks.labeling_load.plan")),
         }
 
 
@@ -195,16 +197,16 @@ def environment(folder: Path, database_url: str, redis_url: str) -> Iterator[Non
         os.environ.update(before)
 
 
-def prepare(slots: int, labelers: int, folder: Path) -> list[str]:
-    """Migrate and fill the database; returns the labelers' tokens."""
+def prepare(slots: int, labelers: int, folder: Path) -> dict[str, Any]:
+    """Migrate and fill the database; returns the labelers' tokens and how long opening the batch took."""
     for command in (("migrate", "--verbosity", "0"), ("collectstatic", "--noinput", "--verbosity", "0")):
         subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, check=True)
-    out = folder / "tokens.json"
+    out = folder / "seeded.json"
     _python(
         "benchmarks.labeling_load.seed", "--slots", str(slots), "--labelers", str(labelers), "--out", str(out)
     )
-    tokens: list[str] = json.loads(out.read_text(encoding="utf-8"))
-    return tokens
+    seeded: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    return seeded
 
 
 @contextmanager
@@ -221,7 +223,7 @@ def web(folder: Path, **options: Any) -> Iterator[tuple[int, int]]:
         except OSError:
             return False
 
-    with running(command, ready=ready, log=folder / "web.log"):
+    with running(command, ready=ready, log=folder / "web.log", seconds=120):
         yield port, int(pid_file.read_text())
 
 
@@ -230,6 +232,6 @@ def _python(module: str, *arguments: str) -> str:
     return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def _last_json(output: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
+def _last_json(output: str) -> Any:
+    found: Any = json.loads(output.strip().splitlines()[-1])
     return found

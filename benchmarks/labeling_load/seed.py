@@ -3,7 +3,8 @@
     python -m benchmarks.labeling_load.seed --slots 20000 --labelers 200 --out FILE
 
 One row of each kind is made by the rules; the rest are copies of it with other texts and codes, so that the
-rows have whatever columns the models have today. Writes the labelers' tokens to the file.
+rows have whatever columns the models have today. Writes the labelers' tokens to the file, and how many
+seconds it took to open the batch.
 """
 
 import argparse
@@ -34,8 +35,10 @@ def main() -> int:
     from benchmarks.labeling_load import rows
 
     tokens = rows.make_labelers(given.labelers)
-    rows.make_open_comparisons(given.slots, prompt_sql=SENTENCES, response_sql=ANSWER)
-    given.out.write_text(json.dumps(tokens), encoding="utf-8")
+    seconds = rows.make_open_comparisons(given.slots, prompt_sql=SENTENCES, response_sql=ANSWER)
+    given.out.write_text(
+        json.dumps({"tokens": tokens, "seconds_to_open": round(seconds, 1)}), encoding="utf-8"
+    )
     sys.stdout.write(f"{given.slots} open slots, {given.labelers} labelers\n")
     return 0
 

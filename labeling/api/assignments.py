@@ -252,7 +252,7 @@ class Submit(AssignmentView):
     def in_hand(self, request: Request, code: UUID) -> Assignment | None:
         """Return the caller's assignment with what checking a first answer needs, None if it is another."""
         labeler = labeler_of(request.user)
-        found = slots.READY.first(labeler=labeler.pk, code=code) if labeler else None
+        found = slots.in_hand(labeler=labeler.pk, code=code) if labeler else None
         return found if found is not None and can(request.user, Action.LABEL, found) else None
 
     @extend_schema(

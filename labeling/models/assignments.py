@@ -37,6 +37,9 @@ class Assignment(CodedModel):
     `kind` and `priority` repeat what the batch says. Claims walk a batch's open slots by `shuffle_key`, the
     same for all slots of a task, along an index of nothing else.
     `display_order` lists response codes as this labeler sees them.
+
+    What a labeler holds has an index of nothing else, so that no plan ever goes through all they have
+    answered, not even one made before there were any answers.
     """
 
     class State(models.TextChoices):
@@ -57,7 +60,7 @@ class Assignment(CodedModel):
     shuffle_key = models.PositiveIntegerField(default=0)
     labeler = models.ForeignKey(
         Labeler, on_delete=models.PROTECT, null=True, blank=True, related_name="assignments", db_index=False
-    )  # assignment_by_labeler serves
+    )  # assignment_once_per_labeler_and_task serves
     display_order = models.JSONField(default=list)
     claimed_at = models.DateTimeField(null=True, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
@@ -74,9 +77,9 @@ class Assignment(CodedModel):
         ordering = ("id",)
         constraints = (
             models.UniqueConstraint(
-                fields=("task", "labeler"),
+                fields=("labeler", "task"),
                 condition=Q(labeler__isnull=False),
-                name="assignment_once_per_task_and_labeler",
+                name="assignment_once_per_labeler_and_task",
             ),
             models.CheckConstraint(
                 condition=Q(state__in=("open", "withdrawn")) | Q(labeler__isnull=False),
@@ -93,7 +96,7 @@ class Assignment(CodedModel):
                 name="assignment_reach",
             ),
             models.Index(fields=("lease_expires_at",), condition=Q(state="leased"), name="assignment_leases"),
-            models.Index(fields=("labeler", "state", "kind"), name="assignment_by_labeler"),
+            models.Index(fields=("labeler", "kind"), condition=Q(state="leased"), name="assignment_in_hand"),
             models.Index(fields=("batch", "state"), name="assignment_by_batch"),
         )
 
@@ -134,8 +137,12 @@ class Skip(models.Model):
 class Receipt(CodedModel):
     """Proof that a submission was recorded; a repeated Idempotency-Key answers with the same receipt."""
 
-    assignment = models.ForeignKey(Assignment, on_delete=models.PROTECT, related_name="receipts")
-    labeler = models.ForeignKey(Labeler, on_delete=models.PROTECT, related_name="receipts")
+    assignment = models.ForeignKey(
+        Assignment, on_delete=models.PROTECT, related_name="receipts", db_index=False
+    )  # receipt_once_per_revision serves
+    labeler = models.ForeignKey(
+        Labeler, on_delete=models.PROTECT, related_name="receipts", db_index=False
+    )  # receipt_by_labeler serves
     idempotency_key = models.CharField(max_length=80)
     content = models.JSONField(default=dict, help_text="What was submitted.")
     content_hash = models.CharField(max_length=64, help_text="SHA-256 of what was submitted.")

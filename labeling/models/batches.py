@@ -125,7 +125,9 @@ class Task(CodedModel):
 class Candidate(models.Model):
     """A response's place among the K of a task; `position` is canonical, not what a labeler sees."""
 
-    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="candidates")
+    task = models.ForeignKey(
+        Task, on_delete=models.CASCADE, related_name="candidates", db_index=False
+    )  # candidate_position_once serves
     response = models.ForeignKey(Response, on_delete=models.PROTECT, related_name="candidacies")
     position = models.PositiveSmallIntegerField()
 

@@ -37,9 +37,11 @@ class Ranking(CodedModel):
         Assignment, on_delete=models.PROTECT, null=True, blank=True, related_name="rankings"
     )
     guideline = models.ForeignKey(
-        Guideline, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+        Guideline, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False
+    )  # nothing looks for the labels under a guideline or a form
+    form = models.ForeignKey(
+        Form, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False
     )
-    form = models.ForeignKey(Form, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     shown_order = models.JSONField(default=list)
     start = models.CharField(max_length=8, choices=Start.choices, default=Start.NONE, blank=True)
     was_touched = models.BooleanField(default=True)
@@ -68,7 +70,9 @@ class Place(models.Model):
     `scores` are answers on scales other than overall quality, such as toxicity 0 to 2.
     """
 
-    ranking = models.ForeignKey(Ranking, on_delete=models.CASCADE, related_name="places")
+    ranking = models.ForeignKey(
+        Ranking, on_delete=models.CASCADE, related_name="places", db_index=False
+    )  # place_once_per_ranking serves
     response = models.ForeignKey(Response, on_delete=models.PROTECT, related_name="places")
     rank = models.PositiveSmallIntegerField(validators=(MinValueValidator(1), MaxValueValidator(9)))
     likert = models.PositiveSmallIntegerField(

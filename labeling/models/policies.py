@@ -29,8 +29,12 @@ class Policy(CodedModel):
 class Response(CodedModel):
     """One answer of one policy to one prompt. May be empty: models do write nothing."""
 
-    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="responses")
-    policy = models.ForeignKey(Policy, on_delete=models.PROTECT, related_name="responses")
+    prompt = models.ForeignKey(
+        Prompt, on_delete=models.PROTECT, related_name="responses", db_index=False
+    )  # response_once_per_sample serves
+    policy = models.ForeignKey(
+        Policy, on_delete=models.PROTECT, related_name="responses", db_index=False
+    )  # response_by_policy serves
     text = models.TextField(blank=True)
     text_hash = models.CharField(max_length=64)
     index = models.PositiveSmallIntegerField(

@@ -93,7 +93,7 @@ class Prompt(CodedModel):
     text = models.TextField()
     source = models.CharField(max_length=16, choices=PromptSource.choices)
     kind = models.CharField(max_length=12, choices=PromptKind.choices, default=PromptKind.PLAIN)
-    author_key = models.CharField(max_length=120, db_index=True)
+    author_key = models.CharField(max_length=120)
     external_id = models.CharField(max_length=120, blank=True)
     split = models.CharField(max_length=8, choices=Split.choices)
     language = models.CharField(max_length=8, blank=True)
@@ -101,8 +101,8 @@ class Prompt(CodedModel):
     tags = models.JSONField(
         default=dict, blank=True, help_text="Flags of table 7 that were asked: name to yes/no."
     )
-    text_hash = models.CharField(max_length=64, unique=True)
-    prefix_key = models.CharField(max_length=64, blank=True, db_index=True)
+    text_hash = models.CharField(max_length=64)
+    prefix_key = models.CharField(max_length=64, blank=True)
     words = models.PositiveIntegerField(default=0)
     has_pii = models.BooleanField(default=False)
     pii_spans = models.JSONField(default=list, blank=True)
@@ -123,7 +123,11 @@ class Prompt(CodedModel):
 
     class Meta:
         ordering = ("id",)
+        # Named here: a field's own index on a text comes with a second one for LIKE, which nobody asks for.
+        constraints = (models.UniqueConstraint(fields=("text_hash",), name="prompt_once_per_text"),)
         indexes = (
+            models.Index(fields=("author_key",), name="prompt_by_author"),
+            models.Index(fields=("prefix_key",), name="prompt_by_prefix"),
             models.Index(fields=("split", "source", "held_reason"), name="prompt_selection"),
             models.Index(fields=("source", "external_id"), name="prompt_external"),
             models.Index(  # counted for each author that an intake meets, however many of theirs are held

@@ -42,6 +42,7 @@ TURN = Query(
             holds_one=Exists(Assignment.objects.leased().filter(labeler=OuterRef("pk"), kind=kind)),
         )
         .filter(pk=pk)
+        .order_by()
     ),
     pk=int,
     kind=str,

@@ -37,20 +37,22 @@ SHUFFLED = {
 }
 # PostgreSQL passes over slots that somebody is just claiming; SQLite lets one transaction write at a time.
 PASS_OVER = {"postgresql": "FOR UPDATE SKIP LOCKED", "sqlite": ""}
+# The row is found by its number: `state || ''` keeps PostgreSQL from looking for it among all open slots.
 CLAIM = """
     UPDATE labeling_assignment
     SET state = 'leased', labeler_id = %s, claimed_at = %s, last_seen_at = %s, lease_expires_at = %s,
         display_order = ({shuffled})
-    WHERE state = 'open' AND id = ({slot}) AND %s > (
+    WHERE state || '' = 'open' AND id = ({slot}) AND %s > (
         SELECT COUNT(*) FROM labeling_assignment held
         WHERE held.labeler_id = %s AND held.state = 'leased' AND held.kind = %s)
     RETURNING {returned}"""
+# The OFFSET keeps PostgreSQL from reading all of the labeler's rows for a join with the one slot it looks at.
 FIRST_OPEN = """
         SELECT slot.id FROM labeling_assignment slot
         WHERE slot.batch_id = %s AND slot.state = 'open' AND slot.shuffle_key BETWEEN %s AND %s
             AND NOT EXISTS (
                 SELECT 1 FROM labeling_assignment mine
-                WHERE mine.task_id = slot.task_id AND mine.labeler_id = %s)
+                WHERE mine.task_id = slot.task_id AND mine.labeler_id = %s LIMIT 1 OFFSET 0)
         ORDER BY slot.shuffle_key, slot.id LIMIT 1 {pass_over}"""
 END_OF_START = f"""
     SELECT shuffle_key FROM labeling_assignment WHERE batch_id = %s AND state = 'open'

@@ -13,7 +13,7 @@ from django.utils import timezone
 from labeling.errors import StrictImport
 from labeling.models import Intake, PromptSource, Refusal
 
-LINES_AT_ONCE = 500
+LINES_AT_ONCE = 1000
 ACCEPTED, WITHHELD, MALFORMED, DUPLICATE = "accepted", "withheld", "malformed", "duplicate"
 IMPORT_LOCK = 0x494C_0001
 
@@ -65,7 +65,7 @@ def run_intake(
     strict: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Intake:
-    """Take rows in chunks, each in one transaction, and record what became of every line.
+    """Take rows in chunks, each in one transaction with the record of what became of its lines.
 
     `take` is called once with the intake and returns what takes a chunk. Read lines equal the sum of
     counts. Strict: one transaction, and if any line is refused nothing goes in (those that would have are
@@ -85,13 +85,13 @@ def run_intake(
                 with transaction.atomic():
                     let_one_import_write()
                     take_chunk(chunk, tally)
-                read += len(chunk)
-                total.outcomes += tally.outcomes
-                if strict:
-                    total.refusals += tally.refusals
-                else:
-                    _store_refusals(intake, tally)
-                    _store_counts(intake, total, read)
+                    read += len(chunk)
+                    total.outcomes += tally.outcomes
+                    if strict:
+                        total.refusals += tally.refusals
+                    else:
+                        _store_refusals(intake, tally)
+                        _store_counts(intake, total, read)
                 if progress is not None:
                     progress(read)
             if strict and total.refusals:

@@ -20,8 +20,9 @@ from labeling.rules.intake import Line, RowFault, Tally
 from labeling.rules.language import language_of
 from labeling.rules.pii import find_pii
 from labeling.rules.rows import choice_in, identifier_in, tags_in, text_in, time_in
-from labeling.rules.texts import approximate_tokens, comparable, normalize, text_hash, word_count
+from labeling.rules.texts import approximate_tokens, comparable, exact_hash, normalize, word_count
 
+KINDS, CATEGORIES = tuple(PromptKind.values), tuple(Category.values)
 SPLIT_FRACTIONS: dict[Split, float] = {Split.TRAIN: 0.8, Split.VALID: 0.1, Split.TEST: 0.1}
 
 
@@ -126,21 +127,22 @@ def draft_of(text: str, *, author_key: str, settings: IntakeSettings, **fields: 
         raise RowFault(
             "language", f"looks like {language}, allowed are {', '.join(sorted(settings.languages))}"
         )
+    compared = comparable(text)
     return PromptDraft(
         text=text,
         author_key=author_key,
-        text_hash=text_hash(text),
-        prefix_key=prefix_key_of(text, settings.prefix_characters),
+        text_hash=exact_hash(compared),
+        prefix_key=prefix_key_of(compared, settings.prefix_characters),
         language=language,
         pii_spans=[list(span) for span in find_pii(text, phone_region=settings.phone_region)],
         **fields,
     )
 
 
-def prefix_key_of(text: str, characters: int) -> str:
-    """Return a hash of a text's first characters, whatever their case; empty for a shorter text."""
-    start = comparable(text)[:characters]
-    return hashlib.sha256(start.lower().encode()).hexdigest() if len(start) == characters else ""
+def prefix_key_of(compared: str, characters: int) -> str:
+    """Return a hash of the first characters of a comparable text, in any case; empty for a shorter one."""
+    start = compared[:characters]
+    return exact_hash(start.lower()) if len(start) == characters else ""
 
 
 def find_or_make_prompts(*, drafts: Sequence[PromptDraft], intake: Intake) -> list[Prompt]:
@@ -173,7 +175,7 @@ def label_prompt_draft(
         text,
         author_key=key,
         settings=settings,
-        category=choice_in(row, "category", Category.values),
+        category=choice_in(row, "category", CATEGORIES),
         tags=tags_in(row),
     )
 
@@ -228,8 +230,8 @@ def _read(row: Mapping[str, Any], intake: Intake, settings: IntakeSettings) -> P
         text,
         author_key=author_key_of(user_id),
         settings=settings,
-        kind=choice_in(row, "kind", PromptKind.values) or default_kind,
-        category=choice_in(row, "category", Category.values),
+        kind=choice_in(row, "kind", KINDS) or default_kind,
+        category=choice_in(row, "category", CATEGORIES),
         external_id=identifier_in(row, "id"),
         parent_id=identifier_in(row, "parent"),
         tags=tags_in(row),

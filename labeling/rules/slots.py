@@ -33,14 +33,13 @@ CODES = Query(lambda task: Response.objects.filter(candidacies__task=task).only(
 NUMBERS = {"postgresql": "jsonb_object_agg(r.code, r.id)", "sqlite": "json_group_object(r.code, r.id)"}
 
 
-def _ready(labeler: int, code: UUID) -> QuerySet[Assignment]:
+def _ready(code: UUID) -> QuerySet[Assignment]:
     numbers = (
         f"(SELECT {NUMBERS[connection.vendor]} FROM labeling_candidate c "
         "JOIN labeling_response r ON r.id = c.response_id WHERE c.task_id = labeling_assignment.task_id)"
     )
     return (
-        Assignment.objects.leased()
-        .filter(~Exists(Receipt.objects.filter(assignment=OuterRef("pk"))), labeler=labeler, code=code)
+        Assignment.objects.filter(~Exists(Receipt.objects.filter(assignment=OuterRef("pk"))), code=code)
         .select_related("batch__form", "task__prompt")
         .only(
             *("code", "kind", "state", "labeler", "display_order", "claimed_at", "active_seconds"),
@@ -48,11 +47,16 @@ def _ready(labeler: int, code: UUID) -> QuerySet[Assignment]:
             *("task__prompt__tags", "task__prompt__category", "task__prompt__has_pii"),
         )
         .annotate(response_numbers=RawSQL(numbers, (), output_field=JSONField()))
+        .order_by()
     )
 
 
-READY = Query(_ready, labeler=int, code=UUID)
-"""A labeler's slot with what checking its first answer needs; nothing where it is not simply in hand."""
+READY = Query(_ready, code=UUID)
+"""A slot without a receipt, with what checking its first answer needs.
+
+It is asked for by its code alone, so that PostgreSQL never looks for it among all that is leased or all that
+a labeler has answered: `in_hand` looks at the rest.
+"""
 
 
 def responses_of(task: Task) -> list[Response]:
@@ -67,11 +71,18 @@ def response_numbers(task: Task) -> dict[UUID, int]:
     return {row.code: row.pk for row in CODES.all(task=task.pk)}
 
 
+def in_hand(*, labeler: int | None, code: UUID) -> Assignment | None:
+    """Return the slot that a labeler holds and never submitted, with what checking a first answer needs."""
+    found = READY.first(code=code)
+    is_held = found is not None and found.state == State.LEASED and found.labeler_id == labeler
+    return found if is_held else None
+
+
 def ready(assignment: Assignment) -> Assignment | None:
     """Return the slot with what a first answer needs, None unless it is leased and was never submitted."""
     if hasattr(assignment, "response_numbers"):
         return assignment
-    return READY.first(labeler=assignment.labeler_id, code=assignment.code)
+    return in_hand(labeler=assignment.labeler_id, code=assignment.code)
 
 
 def locked(assignment: Assignment) -> Assignment:

@@ -59,6 +59,9 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "server.content_policy.ContentPolicyMiddleware",
+    # Pages too, safely: forms' tokens are masked anew in each answer, and each answer is padded by a random
+    # length, so that its size tells nothing about a secret in it (BREACH).
+    "django.middleware.gzip.GZipMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -81,6 +81,7 @@ def test_short_way_leaves_out_nothing_but_what_pages_need() -> None:
     left_out = set(settings.MIDDLEWARE) - set(settings.TOKEN_MIDDLEWARE)
     assert set(settings.TOKEN_MIDDLEWARE) <= set(settings.MIDDLEWARE)
     assert left_out == {
+        "django.middleware.gzip.GZipMiddleware",  # programs on a fast line: it would cost more than it saves
         "whitenoise.middleware.WhiteNoiseMiddleware",
         "django.contrib.sessions.middleware.SessionMiddleware",
         "django.middleware.csrf.CsrfViewMiddleware",

@@ -8,8 +8,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from labeling.models import Assignment, Labeler, TaskKind
-from labeling.rules import assignments, claims, comparisons
+from labeling.rules import assignments, claims, comparisons, slots
 from labeling.rules.judgements import Judgement
+from labeling.rules.ranking_answers import STILL_IN_HAND
 from tests.factories import claimed, qualified_labeler, ranked_batch, writing_batch
 
 pytestmark = pytest.mark.django_db
@@ -103,6 +104,42 @@ def test_plan_reads_a_range_of_the_queue_and_no_table(alice: Labeler) -> None:
     assert walk["Index Name"] == "assignment_queue"
     assert "batch_id" in walk["Index Cond"]
     assert "shuffle_key" in walk["Index Cond"]
+
+
+def test_plans_made_before_the_first_answer_never_go_through_a_labelers_answers(alice: Labeler) -> None:
+    """PostgreSQL plans these once for each connection, maybe when nobody has answered anything yet."""
+    if connection.vendor != "postgresql":
+        pytest.skip("these are PostgreSQL's plans")
+    batch = ranked_batch(tasks=60)
+    slot = claims.FIRST_OPEN.format(pass_over=claims.PASS_OVER["postgresql"])
+    now = timezone.now()
+    claim = [alice.pk, now, now, now, batch.pk, claims.FIRST, claims.LAST, alice.pk, 1, alice.pk, batch.kind]
+    values = {"pk": alice.pk, "kind": COMPARISON, "labeler": alice.pk, "code": alice.code}
+    statements = {"claim": (claims.claim_statement(slot), claim)}
+    for query in (assignments.TURN, slots.READY):
+        built = query._built(connection)
+        statements[built.sql] = (built.sql, [values[str(name)] for name in built.names])
+    statements["store"] = (STILL_IN_HAND, [now, 1, 1, alice.pk, "key"])
+    allowed = {"assignment_queue", "assignment_in_hand", "assignment_once_per_labeler_and_task"}
+    by_number = ("labeling_assignment_pkey", "labeling_assignment_code")
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE labeling_assignment")
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        for name, (sql, parameters) in statements.items():
+            cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", parameters)
+            for node in _nodes(cursor.fetchone()[0][0]["Plan"]):
+                if node.get("Relation Name") != "labeling_assignment" or "Index Name" not in node:
+                    continue
+                conditions = node.get("Index Cond", "")
+                if node["Index Name"] == "assignment_once_per_labeler_and_task":
+                    assert "labeler_id" in conditions, (name, node)
+                    assert "task_id" in conditions, (name, node)
+                elif not node["Index Name"].startswith(by_number):
+                    assert node["Index Name"] in allowed, (name, node)
+                    assert (node["Index Name"] == "assignment_queue") == (node["Alias"] == "slot"), (
+                        name,
+                        node,
+                    )
 
 
 def _nodes(plan: dict[str, Any]) -> Any:

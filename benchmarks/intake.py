@@ -6,22 +6,13 @@ Prompts are made one at a time, in fixed shares: duplicates, long common prefixe
 that are not wanted, faults, one customer far over the cap. They go into a PostgreSQL of this benchmark's own.
 """
 
-import argparse
-import json
-import os
-import platform
 import random
-import resource
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-from tests.services.machine import find_postgres
-from tests.services.servers import postgres_server
+from benchmarks.own_database import keep, options, own_database, peak_resident_mb, resident_mb
 
 SHARES = {
     "duplicate": 0.05,
@@ -35,7 +26,6 @@ SHARES = {
 }
 LANGUAGES = frozenset({"en"})
 PARTS = 10
-SETTINGS = ("shared_buffers=256MB", "max_wal_size=4GB")
 NOUNS = ("bridge", "river", "letter", "engine", "garden", "winter", "market", "doctor", "story", "planet")
 VERBS = ("Explain", "Compare", "Describe", "Rewrite", "Outline", "Translate", "Review", "Question", "Improve")
 PREFIX = "Read the report below with care and answer in three short points for somebody who has no time. " * 3
@@ -102,51 +92,18 @@ def measure(count: int) -> dict[str, Any]:
         "rows_per_second": round(intake.read / seconds),
         "rows_per_second_by_tenth": speeds,
         "resident_mb_by_tenth": memory,
-        "peak_resident_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "peak_resident_mb": peak_resident_mb(),
         "counts": intake.counts,
     }
 
 
-def resident_mb() -> float:
-    """Return how much memory this process holds now."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return round(pages * resource.getpagesize() / 2**20, 1)
-
-
 def main() -> None:
-    """Start PostgreSQL, import, print and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Import prompts into a PostgreSQL of our own; print and write the figures."""
+    parser = options(__doc__)
     parser.add_argument("--prompts", type=int, default=1_000_000)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    programs = find_postgres()
-    if programs is None:
-        sys.exit("This benchmark needs PostgreSQL installed.")
-    with (
-        tempfile.TemporaryDirectory(prefix="instructloop-intake-") as folder,
-        postgres_server(programs, settings=SETTINGS) as url,
-    ):
-        database = url.replace("/instructloop", "/postgres")  # the one that a new server has
-        os.environ |= {
-            "DATA_DIR": folder,
-            "DATABASE_URL": database,
-            "DJANGO_SETTINGS_MODULE": "server.settings.test",
-        }
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-        from django.db import connection
-
-        call_command("migrate", verbosity=0)
-        result = measure(options.prompts)
-        connection.close()
-    result["machine"] = {"cores": os.cpu_count(), "python": platform.python_version()}
-    text = json.dumps(result, indent=2)
-    sys.stdout.write(text + "\n")
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text + "\n", encoding="utf-8")
+    given = parser.parse_args()
+    with own_database("intake"):
+        keep(measure(given.prompts), given.out)
 
 
 if __name__ == "__main__":

@@ -10,20 +10,13 @@ through all middleware; the time is the server's, from request to the last byte,
 """
 
 import argparse
-import json
-import os
-import platform
 import statistics
 import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
-from tests.services.machine import find_postgres
-from tests.services.servers import postgres_server
+from benchmarks.own_database import keep, options, own_database
 
-SETTINGS = ("shared_buffers=256MB", "max_wal_size=4GB")
 LIMIT_MS = 300.0
 MOST_QUERIES = 20
 STORED_RUNS = 5
@@ -101,42 +94,16 @@ def time_page(client: Any, url: str, repeats: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Start PostgreSQL, measure, print and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Fill a PostgreSQL of our own, time its pages; print and write the figures."""
+    parser = options(__doc__)
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--points", type=int, default=100_000)
     parser.add_argument("--models", type=int, default=1000)
     parser.add_argument("--judgements", type=int, default=20, help="of each evaluation")
     parser.add_argument("--repeats", type=int, default=40)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    programs = find_postgres()
-    if programs is None:
-        sys.exit("This benchmark needs PostgreSQL installed.")
-    with (
-        tempfile.TemporaryDirectory(prefix="instructloop-pages-") as folder,
-        postgres_server(programs, settings=SETTINGS) as url,
-    ):
-        os.environ |= {
-            "DATA_DIR": folder,
-            "DATABASE_URL": url.replace("/instructloop", "/postgres"),  # the one that a new server has
-            "DJANGO_SETTINGS_MODULE": "server.settings.test",
-        }
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-        from django.db import connection
-
-        call_command("migrate", verbosity=0)
-        result = measure(options)
-        connection.close()
-    result["machine"] = {"cores": os.cpu_count(), "python": platform.python_version()}
-    text = json.dumps(result, indent=2)
-    sys.stdout.write(text + "\n")
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text + "\n", encoding="utf-8")
+    given = parser.parse_args()
+    with own_database("pages"):
+        keep(measure(given), given.out)
 
 
 if __name__ == "__main__":

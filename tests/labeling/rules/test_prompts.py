@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from labeling.errors import StrictImport
 from labeling.models import Intake, Prompt, Refusal, Split
+from labeling.rules import intake as intakes
 from labeling.rules.author_caps import CapChange, apply_author_cap
 from labeling.rules.prompts import IntakeSettings, author_key_of, import_prompts, prefix_key_of, split_of
 from labeling.rules.texts import comparable, normalize
@@ -173,6 +174,34 @@ def test_many_rows_go_in_a_few_statements(django_assert_max_num_queries: Any) ->
     with django_assert_max_num_queries(25):
         intake = take(*rows)
     assert intake.counts == {"accepted": 500}
+
+
+@pytest.mark.django_db
+def test_import_killed_in_the_middle_has_counted_what_went_in_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = [row("  "), *(row(f"Prompt number {n} of a few") for n in range(7))]
+    store = intakes._store_counts
+    written: list[int] = []
+
+    def store_until_killed(intake: Intake, total: intakes.Tally, read: int) -> None:
+        written.append(read)
+        if len(written) == 3:
+            raise KeyboardInterrupt
+        store(intake, total, read)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(intakes, "LINES_AT_ONCE", 2)
+        patch.setattr(intakes, "_store_counts", store_until_killed)
+        with pytest.raises(KeyboardInterrupt):
+            take(*rows)
+    killed = Intake.objects.get()
+    assert killed.finished_at is None
+    assert killed.counts == {"accepted": 3, "empty": 1}
+    assert (killed.read, Prompt.objects.count(), killed.refusals.count()) == (4, 3, 1)
+    again = take(*rows)
+    assert again.counts == {"accepted": 4, "duplicate": 3, "empty": 1}
+    assert Prompt.objects.count() == 7
 
 
 def test_split_is_stable_and_near_its_fractions() -> None:

@@ -69,12 +69,15 @@ class LookBody(Body):
 
 
 class ChangeRequest(Body):
-    """What may change while people work; what is not named stays. A deadline of null takes it away."""
+    """What may change while people work; what is not named stays. Null takes the cap or the deadline away."""
 
     name = serializers.CharField(required=False, max_length=120)
     priority = serializers.IntegerField(required=False)
     lease_seconds = serializers.IntegerField(required=False)
     cohorts = serializers.ListField(child=Choice(choices=Cohort.choices), required=False, allow_empty=False)
+    labeler_cap = serializers.IntegerField(
+        required=False, allow_null=True, help_text="How many of its tasks one labeler gets at most."
+    )
     deadline_at = serializers.DateTimeField(required=False, allow_null=True)
 
 
@@ -153,13 +156,13 @@ class Change(BatchStep):
 
     @extend_schema(request=ChangeRequest, responses={200: BatchDetailBody, **REFUSALS}, tags=["batches"])
     def post(self, request: Request, code: UUID) -> Response:
-        """Change name, priority, lease, cohorts or deadline."""
+        """Change name, priority, lease, cohorts, the cap per labeler or the deadline."""
         body = ChangeRequest(data=request.data)
         body.is_valid(raise_exception=True)
         given = dict(body.validated_data)
-        clears = "deadline_at" in given and given["deadline_at"] is None
+        clears = [field for field in batch_changes.CLEARABLE if field in given and given[field] is None]
         batch = batch_changes.change_batch(
-            batch=self.batch(code), by=user_of(request), clears_deadline=clears, **given
+            batch=self.batch(code), by=user_of(request), clears=clears, **given
         )
         return Response(BatchDetailBody(batch).data)
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from labeling.models import Batch, Cohort, TaskKind
 from labeling.rules import batch_changes
-from labeling.rules.batches import MAX_OVERLAP
+from labeling.rules.batches import MAX_LABELER_CAP, MAX_OVERLAP
 from labeling.rules.task_moves import batches_to_move_to
 
 
@@ -22,6 +22,10 @@ class ChangeForm(forms.Form):
     lease_minutes = forms.IntegerField(
         label="Minutes to keep a task for a labeler", min_value=1, max_value=1440
     )
+    labeler_cap = forms.IntegerField(
+        label="Most tasks of one labeler", min_value=1, max_value=MAX_LABELER_CAP, required=False,
+        help_text="Skipped ones not counted. Empty: any number. Who has had more keeps what they hold.",
+    )  # fmt: skip
     deadline_at = forms.DateTimeField(
         label="Deadline", required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
@@ -36,6 +40,7 @@ class ChangeForm(forms.Form):
             "name": batch.name,
             "priority": batch.priority,
             "lease_minutes": max(1, round(batch.lease_seconds / 60)),
+            "labeler_cap": batch.labeler_cap,
             "deadline_at": deadline,
             "cohorts": batch.cohorts,
         }
@@ -56,8 +61,9 @@ class ChangeForm(forms.Form):
             "priority": data["priority"],
             "lease_seconds": data["lease_minutes"] * 60 if "lease_minutes" in self.changed_data else None,
             "cohorts": data["cohorts"],
+            "labeler_cap": data["labeler_cap"],
             "deadline_at": data["deadline_at"] if "deadline_at" in self.changed_data else None,
-            "clears_deadline": data["deadline_at"] is None,
+            "clears": [field for field in batch_changes.CLEARABLE if data[field] is None],
         }
 
 

@@ -3,7 +3,7 @@
 Every change is one audit row that holds what stood before, so that undoing it is another change.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,6 +28,7 @@ UNDOABLE = (
     "withdraw_slots",
 )  # fmt: skip
 SILENT = ("add_tasks",)
+CLEARABLE = ("labeler_cap", "deadline_at")
 Status = Batch.Status
 State = Assignment.State
 
@@ -87,13 +88,15 @@ def change_batch(
     priority: int | None = None,
     lease_seconds: int | None = None,
     cohorts: Sequence[str] | None = None,
+    labeler_cap: int | None = None,
     deadline_at: datetime | None = None,
-    clears_deadline: bool = False,
+    clears: Collection[str] = (),
 ) -> Batch:
-    """Change what may change while people work: name, priority, lease, cohorts, deadline.
+    """Change what may change while people work: name, priority, lease, cohorts, cap per labeler, deadline.
 
-    What is not named stays. A new priority holds for the open slots too. Raises InvalidInput naming every
-    field that does not fit, Conflict for an imported batch.
+    What is not named stays; `clears` names what is taken away, the cap or the deadline. A new priority holds
+    for the open slots too, a new cap from the next claim. Raises InvalidInput naming every field that does
+    not fit, Conflict for an imported batch.
     """
     _allow(by)
     if batch.is_import:
@@ -105,12 +108,11 @@ def change_batch(
             ("priority", priority),
             ("lease_seconds", lease_seconds),
             ("cohorts", sorted(set(cohorts)) if cohorts is not None else None),
+            ("labeler_cap", labeler_cap),
             ("deadline_at", deadline_at),
         )
         if value is not None
-    }
-    if clears_deadline:
-        wanted["deadline_at"] = None
+    } | dict.fromkeys(clears)
     _check(batch, wanted)
     locked = Batch.objects.select_for_update().get(pk=batch.pk)
     before = {field: getattr(locked, field) for field in wanted if getattr(locked, field) != wanted[field]}
@@ -246,7 +248,7 @@ def undo_change(*, batch: Batch, event: AuditEvent, by: User | None = None) -> B
             batch=batch,
             by=by,
             deadline_at=parse_datetime(deadline) if deadline else None,
-            clears_deadline="deadline_at" in before and not deadline,
+            clears=[field for field in CLEARABLE if field in before and before[field] is None],
             **values,
         )
     else:

@@ -97,7 +97,7 @@ def batch_reopen(request: PageRequest, code: UUID) -> HttpResponseBase:
 @require_POST
 @require(Action.MANAGE_BATCHES)
 def batch_change(request: PageRequest, code: UUID) -> HttpResponseBase:
-    """Change name, priority, lease, deadline, cohorts."""
+    """Change name, priority, lease, cap per labeler, deadline, cohorts."""
     batch = get_object_or_404(Batch, code=code)
     form = ChangeForm(request.POST, batch=batch, prefix="change")
     if not form.is_valid():

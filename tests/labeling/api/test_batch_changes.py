@@ -24,6 +24,9 @@ def test_batch_is_paused_changed_balanced_and_undone(manager: APIClient) -> None
     refused = manager.post(f"{at}/change/", {"priority": 5000})
     assert (refused.status_code, list(refused.json()["fields"])) == (422, ["priority"])
     assert manager.post(f"{at}/undo/").json()["priority"] == 0
+    assert manager.post(f"{at}/change/", {"labeler_cap": 3}).json()["labeler_cap"] == 3
+    emptied = manager.post(f"{at}/change/", {"labeler_cap": None}, format="json")
+    assert emptied.json()["labeler_cap"] is None
     assert manager.post(f"{at}/balance/", {"overlap": 3}).json() == {"tasks": 2, "opened": 2, "withdrawn": 0}
     assert manager.post(f"{at}/withdraw/").json()["withdrawn"] == 6
     assert manager.post(f"{at}/undo/").json()["progress"]["open"] == 6

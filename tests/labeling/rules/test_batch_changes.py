@@ -141,6 +141,31 @@ def test_rules_change_while_people_work_and_change_back(alice: Labeler, mia: Use
     assert set(batch.assignments.values_list("priority", flat=True)) == {0}
 
 
+def test_cap_per_labeler_changes_while_people_work_and_is_taken_away(alice: Labeler, mia: User) -> None:
+    batch = writing_batch(tasks=4)
+    write(alice)
+    batch_changes.change_batch(batch=batch, by=mia, labeler_cap=1)
+    assert assignments.claim_next(labeler=alice, kind=WRITING) is None
+    batch_changes.change_batch(batch=batch, by=mia, labeler_cap=2)
+    write(alice)
+    assert assignments.claim_next(labeler=alice, kind=WRITING) is None
+    batch_changes.change_batch(batch=batch, by=mia, clears=["labeler_cap"])
+    assert assignments.claim_next(labeler=alice, kind=WRITING) is not None
+    undo(batch, mia)
+    batch.refresh_from_db()
+    assert batch.labeler_cap == 2
+
+
+def test_undo_takes_away_a_cap_that_was_not_there_before(mia: User) -> None:
+    batch = writing_batch(tasks=1)
+    batch_changes.change_batch(
+        batch=batch, by=mia, labeler_cap=5, deadline_at=timezone.now() + timedelta(days=1)
+    )
+    undo(batch, mia)
+    batch.refresh_from_db()
+    assert (batch.labeler_cap, batch.deadline_at) == (None, None)
+
+
 def test_impossible_changes_name_every_field(mia: User) -> None:
     batch = writing_batch(tasks=1)
     past = timezone.now() - timedelta(days=1)
@@ -152,9 +177,11 @@ def test_impossible_changes_name_every_field(mia: User) -> None:
             cohorts=["held_out"],
             deadline_at=past,
             lease_seconds=1,
+            labeler_cap=0,
             name="",
         )
-    assert set(refusal.value.fields) == {"priority", "cohorts", "deadline_at", "lease_seconds", "name"}
+    wrong = {"priority", "cohorts", "deadline_at", "lease_seconds", "labeler_cap", "name"}
+    assert set(refusal.value.fields) == wrong
 
 
 def test_change_that_changes_nothing_leaves_no_trace(mia: User) -> None:

@@ -234,15 +234,15 @@ def test_running_batch_is_changed_and_changed_back_on_its_page(mia: User, visit:
     client.post(reverse("batch-pause", args=[batch.code]))
     sent = {
         "change-name": "Other", "change-priority": "9", "change-lease_minutes": "45",
-        "change-cohorts": ["train"], "change-deadline_at": "",
+        "change-cohorts": ["train"], "change-deadline_at": "", "change-labeler_cap": "40",
     }  # fmt: skip
     client.post(reverse("batch-change", args=[batch.code]), sent)
     batch.refresh_from_db()
-    assert (batch.name, batch.priority, batch.lease_seconds) == ("Other", 9, 2700)
+    assert (batch.name, batch.priority, batch.lease_seconds, batch.labeler_cap) == ("Other", 9, 2700, 40)
     event = AuditEvent.objects.filter(action="change_batch").latest("pk")
     client.post(reverse("batch-undo", args=[batch.code]), {"event": str(event.code)})
     batch.refresh_from_db()
-    assert (batch.name, batch.priority, batch.lease_seconds) == ("Writing", 0, 1800)
+    assert (batch.name, batch.priority, batch.lease_seconds, batch.labeler_cap) == ("Writing", 0, 1800, None)
     answer = client.post(
         reverse("batch-balance", args=[batch.code]),
         {"balance-which": "shared", "balance-overlap": "3", "balance-only_unanswered": "on"}, follow=True,

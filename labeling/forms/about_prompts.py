@@ -6,8 +6,9 @@ from typing import Any
 
 from django import forms
 
-from labeling.models import Category, Form
+from labeling.models import Category, Form, Guideline
 from labeling.rules import forms as versions
+from labeling.rules import guidelines
 from labeling.rules.prompt_judgements import AboutPrompt
 
 CATEGORY, NONE_APPLIES = "about-category", "about-none"
@@ -24,6 +25,7 @@ class AskedScale:
     points: list[tuple[str, str]]
     answer: str
     errors: list[str]
+    section: str
 
     @property
     def ends(self) -> tuple[tuple[str, str], tuple[str, str]]:
@@ -38,6 +40,7 @@ class AskedOfPrompt:
     name: str
     label: str
     help: str
+    section: str
     is_ticked: bool
 
 
@@ -48,6 +51,11 @@ class AboutPromptFields(forms.Form):
     """
 
     version: Form | None = None
+    guideline: Guideline | None = None
+
+    def section_about(self, label: str) -> str:
+        """Return the section of the guideline that explains a question, empty where none does."""
+        return guidelines.section_about(label, self.guideline)
 
     def ask_about_prompt(self, version: Form | None) -> None:
         """Add a field for each question of this version."""
@@ -84,6 +92,7 @@ class AboutPromptFields(forms.Form):
                 name=f"about-flag-{flag['key']}",
                 label=flag["label"],
                 help=flag.get("help", ""),
+                section=self.section_about(flag["label"]),
                 is_ticked=bool(self[f"about-flag-{flag['key']}"].value()),
             )
             for flag in versions.questions(self.version, "prompt_flags")
@@ -146,19 +155,21 @@ def scale_field(scale: Mapping[str, Any], what: str) -> forms.IntegerField:
     )
 
 
-def asked_scale(form: forms.Form, name: str, scale: Mapping[str, Any]) -> AskedScale:
+def asked_scale(form: AboutPromptFields, name: str, scale: Mapping[str, Any]) -> AskedScale:
     """Return a scale as a template draws it."""
     value = form[name].value()
     anchors = scale.get("anchors") or {}
     points = range(scale["min"], scale["max"] + 1)
+    label = scale.get("label") or "Overall quality"
     return AskedScale(
         name=name,
         key=scale.get("key", "likert"),
-        label=scale.get("label") or "Overall quality",
+        label=label,
         help=scale.get("help", ""),
         points=[(str(point), anchors.get(str(point), "")) for point in points],
         answer="" if value is None else str(value),
         errors=[str(error) for error in form.errors.get(name, [])] if form.is_bound else [],
+        section=form.section_about(label),
     )
 
 

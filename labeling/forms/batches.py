@@ -69,10 +69,7 @@ class BatchForm(forms.Form):
     author_cap = forms.IntegerField(
         label="Most prompts of one author", min_value=1, required=False, help_text="Empty: any number."
     )
-    count = forms.IntegerField(
-        label="How many prompts", min_value=1, max_value=MAX_TASKS, initial=50,
-        help_text="Drawn at random from those that match.",
-    )  # fmt: skip
+    count = forms.IntegerField(label="How many prompts", min_value=1, max_value=MAX_TASKS, initial=50)
     seed = forms.IntegerField(
         min_value=0, max_value=selection.SEEDS - 1, required=False,
         help_text="Draws the same prompts again. Empty: a new one.",

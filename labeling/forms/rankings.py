@@ -15,7 +15,7 @@ from labeling.forms.about_prompts import (
     scale_field,
 )
 from labeling.forms.assignments import SubmissionForm
-from labeling.models import Form, Prompt, Ranking, Response
+from labeling.models import Form, Guideline, Prompt, Ranking, Response
 from labeling.rules import comparisons
 from labeling.rules import forms as versions
 from labeling.rules.comparisons import Judgement
@@ -31,12 +31,13 @@ class AskedFlag:
     """One yes/no question about one response, with the answer so far.
 
     `when` is the flag of the prompt that calls for it and `when_label` its words; `is_asked` says whether
-    it is called for as the form stands.
+    it is called for as the form stands; `section` is where the guideline explains it, if it does.
     """
 
     key: str
     label: str
     help: str
+    section: str
     name: str
     answer: str
     when: str
@@ -93,10 +94,11 @@ class RankingForm(AboutPromptFields, SubmissionForm):
         responses: Sequence[Response],
         prompt: Prompt,
         version: Form | None,
+        guideline: Guideline | None = None,
         draft: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(data, initial=initial_from_draft(draft or {}), auto_id="%s")
-        self.responses, self.prompt = list(responses), prompt
+        self.responses, self.prompt, self.guideline = list(responses), prompt, guideline
         self.ask_about_prompt(version)
         self.scales = versions.questions(version, "scales")
         likert = versions.likert(version)
@@ -164,6 +166,7 @@ class RankingForm(AboutPromptFields, SubmissionForm):
                 key=flag["key"],
                 label=flag["label"],
                 help=flag.get("help", ""),
+                section=self.section_about(flag["label"]),
                 name=f"flag-{code}-{flag['key']}",
                 answer=self._value(f"flag-{code}-{flag['key']}"),
                 when=flag.get("when", ""),
@@ -182,7 +185,12 @@ class RankingForm(AboutPromptFields, SubmissionForm):
             rank=self._value(f"rank-{code}"),
             note=self._value(f"note-{code}"),
             flags=flags,
-            errors=[str(error) for name in self._errors_of(code) for error in self.errors[name]],
+            errors=[
+                str(error)
+                for name in self._errors_of(code)
+                if not _is_rating_wrong([name])  # those stand beside their scale
+                for error in self.errors[name]
+            ],
         )
 
     def _errors_of(self, code: str) -> list[str]:

@@ -10,6 +10,7 @@ from labeling.errors import InvalidInput
 from labeling.models import AnchorSet, Batch, PromptKind, TaskKind, UseCase, User
 from labeling.rules import batches, selection, written_prompts
 from labeling.rules.selection import Choice
+from labeling.rules.texts import counted
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,9 @@ def plan_in_words(*, tasks: int, shared_fraction: float, overlap: int, anchors: 
     """Say how many labels a batch wants and from which tasks; `anchors` has the overlap of each anchor."""
     shared = batches.shared_count(tasks, shared_fraction)
     labels = shared * overlap + (tasks - shared) + sum(anchors)
-    sentence = f"{tasks} task{'' if tasks == 1 else 's'}, {labels} label{'' if labels == 1 else 's'}"
+    sentence = f"{counted(tasks, 'task')}, {counted(labels, 'label')}"
     if shared and overlap > 1:
         sentence += f": {shared} shared by {overlap} labelers, {tasks - shared} labeled once"
     if anchors:
-        sentence += f", {len(anchors)} anchor{'' if len(anchors) == 1 else 's'}"
+        sentence += f", {counted(len(anchors), 'anchor')}"
     return f"{sentence}."

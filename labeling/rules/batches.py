@@ -25,7 +25,7 @@ from labeling.models import (
     User,
     WebhookEvent,
 )
-from labeling.rules import audit, guidelines, slot_rows, webhooks
+from labeling.rules import audit, guidelines, listings, slot_rows, webhooks
 from labeling.rules.access import Action, ensure
 from labeling.rules.batch_tasks import (
     add_anchor_tasks,
@@ -222,7 +222,10 @@ def batch_progress(batch: Batch) -> BatchProgress:
 
 
 def progress_of_batches(batches: Collection[Batch]) -> dict[int, BatchProgress]:
-    """Count the same for several batches in as many queries; returns it by primary key."""
+    """Count the same for several batches in as many queries; returns it by primary key.
+
+    An imported batch takes a query more, for the labels that came with it.
+    """
     keys = [batch.pk for batch in batches]
     rows = Task.objects.filter(batch__in=keys).order_by().values("batch")
     tasks = {
@@ -235,12 +238,13 @@ def progress_of_batches(batches: Collection[Batch]) -> dict[int, BatchProgress]:
     surplus = dict(
         late.order_by().values_list("assignment__batch").annotate(count=Count("assignment", distinct=True))
     )
+    imported = {batch.pk: listings.imported_labels(batch).count() for batch in batches if batch.is_import}
     state = Assignment.State
     return {
         key: BatchProgress(
             tasks=tasks.get(key, (0, 0))[0],
             wanted=tasks.get(key, (0, 0))[1],
-            submitted=states.get((key, state.SUBMITTED), 0) - surplus.get(key, 0),
+            submitted=imported.get(key, states.get((key, state.SUBMITTED), 0) - surplus.get(key, 0)),
             leased=states.get((key, state.LEASED), 0),
             open=states.get((key, state.OPEN), 0),
             skipped=states.get((key, state.SKIPPED), 0),

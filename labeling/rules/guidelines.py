@@ -1,9 +1,12 @@
 """Guidelines and forms: the versions there are, and publishing the next guideline."""
 
+import re
 from collections.abc import Sequence
+from functools import lru_cache
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.utils.text import slugify
 
 from labeling.errors import InvalidInput
 from labeling.models import Acknowledgement, Form, Guideline, Labeler, TaskKind, User
@@ -14,6 +17,24 @@ from labeling.rules.guideline_texts import CRITERIA_IN_ORDER, TITLES_AND_BODIES
 from labeling.rules.texts import check_text
 
 MAX_CRITERIA = 6
+HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t]*#*$", re.MULTILINE)
+
+
+def section_id(heading: str) -> str:
+    """Return the name under which a heading of a document can be linked to."""
+    return f"section-{slugify(heading, allow_unicode=True)}"
+
+
+@lru_cache(maxsize=64)
+def sections(body: str) -> frozenset[str]:
+    """Return the names of all headings of a document; a version of a guideline never changes."""
+    return frozenset(section_id(heading) for heading in HEADING.findall(body))
+
+
+def section_about(label: str, guideline: Guideline | None) -> str:
+    """Return the name of the guideline's section with the words of a question, empty where there is none."""
+    name = section_id(label)
+    return name if guideline is not None and name in sections(guideline.body) else ""
 
 
 def ensure_defaults() -> None:

@@ -2,22 +2,54 @@
 
 from typing import Any
 
-from django.db.models import Count, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Case, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum, When
 from django.db.models.functions import Coalesce
 
-from labeling.models import Assignment, Batch, Labeler, Receipt, Skip, Task
+from labeling.models import (
+    Assignment,
+    Batch,
+    Demonstration,
+    Labeler,
+    Ranking,
+    Receipt,
+    Skip,
+    Task,
+    TaskKind,
+)
 
 State = Assignment.State
 
 
 def batches_with_progress() -> QuerySet[Batch]:
-    """Batches with `wanted` labels, `submitted` ones, and how many are `leased` now."""
+    """Batches with `wanted` labels, `submitted` ones, and how many are `leased` now.
+
+    Of an imported batch `submitted` counts the labels that came with it.
+    """
     wanted = Task.objects.filter(batch=OuterRef("pk")).order_by().values("batch").annotate(n=Sum("overlap"))
+    rankings = Ranking.objects.newest().filter(task__batch=OuterRef("pk")).order_by().values("task__batch")
+    written = Demonstration.objects.newest().filter(assignment=None, prompt__tasks__batch=OuterRef("pk"))
+    written = written.order_by().values("prompt__tasks__batch")
     return Batch.objects.annotate(
         wanted=_number(wanted),
-        submitted=_number(_slots(Q(state=State.SUBMITTED))),
+        submitted=Case(
+            When(
+                is_import=True,
+                kind=TaskKind.DEMONSTRATION,
+                then=_number(written.annotate(n=Count("pk"))),
+            ),
+            When(is_import=True, then=_number(rankings.annotate(n=Count("pk")))),
+            default=_number(_slots(Q(state=State.SUBMITTED))),
+        ),
         leased=_number(_slots(Q(state=State.LEASED))),
     )
+
+
+def imported_labels(batch: Batch) -> QuerySet[Ranking] | QuerySet[Demonstration]:
+    """The labels that came with an imported batch; none of them went through a slot."""
+    if TaskKind(batch.kind).is_ranked:
+        return Ranking.objects.newest().filter(task__batch=batch)
+    prompts = batch.tasks.values("prompt")
+    return Demonstration.objects.newest().filter(assignment=None, prompt__in=prompts)
 
 
 def labelers_with_counts() -> QuerySet[Labeler]:
@@ -37,10 +69,17 @@ def labelers_with_counts() -> QuerySet[Labeler]:
 
 
 def labels_by_labeler(batch: Batch) -> list[dict[str, Any]]:
-    """Who labeled how much of a batch, most first: code, pseudonym, submitted, skipped, seconds."""
+    """Who labeled how much of a batch, most first: code, pseudonym, submitted, skipped, seconds.
+
+    Of an imported batch only how much is known.
+    """
+    who = ("labeler__code", "labeler__pseudonym", "labeler__is_simulated")
+    if batch.is_import:
+        counted = imported_labels(batch).order_by().values(*who).annotate(submitted=Count("pk"))
+        return [dict(row) for row in counted.order_by("-submitted", "labeler__pseudonym")]
     rows = (
         batch.assignments.filter(labeler__isnull=False)
-        .values("labeler__code", "labeler__pseudonym", "labeler__is_simulated")
+        .values(*who)
         .annotate(
             submitted=Count("pk", filter=Q(state=State.SUBMITTED)),
             skipped=Count("pk", filter=Q(state=State.SKIPPED)),

@@ -66,6 +66,8 @@ def import_rankings(
     Labelers who ranked the same responses to a prompt share a task, so that agreement can be measured.
     Refusals: malformed, duplicate (this labeler has ranked these responses), identical (chosen is rejected),
     unknown_flag (no version of a form asks it), and those of the prompt: empty, too_long, language.
+
+    In which order a labeler saw the responses is not known: that of a file often puts the better one first.
     """
 
     def take(intake: Intake) -> intakes.TakeChunk:
@@ -131,12 +133,7 @@ def _take_rankings(
             tally.refuse(line, RowFault(intakes.DUPLICATE, f"{labeler} has ranked these responses already"))
             continue
         done.add((task.pk, labeler.pk))
-        ranking = Ranking(
-            task=task,
-            labeler=labeler,
-            notes=row.notes,
-            shown_order=[str(response.code) for response in answers],
-        )
+        ranking = Ranking(task=task, labeler=labeler, notes=row.notes)
         new.append((ranking, row, answers))
         tally.take()
     Ranking.objects.bulk_create(ranking for ranking, _, _ in new)

@@ -85,3 +85,8 @@ def approximate_tokens(text: str) -> int:
     blanks (code, links, scripts that do not separate words). Intake has no tokenizer: bases differ in theirs.
     """
     return max(-(-len(text.split()) * 4 // 3), -(-len(text) // 4))
+
+
+def counted(number: int, noun: str) -> str:
+    """Say how many there are: "1 task", "2 tasks"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,17 +1,25 @@
 """Words of people and models, made safe to show: they may be hostile, huge or empty."""
 
+from functools import lru_cache
+from itertools import pairwise
+
 import nh3
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from labeling.rules.guidelines import section_id
 
 register = template.Library()
 
+HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 TAGS = {
-    "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p",
-    "pre", "s", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+    "a", "blockquote", "br", "code", "del", "em", *HEADINGS, "hr", "li", "ol", "p", "pre", "s", "strong",
+    "table", "tbody", "td", "th", "thead", "tr", "ul",
 }  # fmt: skip
+ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}}
 
 
 def _parser(keeps_line_breaks: bool) -> MarkdownIt:
@@ -35,17 +43,28 @@ def markdown(text: str) -> SafeString:
 
 @register.filter
 def document(text: str) -> SafeString:
-    """Render a document of ours, whose lines are broken for the writer only."""
-    return _render(text, DOCUMENT)
+    """Render a document of ours, whose lines are broken for the writer only; headings can be linked to."""
+    return _rendered_document(text)
 
 
-def _render(text: str, parser: MarkdownIt) -> SafeString:
+@lru_cache(maxsize=64)
+def _rendered_document(text: str) -> SafeString:
+    """A version of a document never changes, and a guideline stands beside every task."""
+    tokens = DOCUMENT.parse(text)
+    for opening, words in pairwise(tokens):
+        if opening.type == "heading_open":
+            opening.attrSet("id", section_id(words.content))
+    return _render(text, DOCUMENT, tokens)
+
+
+def _render(text: str, parser: MarkdownIt, tokens: list[Token] | None = None) -> SafeString:
     if len(text) > RENDERED_CHARACTERS:
         return plain(text)
+    linked = {heading: {"id"} for heading in HEADINGS} if tokens is not None else {}
     cleaned = nh3.clean(
-        parser.render(text),
+        parser.renderer.render(parser.parse(text) if tokens is None else tokens, parser.options, {}),
         tags=TAGS,
-        attributes={"a": {"href", "title"}, "ol": {"start"}},
+        attributes=ATTRIBUTES | linked,
         url_schemes={"http", "https", "mailto"},
         link_rel="noopener noreferrer nofollow",
         set_tag_attribute_values={"a": {"target": "_blank"}},

@@ -21,6 +21,7 @@ from labeling.forms.batch_changes import (
 from labeling.models import AuditEvent, Batch, BatchTemplate
 from labeling.rules import batch_changes, batch_templates, batches, selection, task_moves
 from labeling.rules.access import Action
+from labeling.rules.texts import counted
 from labeling.views.access import PageRequest, require
 
 EVENTS_SHOWN = 20
@@ -122,7 +123,10 @@ def batch_balance(request: PageRequest, code: UUID) -> HttpResponseBase:
 
     def change(batch: Batch) -> str:
         done = batch_changes.balance_batch(batch=batch, by=request.user, **form.cleaned_data)
-        return f"{done.tasks} tasks changed: {done.opened} slots opened, {done.withdrawn} withdrawn."
+        return (
+            f"{counted(done.tasks, 'task')} changed: {counted(done.opened, 'slot')} opened, "
+            f"{done.withdrawn} withdrawn."
+        )
 
     return step(request, code, change)
 
@@ -134,7 +138,7 @@ def batch_withdraw(request: PageRequest, code: UUID) -> HttpResponseBase:
 
     def change(batch: Batch) -> str:
         done = batch_changes.withdraw_slots(batch=batch, by=request.user)
-        return f"{done.withdrawn} open slots withdrawn. What labelers hold they may finish."
+        return f"{counted(done.withdrawn, 'open slot')} withdrawn. What labelers hold they may finish."
 
     return step(request, code, change)
 
@@ -157,7 +161,7 @@ def batch_extend(request: PageRequest, code: UUID) -> HttpResponseBase:
             count=form.cleaned_data["count"],
             by=request.user,
         )
-        return f"{added} tasks added."
+        return f"{counted(added, 'task')} added."
 
     return step(request, code, change)
 
@@ -192,9 +196,7 @@ def tasks_move(request: PageRequest, code: UUID) -> HttpResponseBase:
     else:
         divided = f", of {move.divided} more the labels nobody has taken" if move.divided else ""
         left = f"; {move.left} stay, every label wanted is held or given" if move.left else ""
-        messages.success(
-            request, f"{move.moved} task{'' if move.moved == 1 else 's'} moved to “{to}”{divided}{left}."
-        )
+        messages.success(request, f"{counted(move.moved, 'task')} moved to “{to}”{divided}{left}.")
     return redirect("batch-tasks", code)
 
 

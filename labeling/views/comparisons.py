@@ -37,6 +37,7 @@ def rank(request: LabelerRequest, code: UUID) -> HttpResponseBase:
         responses=comparisons.responses_in_display_order(assignment),
         prompt=assignment.task.given_prompt,
         version=assignment.batch.form,
+        guideline=assignment.batch.guideline,
         draft=draft.payload if draft else None,
     )
     doubts: list[str] = []

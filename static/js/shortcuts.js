@@ -29,6 +29,18 @@ document.addEventListener("keydown", (event) => {
   button.click();
 });
 
+// From a question to the section of the guideline that explains it.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("[data-to-guideline]");
+  const section = link && document.getElementById(decodeURIComponent(link.hash.slice(1)));
+  if (!section) return;
+  event.preventDefault(); // the address stays that of the task
+  section.closest("details").open = true;
+  section.tabIndex = -1;
+  section.focus({ preventScroll: true });
+  section.scrollIntoView({ block: "start" });
+});
+
 // Rendered or as typed: one choice for every text on the page, kept for the next one.
 const VIEW = "text-view";
 function showTexts(view) {

@@ -244,6 +244,8 @@ class Camera:
         page.keyboard.press("Escape")
         page.goto(f"{self.url}/comparisons/{self.showcase.toxicity.code}/rank/")
         page.wait_for_selector("form[data-started-drafts]")
+        page.locator('[data-go="0"]').click()
+        page.wait_for_selector(SETTLED)
         shoot(page, "toxicity-prompt")
         page.locator('[data-go="1"]').click()
         page.wait_for_selector(SETTLED)

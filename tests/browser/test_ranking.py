@@ -100,6 +100,32 @@ def test_ranking_by_keyboard_alone(page: Page, alice: Labeler, log_in: LogIn) ->
     assert ranks_by_letter() == {"A": (2, 5), "B": (1, 7), "C": (4, 3), "D": (2, 6)}
 
 
+def test_question_opens_the_guideline_where_it_is_explained(
+    page: Page, alice: Labeler, log_in: LogIn
+) -> None:
+    begin(page, log_in, k=2)
+    flag = page.locator('.judge[data-letter="A"] [data-flag="fails_task"]')
+    flag.locator("summary").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    section = page.get_by_role("heading", name="Fails the task")
+    expect(section).to_be_in_viewport()
+    expect(section).to_be_focused()
+    page.keyboard.press("5")  # keys go on working on the response
+    expect(page.locator('.judge[data-letter="A"] input[value="5"]')).to_be_checked()
+
+
+def test_narrow_screen_says_that_a_larger_one_suits_ranking(
+    page: Page, alice: Labeler, log_in: LogIn
+) -> None:
+    begin(page, log_in, k=2)
+    notice = page.get_by_text("This screen is narrow for comparing 2 responses")
+    expect(notice).to_be_hidden()
+    page.set_viewport_size({"width": 390, "height": 800})
+    expect(notice).to_be_visible()
+
+
 def test_focus_stands_in_the_task_after_a_submission(page: Page, alice: Labeler, log_in: LogIn) -> None:
     ranked_batch(tasks=2, k=2)
     log_in("alice@example.org")

@@ -34,6 +34,21 @@ def test_form_has_the_scale_and_the_papers_flags() -> None:
     }
 
 
+@pytest.mark.parametrize("kind", [TaskKind.COMPARISON, TaskKind.EVALUATION])
+def test_default_guideline_explains_every_question_about_a_response(kind: TaskKind) -> None:
+    guideline, form = guidelines.current_guideline(kind), guidelines.current_form(kind)
+    labels = [form.schema["likert"]["label"], *(flag["label"] for flag in form.schema["flags"])]
+    assert all(guidelines.section_about(label, guideline) for label in labels)
+
+
+def test_section_about_a_question_is_the_heading_with_its_words() -> None:
+    guideline = Guideline(body="# Rating\n\n##  fails THE task  ##\n\nText with\n#no heading\n")
+    assert guidelines.section_about("Fails the task", guideline) == "section-fails-the-task"
+    assert guidelines.section_about("no heading", guideline) == ""
+    assert guidelines.section_about("Fails", guideline) == ""
+    assert guidelines.section_about("Fails the task", None) == ""
+
+
 def test_conditional_flags_are_asked_only_where_the_tag_says_yes() -> None:
     form = guidelines.current_form(TaskKind.COMPARISON)
 

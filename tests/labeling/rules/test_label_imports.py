@@ -21,9 +21,12 @@ from labeling.models import (
 from labeling.rules.agreement import batch_agreement
 from labeling.rules.comparisons import import_rankings
 from labeling.rules.demonstrations import import_demonstrations
+from labeling.rules.labeler_quality import labeler_quality
 from labeling.rules.policies import people_policy
 from labeling.rules.ranking_imports import split_dialogue
+from labeling.rules.response_facts import load_response_facts
 from labeling.rules.responses import import_responses
+from labeling.rules.stored_rankings import load_rankings, newest_rankings
 
 pytestmark = pytest.mark.django_db
 DIALOGUE = "\n\nHuman: Hello\n\nAssistant: Hi\n\nHuman: Why?\n\nAssistant:"
@@ -90,6 +93,7 @@ def test_rankings_keep_ranks_ties_ratings_flags_and_who_said_so() -> None:
     assert import_rankings(rows=[row]).counts == {"accepted": 1}
     stored = Ranking.objects.get()
     assert (stored.labeler.pseudonym, stored.notes) == ("L1", "hm")
+    assert stored.shown_order == []
     places = [
         (place.response.text, place.response.policy.name, place.rank, place.likert, place.flags)
         for place in stored.places.order_by("id").select_related("response__policy")
@@ -193,6 +197,15 @@ def test_pairs_become_rankings_of_two() -> None:
         ("bad", 2),
     ]
     assert not Ranking.objects.exclude(labeler__cohort=Cohort.HELD_OUT).exists()
+
+
+def test_order_of_a_file_is_not_taken_for_the_order_somebody_saw() -> None:
+    import_rankings(rows=[{"prompt": f"Q{n}", "chosen": "yes", "rejected": "no"} for n in range(30)])
+    rankings = newest_rankings()
+    stored = load_rankings(rankings)
+    (quality,) = labeler_quality(stored, load_response_facts(stored, rankings))
+    assert quality.first_shown.value is None
+    assert quality.reasons_to_look == []
 
 
 def test_turns_of_one_dialogue_never_stand_in_different_splits() -> None:

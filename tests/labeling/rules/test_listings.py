@@ -1,7 +1,10 @@
 """The counts of staff lists."""
 
+import pytest
+
 from labeling.models import Assignment, Labeler, TaskKind
-from labeling.rules import assignments, demonstrations, listings
+from labeling.rules import assignments, batches, demonstrations, listings
+from labeling.rules.ranking_imports import import_rankings
 from tests.factories import claimed, writing_batch
 
 
@@ -31,3 +34,20 @@ def test_labeler_list_counts_are_not_multiplied_by_each_other(alice: Labeler) ->
     (row,) = listings.labels_by_labeler(batch)
     assert (row["submitted"], row["skipped"], row["seconds"]) == (2, 1, 180)
     assert listings.skips_of(batch).get().note == "cut off"
+
+
+@pytest.mark.django_db
+def test_labels_that_came_with_an_import_are_counted() -> None:
+    row = {"prompt": "Q", "responses": ["yes", "no"], "ranks": [1, 2]}
+    import_rankings(rows=[row | {"labeler": "L1"}, row | {"labeler": "L2"}, row | {"prompt": "R"}])
+    answers = [{"prompt": text, "response": "yes", "labeler": "L1"} for text in ("Q", "S")]
+    demonstrations.import_demonstrations(rows=answers)
+    counted = {batch.kind: batch for batch in listings.batches_with_progress()}
+    ranked, written = counted["comparison"], counted["demonstration"]
+    assert (vars(ranked)["submitted"], vars(written)["submitted"]) == (3, 2)
+    progress = batches.progress_of_batches([ranked, written])
+    assert (progress[ranked.pk].submitted, progress[written.pk].submitted) == (3, 2)
+    by_labeler = {row["labeler__pseudonym"]: row["submitted"] for row in listings.labels_by_labeler(ranked)}
+    assert by_labeler == {"L1": 1, "L2": 1, "unknown": 1}
+    (only,) = listings.labels_by_labeler(written)
+    assert only["submitted"] == 2

@@ -21,6 +21,7 @@ from labeling.models import (
     User,
 )
 from labeling.rules import assignments, batches
+from labeling.rules.ranking_imports import import_rankings
 from tests.factories import (
     PolicyFactory,
     PromptFactory,
@@ -375,3 +376,14 @@ def test_ticked_tasks_move_to_a_batch_of_other_cohorts(mia: User, dana: User, vi
     assert other.tasks.get() == task
     empty = visit(mia).post(f"{address}move/", {"to": str(other.code)}, follow=True).content.decode()
     assert "Tick the tasks to move" in empty
+
+
+def test_imported_batch_says_how_many_labels_came(mia: User, visit: Visit) -> None:
+    row = {"prompt": "Q", "responses": ["yes", "no"], "ranks": [1, 2]}
+    import_rankings(rows=[row | {"labeler": "L1"}, row | {"labeler": "L2"}])
+    client = visit(mia)
+    assert "came whole" in client.get(reverse("batch-list")).content.decode()
+    page = client.get(reverse("batch-detail", args=[Batch.objects.get().code])).content.decode()
+    assert "came with the import" in page
+    assert "Nobody has begun" not in page
+    assert "Being worked on" not in page

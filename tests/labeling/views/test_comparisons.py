@@ -15,8 +15,9 @@ from labeling.models import (
     Response,
     ResponseReport,
     TaskKind,
+    User,
 )
-from labeling.rules import assignments, batches
+from labeling.rules import assignments, batches, guidelines
 from labeling.rules.comparisons import responses_in_display_order
 from tests.factories import PolicyFactory, PromptFactory, ResponseFactory, claimed, ranked_batch
 from tests.labeling.views.conftest import Visit
@@ -75,7 +76,7 @@ def test_missing_answer_is_named_by_letter_and_the_rest_is_kept(
     answer = visit(alice).post(url_of(mine), body)
     page = answer.content.decode()
     assert answer.status_code == 422
-    assert ("Rate response C" if name == "likert" else "Give response C a rank") in page
+    assert page.count("Rate response C" if name == "likert" else "Give response C a rank") == 1
     assert "note 3</textarea>" in page
     assert not Ranking.objects.exists()
 
@@ -174,6 +175,18 @@ def test_smallest_and_largest_comparison_are_ranked(alice: Labeler, visit: Visit
     body = answers(mine) | {f"likert-{code}": "4" for code in mine.display_order}
     assert visit(alice).post(url_of(mine), body).status_code == 302
     assert Ranking.objects.get().places.count() == k
+
+
+def test_questions_lead_to_the_section_of_the_guideline_that_explains_them(
+    alice: Labeler, mia: User, visit: Visit
+) -> None:
+    guidelines.publish_guideline(kind="comparison", title="T", body="# T\n\n## Fails the task\n\nSo.", by=mia)
+    ranked_batch(tasks=1, k=2)
+    guidelines.acknowledge(guideline=guidelines.current_guideline("comparison"), labeler=alice)
+    page = visit(alice).get(url_of(claimed(alice, TaskKind.COMPARISON))).content.decode()
+    assert page.count('href="#section-fails-the-task"') == 2
+    assert page.count('id="section-fails-the-task"') == 1
+    assert "#section-overall-quality" not in page
 
 
 def closed_task(labeler: Labeler, **tags: bool) -> Assignment:

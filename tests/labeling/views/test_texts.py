@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labeling.templatetags.texts import RENDERED_CHARACTERS, hours, markdown, percent, plain, words
+from labeling.templatetags.texts import RENDERED_CHARACTERS, document, hours, markdown, percent, plain, words
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -41,6 +41,18 @@ def test_lists_emphasis_tables_and_single_line_breaks_are_rendered() -> None:
     shown = markdown("one\ntwo\n\n- **a**\n\n| x | y |\n|---|---|\n| 1 | 2 |")
     for part in ("one<br>", "<li><strong>a</strong></li>", "<td>1</td>"):
         assert part in shown
+
+
+def test_headings_of_our_documents_can_be_linked_to_and_those_of_others_cannot() -> None:
+    assert '<h2 id="section-makes-things-up">' in document("## Makes *things* up")
+    assert "<h2>" in markdown("## Makes things up")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_headings_stay_inert(text: str) -> None:
+    shown = document(f"# {text}")
+    for tag in ("<script", "<img", "<svg", "<style", "<iframe", 'href="javascript:'):
+        assert tag not in shown
 
 
 def test_a_very_long_text_is_shown_as_typed_instead_of_holding_the_page_up() -> None:

@@ -50,7 +50,7 @@ class SkipForm(forms.Form):
 
     reason = forms.ChoiceField(
         choices=Skip.Reason.choices,
-        widget=forms.RadioSelect,
+        widget=forms.RadioSelect(attrs={"autofocus": True}),
         error_messages={"required": "Choose a reason, so that the task reaches somebody who can do it."},
     )
     note = forms.CharField(

@@ -37,7 +37,8 @@ class GuidelineEditor(forms.Form):
         label="Instructions",
         strip=False,
         widget=forms.Textarea(attrs={"rows": 22, "class": "mono"}),
-        help_text="Markdown.",
+        help_text="Markdown. A heading with the words of a question, such as “Makes things up”, is where "
+        "that question leads.",
     )
 
     def lines(self) -> list[str]:

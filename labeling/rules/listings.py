@@ -27,8 +27,12 @@ def batches_with_progress() -> QuerySet[Batch]:
     """
     wanted = Task.objects.filter(batch=OuterRef("pk")).order_by().values("batch").annotate(n=Sum("overlap"))
     rankings = Ranking.objects.newest().filter(task__batch=OuterRef("pk")).order_by().values("task__batch")
-    written = Demonstration.objects.newest().filter(assignment=None, prompt__tasks__batch=OuterRef("pk"))
-    written = written.order_by().values("prompt__tasks__batch")
+    written = (
+        Demonstration.objects.newest()
+        .filter(assignment=None, prompt__tasks__batch=OuterRef("pk"))
+        .order_by()
+        .values("prompt__tasks__batch")
+    )
     return Batch.objects.annotate(
         wanted=_number(wanted),
         submitted=Case(

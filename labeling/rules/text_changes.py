@@ -1,16 +1,22 @@
 """What changed between two versions of a text, word by word."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 PIECE = re.compile(r"\s+|[^\s]+")
+AROUND = 200
+"""Unchanged characters that are shown before and after a change, to the next end of a line."""
 SOFT_BREAK = re.compile(r"(?<=\S)[ \t]*\n[ \t]*(?=[^\s#>|`~*+\-\d])")
 
 
 @dataclass(frozen=True)
 class Part:
-    """A run of text that is the `same` in both versions, `added` in the newer or `removed` from the older."""
+    """A run of text that is the `same` in both versions, `added` in the newer or `removed` from the older.
+
+    A `folded` one is the same too, and far from any change.
+    """
 
     kind: str
     text: str
@@ -36,3 +42,30 @@ def changes_between(old: str, new: str) -> list[Part]:
         if new_end > new_start:
             parts.append(Part("added", "".join(after[new_start:new_end])))
     return parts
+
+
+def folded(parts: Sequence[Part]) -> list[Part]:
+    """Fold what is the same and far from any change, in whole lines, so that a reader finds the changes."""
+    found: list[Part] = []
+    for at, part in enumerate(parts):
+        if part.kind != "same":
+            found.append(part)
+            continue
+        text = part.text
+        start = _line_end(text, AROUND) if at > 0 else 0
+        end = _line_start(text, len(text) - AROUND) if at < len(parts) - 1 else len(text)
+        if end - start <= AROUND:
+            found.append(part)
+            continue
+        cut = (("same", text[:start]), ("folded", text[start:end]), ("same", text[end:]))
+        found.extend(Part(kind, words) for kind, words in cut if words)
+    return found
+
+
+def _line_end(text: str, at: int) -> int:
+    found = text.find("\n", at)
+    return len(text) if found < 0 else found + 1
+
+
+def _line_start(text: str, at: int) -> int:
+    return text.rfind("\n", 0, max(0, at)) + 1

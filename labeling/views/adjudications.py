@@ -14,6 +14,7 @@ from labeling.rules import adjudications, gold, task_moves
 from labeling.rules.access import Action, can
 from labeling.views.access import PageRequest, require
 from labeling.views.keyset import keyset_page
+from labeling.views.refusals import refusals_said
 from labeling.views.reviews import review_places
 
 ROWS_A_PAGE = 25
@@ -96,11 +97,8 @@ def gold_mark(request: PageRequest, code: UUID) -> HttpResponseBase:
 def gold_withdraw(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Make a task an ordinary one again."""
     answer = get_object_or_404(GoldAnswer.objects.select_related("task"), code=code)
-    try:
+    with refusals_said(request):
         gold.withdraw_gold(gold=answer, by=request.user)
-    except LabelingError as error:
-        messages.error(request, error.message)
-    else:
         messages.success(request, "The task is an ordinary one again.")
     return redirect("gold-list")
 

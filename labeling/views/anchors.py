@@ -14,6 +14,7 @@ from labeling.models import AnchorSet
 from labeling.rules import anchors
 from labeling.rules.access import Action, can
 from labeling.views.access import PageRequest, require
+from labeling.views.refusals import refusals_said
 
 
 @require(Action.SEE_BATCHES)
@@ -42,10 +43,7 @@ def anchor_list(request: PageRequest) -> HttpResponseBase:
 def anchor_retire(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Offer a set no more."""
     anchor_set = get_object_or_404(AnchorSet, code=code)
-    try:
+    with refusals_said(request):
         anchors.retire_anchor_set(anchor_set=anchor_set, by=request.user)
-    except LabelingError as error:
-        messages.error(request, error.message)
-    else:
         messages.success(request, f"“{anchor_set}” is retired; batches that hold it keep it.")
     return redirect("anchor-list")

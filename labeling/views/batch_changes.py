@@ -23,6 +23,7 @@ from labeling.rules import batch_changes, batch_templates, batches, selection, t
 from labeling.rules.access import Action
 from labeling.rules.texts import counted
 from labeling.views.access import PageRequest, require
+from labeling.views.refusals import refusals_said
 
 EVENTS_SHOWN = 20
 
@@ -57,12 +58,8 @@ def manage_page(request: PageRequest, batch: Batch, **forms: PageForm) -> HttpRe
 def step(request: PageRequest, code: UUID, change: Callable[[Batch], str]) -> HttpResponseBase:
     """Do one change to a batch and say what came of it, back on the page for changes."""
     batch = get_object_or_404(Batch, code=code)
-    try:
-        sentence = change(batch)
-    except LabelingError as error:
-        messages.error(request, error.message)
-    else:
-        messages.success(request, sentence)
+    with refusals_said(request):
+        messages.success(request, change(batch))
     return redirect("batch-manage", batch.code)
 
 
@@ -189,11 +186,8 @@ def tasks_move(request: PageRequest, code: UUID) -> HttpResponseBase:
         messages.error(request, "Tick the tasks to move, and choose the batch that takes them.")
         return redirect("batch-tasks", code)
     to = form.cleaned_data["to"]
-    try:
+    with refusals_said(request):
         move = task_moves.move_tasks(tasks=form.cleaned_data["tasks"], to=to, by=request.user)
-    except LabelingError as error:
-        messages.error(request, error.message)
-    else:
         divided = f", of {move.divided} more the labels nobody has taken" if move.divided else ""
         left = f"; {move.left} stay, every label wanted is held or given" if move.left else ""
         messages.success(request, f"{counted(move.moved, 'task')} moved to “{to}”{divided}{left}.")
@@ -227,10 +221,7 @@ def template_save(request: PageRequest, code: UUID) -> HttpResponseBase:
 def template_archive(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Offer a template no more."""
     template = get_object_or_404(BatchTemplate, code=code)
-    try:
+    with refusals_said(request):
         batch_templates.archive_template(template=template, by=request.user)
-    except LabelingError as error:
-        messages.error(request, error.message)
-    else:
         messages.success(request, f"“{template}” is offered no more.")
     return redirect("batch-list")

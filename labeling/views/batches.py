@@ -29,6 +29,7 @@ from labeling.rules.access import Action, can
 from labeling.views.access import PageRequest, require
 from labeling.views.keyset import keyset_page
 from labeling.views.lists import one_page
+from labeling.views.refusals import refusals_said
 
 SKIPS_A_PAGE = 25
 BATCHES_A_PAGE = 50
@@ -189,11 +190,8 @@ def detail_context(request: PageRequest, batch: Batch) -> dict[str, Any]:
 def batch_open(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Let labelers begin."""
     batch = get_object_or_404(Batch, code=code)
-    try:
+    with refusals_said(request):
         batches.open_batch(batch=batch, by=request.user)
-    except LabelingError as error:
-        messages.error(request, error.message)
-    else:
         messages.success(request, f"“{batch}” is open: its tasks are in the queue.")
     return redirect("batch-detail", code)
 
@@ -203,10 +201,7 @@ def batch_open(request: PageRequest, code: UUID) -> HttpResponseBase:
 def batch_close(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Stop giving out its tasks."""
     batch = get_object_or_404(Batch, code=code)
-    try:
+    with refusals_said(request):
         batches.close_batch(batch=batch, by=request.user)
-    except LabelingError as error:
-        messages.error(request, error.message)
-    else:
         messages.success(request, f"“{batch}” is closed. What labelers hold they may still submit.")
     return redirect("batch-detail", code)

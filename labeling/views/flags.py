@@ -8,13 +8,13 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from labeling.errors import LabelingError
 from labeling.forms.reviews import AnswerForm, FlagFilterForm
 from labeling.models import Ranking, ResponseReport, Skip
 from labeling.rules import flags
 from labeling.rules.access import Action
 from labeling.views.access import PageRequest, require
 from labeling.views.keyset import keyset_page
+from labeling.views.refusals import refusals_said
 from labeling.views.reviews import review_places
 
 ROWS_A_PAGE = 25
@@ -55,7 +55,7 @@ def flag_answer(request: PageRequest, source: str, number: str) -> HttpResponseB
         code = UUID(number)
     except ValueError as error:
         raise Http404 from error
-    try:
+    with refusals_said(request):
         if source == "skips":
             skip = get_object_or_404(Skip.objects.select_related("assignment"), assignment__code=code)
             flags.answer_skip(skip=skip, by=request.user, text=text, outcome=outcome)
@@ -67,9 +67,6 @@ def flag_answer(request: PageRequest, source: str, number: str) -> HttpResponseB
             flags.answer_note(ranking=ranking, by=request.user, text=text, outcome=outcome)
         else:
             raise Http404
-    except LabelingError as error:
-        messages.error(request, error.message)
-    else:
         messages.success(request, "Answered; the labeler finds it in their history.")
     return back_to(source)
 

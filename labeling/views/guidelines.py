@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST
 
 from labeling.models import Guideline
 from labeling.rules import guidelines
-from labeling.rules.text_changes import changes_between, unwrapped
+from labeling.rules.text_changes import changes_between, folded, unwrapped
 from labeling.views.access import LabelerRequest, PageRequest, require, require_labeler
 
 
@@ -27,7 +27,7 @@ def guideline_changes(request: LabelerRequest, code: UUID) -> HttpResponseBase:
     context = {
         "guideline": guideline,
         "before": before,
-        "parts": changes_between(unwrapped(before.body), unwrapped(guideline.body)) if before else [],
+        "parts": folded(changes_between(unwrapped(before.body), unwrapped(guideline.body))) if before else [],
         "acknowledged": guideline.acknowledgements.filter(labeler=request.labeler).first(),
     }
     return render(request, "guidelines/changes.html", context)

@@ -19,6 +19,7 @@ from labeling.rules import labelers, listings, skip_attention, workload
 from labeling.rules.access import Action, can, sees_names
 from labeling.views.access import PageRequest, require
 from labeling.views.keyset import keyset_page
+from labeling.views.refusals import refusals_said
 
 RECEIPTS_SHOWN = 10
 EVENTS_SHOWN = 20
@@ -91,11 +92,8 @@ def labeler_invite(request: PageRequest) -> HttpResponseBase:
 def invitation_revoke(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Make a link useless."""
     invitation = get_object_or_404(Invitation, code=code)
-    try:
+    with refusals_said(request):
         labelers.revoke_invitation(invitation=invitation, by=request.user)
-    except LabelingError as error:
-        messages.error(request, error.message)
-    else:
         messages.success(request, f"The link for {invitation.email} no longer works.")
     return redirect("labeler-list")
 
@@ -159,11 +157,8 @@ def labeler_pause(request: PageRequest, code: UUID) -> HttpResponseBase:
         return labeler_page(request, labeler, form)
     usual = "resume" if labeler.status == Labeler.Status.PAUSED else "pause"
     change = STEPS.get(request.POST.get("do", usual), labelers.pause_labeler)
-    try:
+    with refusals_said(request):
         changed = change(labeler=labeler, by=request.user, reason=form.cleaned_data["reason"])
-    except LabelingError as error:
-        messages.error(request, error.message)
-    else:
         messages.success(request, f"{changed} is now {changed.get_status_display().lower()}.")
     return redirect("labeler-detail", code)
 
@@ -191,13 +186,11 @@ def labeler_qualify(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Grant or revoke a qualification."""
     labeler = get_object_or_404(Labeler, code=code)
     kind = request.POST.get("kind", "")
-    try:
+    with refusals_said(request):
         if request.POST.get("do") == "revoke":
             labelers.revoke_qualification(labeler=labeler, kind=kind, by=request.user)
             messages.success(request, f"{labeler} no longer takes {kind} tasks.")
         else:
             labelers.grant_qualification(labeler=labeler, kind=kind, by=request.user)
             messages.success(request, f"{labeler} may take {kind} tasks.")
-    except LabelingError as error:
-        messages.error(request, error.message)
     return redirect("labeler-detail", code)

@@ -15,6 +15,7 @@ from labeling.rules import questions
 from labeling.rules.access import Action, can, labeler_of
 from labeling.views.access import PageRequest, require
 from labeling.views.lists import one_page
+from labeling.views.refusals import refusals_said
 
 QUESTIONS_A_PAGE = 25
 
@@ -106,10 +107,8 @@ def question_answer(request: PageRequest, code: UUID) -> HttpResponseBase:
 def question_pin(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Keep a question at the top, or let it go."""
     question = get_object_or_404(Question, code=code)
-    try:
+    with refusals_said(request):
         questions.pin(question=question, is_pinned=request.POST.get("do") == "pin", by=request.user)
-    except LabelingError as error:
-        messages.error(request, error.message)
     return redirect("question-detail", code)
 
 

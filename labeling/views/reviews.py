@@ -14,6 +14,7 @@ from labeling.rules import flags, reviews
 from labeling.rules.access import Action, can
 from labeling.views.access import PageRequest, require
 from labeling.views.keyset import keyset_page
+from labeling.views.refusals import refusals_said
 
 ROWS_A_PAGE = 25
 Decision = Review.Decision
@@ -123,11 +124,8 @@ def decide(request: PageRequest, row: Demonstration, form: ReviewForm) -> Review
 def review_undo(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Take the newest review of a label back."""
     review = get_object_or_404(Review.objects.select_related("demonstration", "ranking__task"), code=code)
-    try:
+    with refusals_said(request):
         reviews.undo_review(review=review, by=request.user)
-    except LabelingError as error:
-        messages.error(request, error.message)
-    else:
         messages.success(request, DONE[Decision.REOPENED])
     if review.demonstration is not None:
         return redirect("review-detail", review.demonstration.code)

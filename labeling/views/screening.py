@@ -13,6 +13,7 @@ from labeling.models import ScreeningAttempt, ScreeningItem
 from labeling.rules import screening
 from labeling.rules.screening import Step
 from labeling.views.access import LabelerRequest, require_labeler
+from labeling.views.refusals import refusals_said
 
 Part = ScreeningItem.Part
 
@@ -114,11 +115,8 @@ def coverage(request: LabelerRequest) -> HttpResponseBase:
 def submit(request: LabelerRequest) -> HttpResponseBase:
     """Hand the screening in."""
     attempt, _ = _own(request)
-    try:
+    with refusals_said(request):
         screening.submit_screening(attempt=attempt)
-    except LabelingError as error:
-        messages.error(request, error.message)
-    else:
         messages.success(request, "Handed in. You will see here what was decided.")
     return redirect("screening")
 

@@ -14,6 +14,7 @@ from labeling.models import ScreeningItem, ScreeningTest
 from labeling.rules import screening_tests
 from labeling.rules.access import Action
 from labeling.views.access import PageRequest, require
+from labeling.views.refusals import refusals_said
 
 Part = ScreeningItem.Part
 
@@ -67,15 +68,12 @@ def test_change(request: PageRequest, code: UUID) -> HttpResponseBase:
 def test_publish(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Publish a draft, or throw it away."""
     test = get_object_or_404(ScreeningTest, code=code)
-    try:
+    with refusals_said(request):
         if request.POST.get("do") == "remove":
             screening_tests.remove_test(test=test, by=request.user)
             messages.success(request, "The draft is gone.")
             return redirect("screening-test-list")
         screening_tests.publish_test(test=test, by=request.user)
-    except LabelingError as error:
-        messages.error(request, error.message)
-    else:
         messages.success(request, f"Version {test.version} is published; the next labelers take it.")
     return redirect("screening-test-detail", code)
 

@@ -14,6 +14,7 @@ from labeling.rules import skip_attention, skips
 from labeling.rules.access import Action, can
 from labeling.views.access import PageRequest, require
 from labeling.views.lists import one_page
+from labeling.views.refusals import refusals_said
 
 TASKS_A_PAGE = 25
 
@@ -86,10 +87,7 @@ def _by_reason(counted: Task | Labeler) -> list[dict[str, object]]:
 def task_put_back(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Serve a task again that was set aside as broken."""
     task = get_object_or_404(Task, code=code)
-    try:
+    with refusals_said(request):
         slots = skips.put_back(task=task, by=request.user)
-    except LabelingError as error:
-        messages.error(request, error.message)
-    else:
         messages.success(request, f"The task is served again, to {slots} more.")
     return redirect("skip-list")

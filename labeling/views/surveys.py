@@ -9,12 +9,12 @@ from django.http import Http404, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 
-from labeling.errors import LabelingError
 from labeling.models import Survey
 from labeling.rules import surveys
 from labeling.rules.access import Action, can
 from labeling.rules.csv_tables import csv_lines
 from labeling.views.access import LabelerRequest, PageRequest, require, require_labeler
+from labeling.views.refusals import refusals_said
 
 HEADER = ("survey", "round", "question", "option", "count", "percent", "answered")
 
@@ -62,11 +62,8 @@ def survey_answer(request: LabelerRequest, code: UUID) -> HttpResponseBase:
     survey = get_object_or_404(Survey.objects.unanswered_by(request.labeler), code=code)
     form = SurveyForm(request.POST if request.method == "POST" else None, survey=survey)
     if form.is_bound and form.is_valid():
-        try:
+        with refusals_said(request):
             surveys.answer_survey(survey=survey, labeler=request.labeler, answers=form.answers())
-        except LabelingError as error:
-            messages.error(request, error.message)
-        else:
             messages.success(request, "Thank you. Your answers are counted; whose they were is not kept.")
         return redirect("survey-list")
     context = {"survey": survey, "form": form, "least": surveys.LEAST_GROUP}
@@ -118,11 +115,8 @@ def survey_result(request: PageRequest, code: UUID) -> HttpResponseBase:
 @require(Action.RUN_SURVEYS)
 def survey_open(request: PageRequest) -> HttpResponseBase:
     """Open a round."""
-    try:
+    with refusals_said(request):
         survey = surveys.open_survey(kind=request.POST.get("kind", ""), by=request.user)
-    except LabelingError as error:
-        messages.error(request, error.message)
-    else:
         messages.success(request, f"{survey} is open; labelers find it on their start page.")
     return redirect("survey-results")
 
@@ -132,8 +126,6 @@ def survey_open(request: PageRequest) -> HttpResponseBase:
 def survey_close(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Close a round."""
     survey = get_object_or_404(Survey, code=code)
-    try:
+    with refusals_said(request):
         surveys.close_survey(survey=survey, by=request.user)
-    except LabelingError as error:
-        messages.error(request, error.message)
     return redirect("survey-result", code)

@@ -17,6 +17,7 @@ from labeling.rules.access import Action
 from labeling.rules.webhook_delivery import MOST_FAILURES
 from labeling.views.access import PageRequest, require
 from labeling.views.lists import one_page
+from labeling.views.refusals import refusals_said
 
 
 @require(Action.MANAGE_WEBHOOKS)
@@ -81,14 +82,11 @@ def webhook_rotate(request: PageRequest, code: UUID) -> HttpResponseBase:
 def webhook_switch(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Switch a webhook off or on again."""
     webhook = kept_webhook(code)
-    try:
+    with refusals_said(request):
         if webhook.disabled_at is None:
             webhooks.disable_webhook(webhook=webhook, by=request.user, reason="Switched off by hand.")
         else:
             webhooks.enable_webhook(webhook=webhook, by=request.user)
-    except LabelingError as error:
-        messages.error(request, error.message)
-    else:
         off = webhook.disabled_at is not None
         messages.success(
             request, "It is off; what waits is kept." if off else "It is on; what waits goes out."
@@ -110,11 +108,8 @@ def webhook_delete(request: PageRequest, code: UUID) -> HttpResponseBase:
 @require(Action.MANAGE_WEBHOOKS)
 def webhook_test(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Send a message that says nothing."""
-    try:
+    with refusals_said(request):
         webhooks.send_test(webhook=kept_webhook(code), by=request.user)
-    except LabelingError as error:
-        messages.error(request, error.message)
-    else:
         messages.success(request, "A test is on its way; what came back stands in the history in a moment.")
     return redirect("webhook-detail", code)
 
@@ -125,11 +120,8 @@ def delivery_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
     rows = WebhookDelivery.objects.select_related("webhook").filter(webhook__deleted_at=None)
     delivery = get_object_or_404(rows, code=code)
     if request.method == "POST":
-        try:
+        with refusals_said(request):
             webhooks.resend(delivery=delivery, by=request.user)
-        except LabelingError as error:
-            messages.error(request, error.message)
-        else:
             messages.success(request, "It is sent again, with the same number.")
         return redirect("webhook-delivery", code)
     return render(request, "webhooks/delivery.html", {"delivery": delivery, "webhook": delivery.webhook})

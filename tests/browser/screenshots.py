@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 WIDTHS = (1280, 390)
 THEMES = ("light", "dark")
 HEIGHT = 900
+PAPER = {"width": max(WIDTHS), "height": HEIGHT}
+"""Nobody prints on a sheet as narrow as a phone."""
 LISTS = (
     "dashboard", "batches", "guidelines", "labelers", "prompts", "intakes", "agreement", "datasets", "runs",
     "screenings", "screening-tests", "hours", "staff", "surveys/results",
@@ -325,7 +327,8 @@ class Camera:
             page.goto(self.url + path)
             page.wait_for_load_state("networkidle")
             shoot(page, f"training-{name}")
-        for name in ("run-detail", "run-compare", "round-last"):
+        on_paper = ("run-detail", "run-compare", "round-last") if page.viewport_size == PAPER else ()
+        for name in on_paper:
             page.goto(self.url + paths[name])
             page.wait_for_load_state("networkidle")
             page.emulate_media(media="print")

@@ -9,6 +9,7 @@ from labeling.errors import LabelingError
 from labeling.models import Prompt
 from labeling.rules.access import Action
 from labeling.rules.erasure import ERASED, MAX_REASON_CHARACTERS
+from labeling.rules.texts import counted
 from labeling.views.access import PageRequest, require
 from training.rules.erasure import erase_prompts_of
 
@@ -34,8 +35,8 @@ def author_erase(request: PageRequest, author_key: str) -> HttpResponseBase:
         else:
             messages.success(
                 request,
-                f"Erased {len(done.erasure.prompts)} prompts; {len(done.datasets)} datasets held them and "
-                f"{len(done.models)} models saw them.",
+                f"Erased {counted(len(done.erasure.prompts), 'prompt')}; held by "
+                f"{counted(len(done.datasets), 'dataset')}, seen by {counted(len(done.models), 'model')}.",
             )
             return redirect("prompt-list")
     prompts = Prompt.objects.filter(author_key=author_key).exclude(held_reason=ERASED)

@@ -91,7 +91,7 @@ def test_pausing_needs_a_reason_and_resuming_ends_it(mia: User, alice: Labeler, 
     page = client.post(url, {"reason": "Back"}, follow=True).content.decode()
     alice.refresh_from_db()
     assert alice.status == "active"
-    assert "pause_labeler" in page
+    assert "Pause labeler" in page
 
 
 def test_qualifications_are_granted_and_revoked(mia: User, bob: Labeler, visit: Visit) -> None:

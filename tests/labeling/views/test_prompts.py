@@ -84,3 +84,17 @@ def judge(labeler: Labeler) -> None:
     responses = sorted(responses_in_display_order(mine), key=lambda response: response.pk)
     judgements = [Judgement(response.code, rank, 4) for rank, response in enumerate(responses, start=1)]
     comparisons.submit_ranking(assignment=mine, judgements=judgements, idempotency_key=str(mine.code))
+
+
+def test_erased_prompt_still_has_a_name_to_click_on(mia: User, visit: Visit) -> None:
+    prompt = PromptFactory.create(author_key="gone")
+    client = visit(mia)
+    answer = client.post(
+        reverse("author-erase", args=["gone"]), {"reason": "Asked for", "is_meant": "on"}, follow=True
+    )
+    page = answer.content.decode()
+    assert "Erased 1 prompt; held by 0 datasets, seen by 0 models." in page
+    assert (
+        f'<a class="clamp" href="{reverse("prompt-detail", args=[prompt.code])}" dir="auto">(erased)</a>'
+        in page
+    )

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from labeling.errors import LabelingError
 from labeling.rules.prompts import author_key_of
+from labeling.rules.texts import counted
 from training.rules.erasure import erase_prompts_of
 
 
@@ -43,7 +44,8 @@ class Command(BaseCommand):
                 f"dataset {old.code}: {f'replaced by {new.code}' if new else 'nothing is left of it'}"
             )
         self.stdout.write(
-            f"Erased {len(done.erasure.prompts)} prompts, {done.erasure.responses} responses and the words "
-            f"of {done.erasure.labels} labels; {len(done.datasets)} datasets held them, "
-            f"{len(done.models)} models saw them."
+            f"Erased {counted(len(done.erasure.prompts), 'prompt')}, "
+            f"{counted(done.erasure.responses, 'response')} and the words of "
+            f"{counted(done.erasure.labels, 'label')}; held by {counted(len(done.datasets), 'dataset')}, "
+            f"seen by {counted(len(done.models), 'model')}."
         )

@@ -97,3 +97,13 @@ def test_web_starts_with_torch_absent() -> None:
     )
 
     assert answer.returncode == 0, answer.stderr
+
+
+def test_fields_of_several_lines_are_areas_which_keep_the_line_ends_that_were_typed() -> None:
+    named = {
+        path.relative_to(ROOT).as_posix()
+        for app in ("labeling", "training")
+        for path in (ROOT / app).rglob("*.py")
+        if "forms.Textarea" in path.read_text(encoding="utf-8")
+    }
+    assert named == {"labeling/forms/areas.py"}

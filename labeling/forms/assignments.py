@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 
 from labeling.forms.about_prompts import AboutPromptFields
+from labeling.forms.areas import Area
 from labeling.models import Skip
 
 
@@ -40,7 +41,7 @@ class DemonstrationForm(AboutPromptFields, WritingForm):
     text = forms.CharField(
         label="Your response",
         strip=False,
-        widget=forms.Textarea(attrs={"rows": 14, "dir": "auto", "autofocus": True, "spellcheck": "true"}),
+        widget=Area(attrs={"rows": 14, "dir": "auto", "autofocus": True, "spellcheck": "true"}),
         error_messages={"required": "The response is empty; write one, or skip the task."},
     )
 
@@ -54,5 +55,5 @@ class SkipForm(forms.Form):
         error_messages={"required": "Choose a reason, so that the task reaches somebody who can do it."},
     )
     note = forms.CharField(
-        label="Anything to add", required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 2})
+        label="Anything to add", required=False, max_length=2000, widget=Area(attrs={"rows": 2})
     )

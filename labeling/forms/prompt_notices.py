@@ -2,10 +2,10 @@
 
 from django import forms
 
+from labeling.forms.areas import Area
+
 
 class PromptNoticeForm(forms.Form):
     """The next version of the notice."""
 
-    body = forms.CharField(
-        label="Text", widget=forms.Textarea(attrs={"rows": 16}), help_text="Markdown.", strip=False
-    )
+    body = forms.CharField(label="Text", widget=Area(attrs={"rows": 16}), help_text="Markdown.", strip=False)

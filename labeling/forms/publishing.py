@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.forms import formset_factory
 
+from labeling.forms.areas import Area
 from labeling.models import LIKERT_MAX, LIKERT_MIN, Form, Guideline
 from labeling.rules.form_texts import PROMPT_FLAGS
 from labeling.rules.forms import KEY, MAX_HELP, MAX_LABEL, SCALE_MAX, SCALE_MIN
@@ -30,13 +31,13 @@ class GuidelineEditor(forms.Form):
     criteria = forms.CharField(
         label="What counts, most important first",
         required=False,
-        widget=forms.Textarea(attrs={"rows": 3}),
+        widget=Area(attrs={"rows": 3}),
         help_text=f"One line each, at most {MAX_CRITERIA}. They stand beside every task of this kind.",
     )
     body = forms.CharField(
         label="Instructions",
         strip=False,
-        widget=forms.Textarea(attrs={"rows": 22, "class": "mono"}),
+        widget=Area(attrs={"rows": 22, "class": "mono"}),
         help_text="Markdown. A heading with the words of a question, such as “Makes things up”, is where "
         "that question leads.",
     )
@@ -106,7 +107,7 @@ class ScaleEditor(FlagEditor):
     anchors = forms.CharField(
         label="Words of the points",
         required=False,
-        widget=forms.Textarea(attrs={"rows": 2}),
+        widget=Area(attrs={"rows": 2}),
         help_text="One line each: the number, a blank, its words.",
     )
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from django import forms
 
+from labeling.forms.areas import Area
 from labeling.models import Guideline, TaskKind
 from labeling.rules.questions import MAX_BODY, MAX_TITLE
 
@@ -25,7 +26,7 @@ class QuestionForm(forms.Form):
 
     title = forms.CharField(label="Your question", max_length=MAX_TITLE)
     body = forms.CharField(
-        label="More about it", required=False, max_length=MAX_BODY, widget=forms.Textarea(attrs={"rows": 6}),
+        label="More about it", required=False, max_length=MAX_BODY, widget=Area(attrs={"rows": 6}),
         help_text="You may use Markdown. Everybody who labels can read it, so leave personal things out.",
     )  # fmt: skip
     kind = forms.ChoiceField(
@@ -41,7 +42,7 @@ class AnswerForm(forms.Form):
     """The answer that counts for everybody."""
 
     answer = forms.CharField(
-        max_length=MAX_BODY, widget=forms.Textarea(attrs={"rows": 8}),
+        max_length=MAX_BODY, widget=Area(attrs={"rows": 8}),
         help_text="You may use Markdown. Everybody who labels sees it as news until they have read it.",
     )  # fmt: skip
 

@@ -14,6 +14,7 @@ from labeling.forms.about_prompts import (
     number,
     scale_field,
 )
+from labeling.forms.areas import Area
 from labeling.forms.assignments import SubmissionForm
 from labeling.models import Form, Guideline, Prompt, Ranking, Response
 from labeling.rules import comparisons
@@ -80,7 +81,7 @@ class RankingForm(AboutPromptFields, SubmissionForm):
     A lone response has no rank to choose: its rank is 1.
     """
 
-    notes = forms.CharField(required=False, max_length=10_000, widget=forms.Textarea(attrs={"rows": 2}))
+    notes = forms.CharField(required=False, max_length=10_000, widget=Area(attrs={"rows": 2}))
     was_touched = forms.CharField(required=False, initial="yes", widget=forms.HiddenInput)
     start = forms.ChoiceField(required=False, choices=Ranking.Start.choices, widget=forms.HiddenInput)
     confirmed = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -128,7 +129,7 @@ class RankingForm(AboutPromptFields, SubmissionForm):
             required=not self.is_lone,
             error_messages={"required": f"Give response {letter} a rank."},
         )
-        self.fields[f"note-{code}"] = forms.CharField(required=False, max_length=10_000)
+        self.fields[f"note-{code}"] = forms.CharField(required=False, max_length=10_000, widget=Area)
         for flag in self.possible:
             self.fields[f"flag-{code}-{flag['key']}"] = forms.ChoiceField(required=False, choices=YES_NO)
 

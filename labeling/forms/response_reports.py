@@ -2,6 +2,7 @@
 
 from django import forms
 
+from labeling.forms.areas import Area
 from labeling.models import ResponseReport
 from labeling.rules.response_reports import MAX_REPORT_CHARACTERS
 
@@ -14,6 +15,4 @@ class ReportForm(forms.Form):
         widget=forms.RadioSelect,
         error_messages={"required": "Choose what is wrong with it."},
     )
-    note = forms.CharField(
-        required=False, max_length=MAX_REPORT_CHARACTERS, widget=forms.Textarea(attrs={"rows": 3})
-    )
+    note = forms.CharField(required=False, max_length=MAX_REPORT_CHARACTERS, widget=Area(attrs={"rows": 3}))

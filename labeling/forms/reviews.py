@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django import forms
 
+from labeling.forms.areas import Area
 from labeling.models import LIKERT_MAX, LIKERT_MIN, Batch, FlagAnswer, Response, Review, TaskKind
 from labeling.rules import flags, reviews
 from labeling.rules.judgements import Judgement
@@ -42,17 +43,14 @@ class ReviewForm(forms.Form):
         label="Your version",
         required=False,
         strip=False,
-        widget=forms.Textarea(attrs={"rows": 10, "dir": "auto"}),
+        widget=Area(attrs={"rows": 10, "dir": "auto"}),
     )
     comment = forms.CharField(
         label="Comment", required=False, max_length=reviews.MAX_COMMENT_CHARACTERS,
-        widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
+        widget=Area(attrs={"rows": 3, "dir": "auto"}),
         help_text="The labeler reads it. A return or an exclusion needs one.",
     )  # fmt: skip
     decision = forms.ChoiceField(choices=Review.Decision.choices)
-
-    def clean_text(self) -> str:
-        return str(self.cleaned_data["text"]).replace("\r\n", "\n")
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -72,7 +70,7 @@ class OrderForm(forms.Form):
     use_required_attribute = False
 
     reason = forms.CharField(
-        max_length=4000, widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
+        max_length=4000, widget=Area(attrs={"rows": 3, "dir": "auto"}),
         help_text="Why this order is right.", error_messages={"required": "Say why this order is right."},
     )  # fmt: skip
     leaves_out_others = forms.BooleanField(

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 
+from labeling.forms.areas import Area
 from labeling.models import (
     GRADE_MAX,
     GRADE_MIN,
@@ -40,7 +41,7 @@ class AnswerForm(forms.Form):
                 )
         else:
             self.fields["text"] = forms.CharField(
-                label="Your answer", widget=forms.Textarea(attrs={"rows": 10}), strip=False
+                label="Your answer", widget=Area(attrs={"rows": 10}), strip=False
             )
 
     @staticmethod
@@ -83,7 +84,7 @@ class CoverageForm(forms.Form):
     )  # fmt: skip
     note = forms.CharField(
         label="Anything to add", required=False, max_length=2000,
-        widget=forms.Textarea(attrs={"rows": 3}), help_text="For example languages or places you know well.",
+        widget=Area(attrs={"rows": 3}), help_text="For example languages or places you know well.",
     )  # fmt: skip
 
     def __init__(self, *args: Any, test: ScreeningTest, **kwargs: Any) -> None:
@@ -99,7 +100,7 @@ class ScreeningTestForm(forms.Form):
 
     title = forms.CharField(max_length=120)
     introduction = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 8}),
+        widget=Area(attrs={"rows": 8}),
         required=False,
         help_text="Markdown; the labeler reads it first.",
     )
@@ -108,8 +109,8 @@ class ScreeningTestForm(forms.Form):
     demonstration_cutoff = forms.FloatField(
         label="Part 3 cut-off, mean grade", min_value=GRADE_MIN, max_value=GRADE_MAX
     )
-    topics = forms.CharField(widget=forms.Textarea(attrs={"rows": 5}), help_text="One a line.")
-    groups = forms.CharField(widget=forms.Textarea(attrs={"rows": 5}), help_text="One a line.")
+    topics = forms.CharField(widget=Area(attrs={"rows": 5}), help_text="One a line.")
+    groups = forms.CharField(widget=Area(attrs={"rows": 5}), help_text="One a line.")
 
     @staticmethod
     def initial_of(test: ScreeningTest) -> dict[str, Any]:
@@ -142,9 +143,9 @@ class ItemForm(forms.Form):
     """One item of a draft, with the researchers' answer."""
 
     use = forms.ChoiceField(choices=ScreeningItem.Use.choices, initial=ScreeningItem.Use.COUNTED)
-    text = forms.CharField(label="Prompt", widget=forms.Textarea(attrs={"rows": 5}), strip=False)
+    text = forms.CharField(label="Prompt", widget=Area(attrs={"rows": 5}), strip=False)
     explanation = forms.CharField(
-        label="Why", widget=forms.Textarea(attrs={"rows": 3}), required=False,
+        label="Why", widget=Area(attrs={"rows": 3}), required=False,
         help_text="Why researchers answer so. Labelers read it in training items.",
     )  # fmt: skip
 
@@ -163,7 +164,7 @@ class ItemForm(forms.Form):
                 self.fields[f"response_{n}"] = forms.CharField(
                     label=f"Response {n + 1}",
                     required=n < 2,
-                    widget=forms.Textarea(attrs={"rows": 3}),
+                    widget=Area(attrs={"rows": 3}),
                     strip=False,
                 )
                 self.fields[f"rank_{n}"] = forms.IntegerField(
@@ -220,7 +221,7 @@ class GradeForm(forms.Form):
         choices=[(str(n), str(n)) for n in range(GRADE_MIN, GRADE_MAX + 1)],
         widget=forms.RadioSelect(attrs={"inline": True}),
     )  # fmt: skip
-    note = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 3}), max_length=2000)
+    note = forms.CharField(required=False, widget=Area(attrs={"rows": 3}), max_length=2000)
 
 
 class DecisionForm(forms.Form):
@@ -234,6 +235,6 @@ class DecisionForm(forms.Form):
         help_text="Granted when you accept.",
     )  # fmt: skip
     reason = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 3}),
+        widget=Area(attrs={"rows": 3}),
         help_text="Kept with the scores. Needed above all where you depart from a cut-off.",
     )

@@ -2,6 +2,7 @@
 
 from django import forms
 
+from labeling.forms.areas import Area
 from labeling.rules.use_cases import MAX_CHARACTERS
 
 
@@ -9,6 +10,6 @@ class UseCaseForm(forms.Form):
     """What somebody wants a model for."""
 
     text = forms.CharField(
-        label="Use case", max_length=MAX_CHARACTERS, widget=forms.Textarea(attrs={"rows": 4}),
+        label="Use case", max_length=MAX_CHARACTERS, widget=Area(attrs={"rows": 4}),
         help_text="Vague enough to name nobody: “A shop that answers questions about its plants.”",
     )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.forms import BoundField
 
+from labeling.forms.areas import Area, as_typed
 from labeling.forms.assignments import WritingForm
 from labeling.models import PromptKind
 from labeling.rules.written_prompts import MAX_PAIRS, MIN_PAIRS, Pair
@@ -28,8 +29,8 @@ class PairRow:
     may_go: bool
 
 
-def _area(rows: int, **attrs: Any) -> forms.Textarea:
-    return forms.Textarea(attrs={"rows": rows, "dir": "auto", "spellcheck": "true", **attrs})
+def _area(rows: int, **attrs: Any) -> Area:
+    return Area(attrs={"rows": rows, "dir": "auto", "spellcheck": "true", **attrs})
 
 
 class WrittenPromptForm(WritingForm):
@@ -98,6 +99,6 @@ def posted_pairs(data: Mapping[str, Any]) -> list[Pair]:
         if name.startswith("query-") and (number := name.removeprefix("query-")).isdecimal()
     )
     return [
-        Pair(str(data.get(f"query-{n}", "")), str(data.get(f"response-{n}", "")))
+        Pair(as_typed(str(data.get(f"query-{n}", ""))), as_typed(str(data.get(f"response-{n}", ""))))
         for n in numbers[: MAX_PAIRS + 1]
     ]

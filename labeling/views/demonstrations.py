@@ -48,7 +48,7 @@ def write(request: LabelerRequest, code: UUID) -> HttpResponseBase:
             assignments.save_draft(
                 assignment=assignment,
                 version=draft.version if draft else 0,
-                payload={"text": request.POST.get("text", ""), "about_prompt": form.about_payload()},
+                payload={"text": form["text"].value() or "", "about_prompt": form.about_payload()},
             )
         except (AssignmentClosed, StaleDraft) as error:
             form.add_error(None, error.message)

@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse
 
+from labeling.forms.areas import Area
 from labeling.models import Labeler, Terms
 from labeling.rules.access import Action, can, labeler_of
 from labeling.views.access import PageRequest, require
@@ -37,7 +38,7 @@ class ExampleForm(forms.Form):
         choices=(("train", "Training labelers"), ("held_out", "Held-out labelers")),
         widget=forms.CheckboxSelectMultiple,
     )
-    notes = forms.CharField(widget=forms.Textarea(attrs={"rows": 2}), required=False)
+    notes = forms.CharField(widget=Area(attrs={"rows": 2}), required=False)
     is_shared = forms.BooleanField(label="In the shared pool", required=False)
 
 

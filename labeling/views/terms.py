@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from labeling.errors import LabelingError
+from labeling.forms.areas import Area
 from labeling.models import Consent, Terms
 from labeling.rules import terms
 from labeling.rules.access import Action
@@ -21,9 +22,7 @@ class TermsForm(forms.Form):
     """The next version of the terms."""
 
     title = forms.CharField(max_length=120, initial="Terms of work")
-    body = forms.CharField(
-        label="Text", widget=forms.Textarea(attrs={"rows": 18}), help_text="Markdown.", strip=False
-    )
+    body = forms.CharField(label="Text", widget=Area(attrs={"rows": 18}), help_text="Markdown.", strip=False)
 
 
 @require()

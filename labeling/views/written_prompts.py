@@ -8,6 +8,7 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_POST
 
 from labeling.errors import AssignmentClosed, InvalidInput, StaleDraft
+from labeling.forms.areas import as_typed
 from labeling.forms.written_prompts import WrittenPromptForm, posted_pairs
 from labeling.models import Assignment, PromptKind, TaskKind
 from labeling.rules import assignments, writing_hints, written_prompts
@@ -112,7 +113,7 @@ def save(request: LabelerRequest, assignment: Assignment, pairs: list[Pair]) -> 
     """Save a draft from a page without scripts."""
     draft = draft_of(assignment)
     payload = {
-        "text": request.POST.get("text", ""),
+        "text": as_typed(request.POST.get("text", "")),
         "pairs": [{"query": pair.query, "response": pair.response} for pair in pairs],
     }
     try:

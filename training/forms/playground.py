@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 
+from labeling.forms.areas import Area
 from labeling.models import PromptNotice
 from training.models import Conversation, Model
 from training.rules.playground_policies import MAX_SIDES, MAX_TEMPERATURE, talkers
@@ -44,9 +45,7 @@ class StartForm(forms.Form):
     max_tokens = forms.IntegerField(
         label="Longest reply", min_value=1, required=False, help_text="In tokens; empty takes what fits."
     )
-    prompt = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 5, "dir": "auto"}), strip=False, required=True
-    )
+    prompt = forms.CharField(widget=Area(attrs={"rows": 5, "dir": "auto"}), strip=False, required=True)
     consent = forms.ChoiceField(label="Your prompts", widget=forms.RadioSelect)
     notice = forms.IntegerField(required=False, widget=forms.HiddenInput)
 

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 
 from labeling.errors import LabelingError
+from labeling.forms.areas import Area
 from labeling.models import MAX_K, MIN_K
 from training.forms.choices import LongSelect
 from training.models import Dataset, DatasetKind, Model, ModelKind, Round
@@ -266,7 +267,7 @@ def _config_fields(start: Mapping[str, Any]) -> dict[str, forms.Field]:
             label=f"Changes to them, {stage}",
             required=False,
             initial="\n".join(start["overrides"].get(stage, ())),
-            widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false", "class": "mono"}),
+            widget=Area(attrs={"rows": 2, "spellcheck": "false", "class": "mono"}),
             help_text="One a line, such as optim.learning_rate = 1e-5",
         )
     return fields

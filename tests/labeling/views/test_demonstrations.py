@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from labeling.models import Assignment, Demonstration, Labeler, Receipt, TaskKind
+from labeling.models import Assignment, Demonstration, Draft, Labeler, Receipt, TaskKind
 from labeling.rules import assignments
 from tests.factories import claimed, writing_batch
 from tests.labeling.views.conftest import Visit
@@ -34,6 +34,16 @@ def test_submitted_text_is_stored_as_typed_and_leads_to_its_receipt(
     page = client.get(answer["Location"]).content.decode()
     assert str(receipt.code) in page
     assert reverse("task-next", args=["demonstration"]) in page
+
+
+def test_line_ends_are_stored_as_typed_not_as_a_browser_sends_them(
+    alice: Labeler, mine: Assignment, visit: Visit
+) -> None:
+    client = visit(alice)
+    client.post(url_of(mine), {"text": "One\r\n\r\ntwo\rthree", "idempotency_key": "one", "save": "1"})
+    assert Draft.objects.get().payload["text"] == "One\n\ntwo\rthree"
+    client.post(url_of(mine), {"text": "One\r\n\r\ntwo", "idempotency_key": "one"})
+    assert Demonstration.objects.get().text == "One\n\ntwo"
 
 
 def test_form_sent_twice_leaves_one_demonstration_and_one_receipt(

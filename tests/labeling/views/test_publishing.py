@@ -59,6 +59,23 @@ def test_guideline_is_previewed_with_what_changed_and_published(dana: User, visi
     assert AuditEvent.objects.filter(action="publish_guideline").exists()
 
 
+def test_guideline_published_from_a_browser_differs_only_where_it_was_changed(
+    dana: User, alice: Labeler, visit: Visit
+) -> None:
+    newest = guidelines.current_guideline(KIND)
+    changed = newest.body.replace("Rank 1 is best.", "Rank 1 is the best.").replace("\n", "\r\n")
+    body = {"title": "New", "criteria": "Truthful\r\nHelpful", "body": changed}
+    page = visit(dana).post(url("guideline-publish"), body | {"preview": "1"}).content.decode()
+    assert (page.count("<ins>"), page.count("<del>")) == (1, 0)
+    visit(dana).post(url("guideline-publish"), body | {"publish": "1"})
+    new = guidelines.current_guideline(KIND)
+    assert "\r" not in new.body
+    guidelines.acknowledge(guideline=newest, labeler=alice)
+    page = visit(alice).get(reverse("guideline-changes", args=[new.code])).content.decode()
+    assert page.count("words unchanged") == 1
+    assert "<ins>the " in page
+
+
 def test_form_is_previewed_with_what_changed_and_published(dana: User, visit: Visit) -> None:
     form = guidelines.current_form(KIND)
     batch = batches.create_batch(name="Before", kind=KIND)

@@ -51,7 +51,8 @@ class Counted:
         tokens, pairs = sum(lengths), sum(n * (n + 1) / 2 for n in lengths)
         spared = 0 if read is None else 2 * self.tokenwise * (tokens - read)
         attention = 4 * self.layers * self.width * pairs
-        return 2 * self.weights * tokens + attention + 2 * outputs * self.vocabulary * self.width - spared
+        head = 2 * outputs * self.vocabulary * self.width
+        return float(2 * self.weights * tokens + attention + head - spared)
 
 
 def ranking(model: Counted, *, k: int) -> Floor:

@@ -40,7 +40,7 @@ def test_shipped_config_states_source_command_hardware_and_expected_result(path:
 
 
 # Ouyang et al. 2022 (arXiv 2203.02155); docs/training.md says which are printed there, read off, or ours.
-PAPER = {
+PAPER: dict[str, dict[str, Any]] = {
     "paper_sft": {
         "sft.epochs": 16, "sft.minibatch_size": 32, "sft.dropout": 0.2, "sft.pretrain_fraction": 0.0,
         "sft.loss_on_prompt": False, "optim.learning_rate": 9.65e-6, "optim.schedule": "cosine",

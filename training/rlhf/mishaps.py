@@ -14,7 +14,7 @@ SMALLER = {
     "pretrain": "pretrain.minibatch_size or pretrain.sequence_tokens",
     "sft": "sft.microbatch_tokens",
     "reward": "reward.microbatch_tokens",
-    "ppo": "ppo.microbatch_size, ppo.sampling_rows",
+    "ppo": "ppo.kept_microbatches (0 keeps none), ppo.microbatch_size or ppo.sampling_rows",
     "dpo": "dpo.microbatch_tokens",
     "sample": "sample.microbatch_size",
     "evaluate": "evaluate.microbatch_size",

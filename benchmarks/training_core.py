@@ -9,10 +9,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from benchmarks import reward_arms, rollout_arms
 from benchmarks.arms import Arm, bar, circumstances, equal_work, in_turn
-from benchmarks.floor import floor_of
+from benchmarks.floor import Floor, floor_of
 from benchmarks.opponents import MissingOpponentError
+from benchmarks.step_split import product_rate
 from training.rlhf.precision import EMULATED, bfloat16_slowdown
 
 Row = dict[str, Any]
@@ -208,6 +211,7 @@ def measure(name: str, *, repeats: int, **shape: Any) -> Row:
     if shape.get("device") == "cpu":
         del shape["device"]
     about = circumstances()
+    torch.set_num_threads(1)
     try:
         if given.get("bf16") and not has_bf16(shape):
             raise MissingOpponentError(
@@ -216,8 +220,19 @@ def measure(name: str, *, repeats: int, **shape: Any) -> Row:
         found = function(repeats=repeats, **given, **shape)
     except MissingOpponentError as missing:
         found = {"bars": [{"what": str(missing), "bar": None, "measured": None, "passed": False}]}
+    device = torch.device(shape.get("device", "cpu"))
     counted = floor_of(name, shape.get("shape", "small"), shape.get("architecture", "gpt2"))
-    found["gigaflop_per_unit"] = {
-        "ours": round(counted.ours / 1e9, 4), "opponent": round(counted.opponent / 1e9, 4)
-    }  # fmt: skip
+    for arm, timed in found.get("arms", {}).items():
+        bf16 = given.get("bf16", arm.endswith(("bf16", "defaults")))
+        timed |= utilisation(arm, timed, counted, product_rate(device, DTYPES[bf16]))
     return {"benchmark": name, **about, **shape, "repeats": repeats, **found}
+
+
+DTYPES = {False: torch.float32, True: torch.bfloat16}
+
+
+def utilisation(name: str, timed: Row, counted: Floor, rate: float) -> Row:
+    """Say how many operations a unit of an arm's work takes, and its share of the device's rate."""
+    each = counted.ours if name.startswith("ours") else counted.opponent
+    done = timed["per_wall_second" if "gpu" in timed else "per_cpu_second"]["median"] * each
+    return {"gigaflop_per_unit": round(each / 1e9, 4), "mfu": round(done / rate, 3)}

@@ -60,4 +60,14 @@ def test_a_row_in_bfloat16_is_refused_where_it_is_emulated(monkeypatch: pytest.M
     found = training_core.measure("sft_bf16", repeats=1, device="cpu", shape="tiny", architecture="gpt2")
     assert [each["passed"] for each in found["bars"]] == [False]
     assert "emulates bfloat16" in found["bars"][0]["what"]
-    assert found["gigaflop_per_unit"]["ours"] > 0
+
+
+def test_an_arm_says_which_share_of_the_devices_rate_it_reached() -> None:
+    counted = floor.Floor(2e9, 6e9)
+    timed = {"per_cpu_second": {"median": 10.0}, "per_wall_second": {"median": 5.0}}
+    assert training_core.utilisation("ours, fp32", timed, counted, 1e11) == {
+        "gigaflop_per_unit": 2,
+        "mfu": 0.2,
+    }
+    on_gpu = {**timed, "gpu": "a GPU"}
+    assert training_core.utilisation("trl", on_gpu, counted, 1e11) == {"gigaflop_per_unit": 6, "mfu": 0.3}

@@ -13,6 +13,7 @@ from kombu.exceptions import OperationalError
 
 from training.models import Run, Turn
 from training.rules import (
+    clock,
     dataset_members,
     playground,
     playground_writing,
@@ -48,7 +49,8 @@ def recover_runs() -> int:
 
 @shared_task(name="training.tasks.advance_rounds")
 def advance_rounds() -> int:
-    """Start what automatic rounds are ready for. Returns how many runs that were."""
+    """Start what automatic rounds are ready for, and note that the clock ticks. Returns how many runs."""
+    clock.hear_clock()
     started = rounds.advance_rounds()
     for run in started:
         enqueue_run(run)

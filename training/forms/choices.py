@@ -14,7 +14,7 @@ class LongSelect(forms.Select):
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
         widget = self.get_context(name, value, attrs)["widget"]
         options = (
-            (option["value"], flatatt(option["attrs"]), option["label"])
+            (option["value"], flatatt(option["attrs"]) if option["attrs"] else "", option["label"])
             for _, group, _ in widget["optgroups"]
             for option in group
         )

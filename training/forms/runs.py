@@ -9,12 +9,18 @@ from django import forms
 
 from labeling.models import User
 from training.forms.choices import LongSelect
-from training.models import Run, Stage
+from training.models import Dataset, Model, Run, Stage
 from training.rlhf.config import ConfigError, Field, describe, flatten, shipped_config, to_mapping
 from training.rules.run_inputs import Input, choices_for, input_names, preferred
 from training.rules.run_lengths import lengths_for
 from training.rules.runs import MAX_PRIORITY, create_run
 from training.rules.workers import TRAINING_QUEUES, known_queues
+
+UNSHOWN: Mapping[type[Any], tuple[str, ...]] = {
+    Model: ("facts",),
+    Dataset: ("manifest", "counts", "statistics"),
+}
+"""Large fields that no list of choices shows."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +160,7 @@ def _input_field(
     takes_one = is_needed or f"inputs.{name}" in start
     first = preferred(stage, name) if takes_one else None
     return forms.ModelChoiceField(
-        queryset=choices,
+        queryset=choices.defer(*UNSHOWN[choices.model]),
         widget=LongSelect,
         to_field_name="code",
         required=is_needed,

@@ -18,6 +18,7 @@ from training.forms.rounds import RoundForm
 from training.models import Dataset, Evaluation, Round, Run
 from training.rlhf.config import ConfigError
 from training.rules import rounds
+from training.rules.clock import is_clock_silent
 from training.rules.over_optimisation import over_optimisation_of
 from training.rules.prompt_choice import agreement_by_choice
 from training.rules.round_facts import with_rows
@@ -116,6 +117,7 @@ def round_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
         "gate": facts.gate(given) if given.comparisons_dataset else None,
         "alarm": over_optimisation_of(model_of(given.ppo_run), given),
         "shares": agreement_by_choice(given.comparison_batch),
+        "is_clock_silent": is_clock_silent(),
     }
     template = "rounds/detail.html#steps" if request.htmx else "rounds/detail.html"
     return render(request, template, context)

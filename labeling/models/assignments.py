@@ -95,7 +95,11 @@ class Assignment(CodedModel):
                 condition=Q(labeler__isnull=False),
                 name="assignment_reach",
             ),
-            models.Index(fields=("lease_expires_at",), condition=Q(state="leased"), name="assignment_leases"),
+            models.Index(  # says what holds anyway, so that only a question about the lease's end may use it
+                fields=("lease_expires_at",),
+                condition=Q(state="leased", lease_expires_at__isnull=False),
+                name="assignment_leases",
+            ),
             models.Index(fields=("labeler", "kind"), condition=Q(state="leased"), name="assignment_in_hand"),
             models.Index(fields=("batch", "state"), name="assignment_by_batch"),
         )

@@ -4,7 +4,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from labeling.models.anchors import Anchor
-from labeling.models.base import CodedModel, TaskKind
+from labeling.models.base import CodedModel, RowModel, TaskKind
 from labeling.models.guidelines import Form, Guideline
 from labeling.models.labelers import User
 from labeling.models.policies import Policy, Response
@@ -122,7 +122,7 @@ class Task(CodedModel):
         return self.prompt
 
 
-class Candidate(models.Model):
+class Candidate(RowModel):
     """A response's place among the K of a task; `position` is canonical, not what a labeler sees."""
 
     task = models.ForeignKey(

@@ -4,7 +4,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from labeling.models.assignments import Assignment
-from labeling.models.base import CodedModel
+from labeling.models.base import CodedModel, RowModel
 from labeling.models.batches import Task
 from labeling.models.guidelines import Form, Guideline
 from labeling.models.labelers import Labeler
@@ -63,7 +63,7 @@ class Ranking(CodedModel):
         return f"{self.labeler} on {self.task}"
 
 
-class Place(models.Model):
+class Place(RowModel):
     """Where one response stands in a ranking: rank 1 is best, equal ranks are ties, gaps are allowed.
 
     `flags` and `scores` hold only what was asked: an absent flag was not asked, which is not the same as no.

@@ -19,7 +19,7 @@ from labeling.models import Assignment, Batch, Consent, Draft, Labeler, Qualific
 from labeling.rules import claims, eligibility, skips, slots
 from labeling.rules.eligibility import NO_LIMITS, Limits, eligible_batches
 from labeling.rules.texts import check_text, fault_in_json
-from labeling.statements import Query
+from labeling.statements import Query, insert, update
 
 State = Assignment.State
 RETRY_SECONDS_MIN, RETRY_SECONDS_MAX = 5, 300
@@ -58,6 +58,7 @@ HELD = Query(
     labeler=int,
     kind=str,
 )
+DRAFT = Query(lambda assignment: Draft.objects.filter(assignment=assignment), assignment=int)
 
 
 def claim_next(*, labeler: Labeler, kind: str) -> Assignment | None:
@@ -184,7 +185,7 @@ def save_draft(*, assignment: Assignment, version: int, payload: Mapping[str, An
         )
     locked = slots.locked(assignment)
     slots.ensure_unanswered(locked)
-    draft = Draft.objects.filter(assignment=locked).first()
+    draft = DRAFT.first(assignment=locked.pk)
     stored = draft.version if draft else 0
     if version != stored:
         raise StaleDraft(
@@ -192,10 +193,13 @@ def save_draft(*, assignment: Assignment, version: int, payload: Mapping[str, An
             f"and merge.",
             draft=draft,
         )
-    if draft is None:
-        draft = Draft(assignment=locked)
+    is_first = draft is None
+    draft = draft or Draft(assignment=locked)
     draft.version, draft.payload, draft.saved_at = stored + 1, content, timezone.now()
-    draft.save()
+    if is_first:
+        insert(draft)
+    else:
+        update(draft, "version", "payload", "saved_at")
     slots.renew_lease(locked)
     return draft
 

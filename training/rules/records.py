@@ -28,6 +28,11 @@ from training.rules.selections import CUSTOMER_SOURCES, Selection, part_of, reas
 Record = dict[str, Any]
 Selected = Iterator[tuple[str | None, Record | str]]
 ROWS_AT_ONCE = 1000
+PLACE_FIELDS = (
+    *("ranking", "rank", "likert", "flags", "scores"),
+    *("response__code", "response__text", "response__sampling", "response__policy__name"),
+)
+"""What records say of a response and its place; all else stays unread."""
 TOXICITY_SCORES = ("toxicity", "relative_toxicity", "continuity")
 
 
@@ -267,7 +272,7 @@ def _reason_in_label(row: Any, selection: Selection) -> str:
 
 def _rankings(selection: Selection) -> QuerySet[Ranking]:
     # Joined, not prefetched one by one: that would be an OR of more responses than SQLite takes in a query.
-    places = Place.objects.select_related("response__policy")
+    places = Place.objects.select_related("response__policy").only(*PLACE_FIELDS)
     rows = (
         Ranking.objects.filter(_newest_revision(selection))
         .annotate(decision=_decision("ranking", selection))

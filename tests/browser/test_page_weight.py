@@ -114,7 +114,9 @@ def test_first_task_page_is_light(browser: Browser, served: str, kind: TaskKind)
     state.close()
 
 
-def test_static_files_are_compressed_and_kept_for_good(served: str) -> None:
+def test_pages_and_static_files_are_compressed_and_static_ones_kept_for_good(served: str) -> None:
+    with urlopen(Request(f"{served}/accounts/login/", headers={"Accept-Encoding": "gzip"})) as answer:
+        assert answer.headers["Content-Encoding"] == "gzip"
     with urlopen(f"{served}/accounts/login/") as answer:
         found = re.search(r"/static/css/base\.[0-9a-f]{12}\.css", answer.read().decode())
     assert found

@@ -115,7 +115,7 @@ def test_plans_made_before_the_first_answer_never_go_through_a_labelers_answers(
     now = timezone.now()
     claim = [alice.pk, now, now, now, batch.pk, claims.FIRST, claims.LAST, alice.pk, 1, alice.pk, batch.kind]
     values = {"pk": alice.pk, "kind": COMPARISON, "labeler": alice.pk, "code": alice.code}
-    statements = {"claim": (claims.claim_statement(slot), claim)}
+    statements: dict[str, tuple[str, list[Any]]] = {"claim": (claims.claim_statement(slot), claim)}
     for query in (assignments.TURN, slots.READY):
         built = query._built(connection)
         statements[built.sql] = (built.sql, [values[str(name)] for name in built.names])

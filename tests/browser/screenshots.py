@@ -247,7 +247,7 @@ class Camera:
         page.goto(f"{self.url}/comparisons/{self.showcase.toxicity.code}/rank/")
         page.wait_for_selector("form[data-started-drafts]")
         page.locator('[data-go="0"]').click()
-        page.wait_for_selector(SETTLED)
+        page.wait_for_selector("#step-prompt.current")
         shoot(page, "toxicity-prompt")
         page.locator('[data-go="1"]').click()
         page.wait_for_selector(SETTLED)

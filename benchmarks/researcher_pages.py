@@ -11,7 +11,6 @@ through all middleware; the time is the server's, from request to the last byte,
 
 import argparse
 import statistics
-import sys
 import time
 from typing import Any
 

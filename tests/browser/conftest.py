@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from labeling.models import Labeler
@@ -13,6 +13,9 @@ from tests.factories import PASSWORD, UserFactory, qualified_labeler
 
 LogIn = Callable[[str], None]
 LAST_WORDS_SECONDS = 10.0
+PATIENCE_MS = 30_000
+"""How long a page may take on a busy machine, the first one of a cold process above all."""
+expect.set_options(timeout=PATIENCE_MS / 2)
 
 
 @pytest.fixture
@@ -31,7 +34,7 @@ def quiet_server(live_server: LiveServer) -> Iterator[None]:
 @pytest.fixture
 def page(quiet_server: None, page: Page) -> Page:
     """The page, closed before the server and its rows go: a leaving page still sends its last words."""
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(PATIENCE_MS)
     return page
 
 

@@ -3,6 +3,7 @@
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
 from server.health import healthz
@@ -18,6 +19,8 @@ urlpatterns = [
     path("api/v1/schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/v1/", include("labeling.api.urls")),
     path("api/v1/", include("training.api.urls")),
+    # An account has the one address that its invitation was for: allauth's page for others is not served.
+    path("accounts/email/", RedirectView.as_view(pattern_name="account")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
     path("", include("labeling.urls")),

@@ -97,7 +97,7 @@ def agreement_in_every_mode(
 ) -> dict[str, Agreement]:
     """Return agreement by tie mode, from one reading of the rankings."""
     wanted = newest_rankings(batch=batch, cohort=cohort, task_codes=task_codes)
-    columns = load_rankings(wanted, shared_only=True).columns
+    columns = load_rankings(wanted, shared_only=True, with_facts=False).columns
     meetings = meetings_of(columns)
     return {mode: agreement_of(meetings, columns, mode, resampled=resampled) for mode in TIE_MODES}
 

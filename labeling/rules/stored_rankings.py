@@ -80,8 +80,14 @@ def newest_rankings(
     return rankings
 
 
-def load_rankings(rankings: QuerySet[Ranking], *, shared_only: bool = False) -> StoredRankings:
-    """Read rankings with their places; `shared_only` leaves out tasks that one labeler alone has ranked."""
+def load_rankings(
+    rankings: QuerySet[Ranking], *, shared_only: bool = False, with_facts: bool = True
+) -> StoredRankings:
+    """Read rankings with their places.
+
+    shared_only   leave out tasks that one labeler alone has ranked
+    with_facts    read what is known of tasks and labelers too; where it is not wanted both lists are empty
+    """
     if shared_only:
         shared = rankings.order_by().values("task").annotate(n=Count("labeler", distinct=True))
         rankings = rankings.filter(task__in=shared.filter(n__gt=1).values("task"))
@@ -92,7 +98,7 @@ def load_rankings(rankings: QuerySet[Ranking], *, shared_only: bool = False) -> 
     pk = np.array([row[0] for row in rows], dtype=np.int64)
     tasks, task = np.unique(np.array([row[1] for row in rows], dtype=np.int64), return_inverse=True)
     labelers, labeler = np.unique(np.array([row[2] for row in rows], dtype=np.int64), return_inverse=True)
-    places = _places(rankings)
+    places = _places(rankings if rows else rankings.none())
     of = _positions(pk, places[:, 0])
     places, of = places[of >= 0], of[of >= 0]
     responses, response = np.unique(places[:, 1], return_inverse=True)
@@ -110,8 +116,8 @@ def load_rankings(rankings: QuerySet[Ranking], *, shared_only: bool = False) -> 
     likert[likert == 0] = np.nan
     return StoredRankings(
         columns=columns,
-        tasks=_task_facts(rankings, columns),
-        labelers=_labeler_facts(columns),
+        tasks=_task_facts(rankings, columns) if with_facts else [],
+        labelers=_labeler_facts(columns) if with_facts else [],
         pk=pk,
         created_at=[row[3] for row in rows],
         seconds=np.array([row[4] for row in rows], dtype=np.float64),

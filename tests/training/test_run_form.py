@@ -3,10 +3,11 @@
 import pytest
 from django import forms
 from django.test.html import parse_html
+from pytest_django import DjangoAssertNumQueries
 
 from training.forms.choices import LongSelect, LongSelectMultiple
 from training.forms.runs import RunForm
-from training.models import Stage
+from training.models import Model, Stage
 from training.rlhf.config import describe
 
 pytestmark = pytest.mark.django_db
@@ -41,3 +42,16 @@ def test_a_long_list_of_choices_is_written_as_django_writes_it() -> None:
         ]
         assert parse_html(rendered[0]) == parse_html(rendered[1])
         assert "selected" in rendered[0]
+
+
+def test_a_long_list_of_rows_is_required_as_django_has_it_without_reading_one(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    for empty in (None, "There is none yet"):
+        fields = [
+            forms.ModelChoiceField(queryset=Model.objects.all(), widget=kind, empty_label=empty)
+            for kind in (LongSelect, forms.Select)
+        ]
+        with django_assert_num_queries(0):
+            ours = fields[0].widget.use_required_attribute(None)
+        assert ours == fields[1].widget.use_required_attribute(None) == (empty is not None)

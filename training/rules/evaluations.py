@@ -302,9 +302,9 @@ def start_evaluation(
 
 def evaluations_of(model: Model) -> list[Evaluation]:
     """Return the evaluations in which a model took part, as the policy or as the baseline, newest first."""
-    if model.policy is None:
+    if model.policy_id is None:
         return []
-    rows = Evaluation.objects.filter(Q(policy=model.policy) | Q(baseline=model.policy))
+    rows = Evaluation.objects.filter(Q(policy=model.policy_id) | Q(baseline=model.policy_id))
     return list(rows.select_related("policy", "baseline", "batch"))
 
 

@@ -118,11 +118,12 @@ def rise(points: Sequence[Sequence[float]]) -> float:
 
 def _lowest_rate(model: Model) -> tuple[WinRate | None, str]:
     """Return the lowest win rate against a policy that this one was made from, and its name."""
+    made_from = {pk: row for pk, *row in Model.objects.values_list("pk", "parent", "policy")}
     behind = set()
-    ancestor = model.parent
-    while ancestor is not None and ancestor.policy_id not in behind:
-        behind.add(ancestor.policy_id)
-        ancestor = ancestor.parent
+    ancestor = model.parent_id
+    while ancestor is not None:
+        ancestor, policy = made_from[ancestor]
+        behind.add(policy)
     rows: list[Evaluation] = [
         row for row in evaluations_of(model) if row.policy_id == model.policy_id and row.baseline_id in behind
     ]

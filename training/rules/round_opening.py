@@ -100,7 +100,12 @@ def open_round(
 
 
 def chain_of(given: Round) -> list[Round]:
-    """Return a round and those before it with their supervised models, the newest first, in one query."""
+    """Return a round and those before it with their supervised models, the newest first.
+
+    Those before it are read in one query.
+    """
+    if given.previous_id is None:
+        return [given]
     heavy = (f"sft_run__{column}" for column in ("config", "log_tail", "samples", "report", "result"))
     before = Round.objects.filter(number__lt=given.number).select_related("sft_run__model")
     rows = before.defer(*heavy).in_bulk()

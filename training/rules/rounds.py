@@ -15,7 +15,7 @@ from labeling.models import Batch, User
 from labeling.rules import audit
 from training.models import Dataset, Evaluation, Round, Run
 from training.rlhf.config import ConfigError
-from training.rules.round_facts import Facts, read_facts
+from training.rules.round_facts import Facts, read_facts, with_rows
 from training.rules.round_gate import gate_of, open_gate
 from training.rules.round_opening import open_round, policy_model, sft_model
 from training.rules.round_steps import (
@@ -112,9 +112,9 @@ def next_steps(rows: Collection[Round]) -> dict[int, Step | None]:
 
     A round that has been closed is complete. Neither gates nor win rates are looked at.
     """
-    open_rows = [row for row in rows if row.closed_at is None]
-    facts = read_facts(open_rows, is_full=False)
-    return {row.pk: next_step(row, facts) if row.closed_at is None else None for row in rows}
+    found = list(with_rows(Round.objects.open().filter(pk__in=[row.pk for row in rows])))
+    facts = read_facts(found, is_full=False)
+    return dict.fromkeys((row.pk for row in rows), None) | {row.pk: next_step(row, facts) for row in found}
 
 
 def start_step(*, given: Round, key: str, by: User | None = None) -> list[Run]:

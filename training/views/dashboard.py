@@ -12,7 +12,7 @@ from labeling.rules.quality_reports import kept_report
 from labeling.views.access import PageRequest, require
 from training.models import Dataset, Model, Round, Run
 from training.rules import rounds
-from training.rules.round_facts import with_rows
+from training.rules.round_facts import HEAVY, with_rows
 
 NEWEST = 5
 
@@ -28,10 +28,8 @@ def dashboard(request: PageRequest) -> HttpResponseBase:
         "sees_models": sees_models,
     }
     if sees_models:
-        context |= {
-            "runs": Run.objects.select_related("model").order_by("-pk")[:NEWEST],
-            "is_moving": Run.objects.exclude(state__in=("cancelled", "finished", "failed")).exists(),
-        }
+        runs = list(Run.objects.select_related("model").defer(*HEAVY).order_by("-pk")[:NEWEST])
+        context |= {"runs": runs, "is_moving": any(not run.is_ended for run in runs)}
     if request.htmx:
         return render(request, "dashboard/overview.html#runs", context)
     agreement = kept_report("agreement").body

@@ -38,7 +38,7 @@ PAGE_OF = {
 @require(Action.SEE_MODELS)
 def round_list(request: PageRequest) -> HttpResponseBase:
     """List rounds with what each waits for."""
-    page = one_page(request, with_rows(Round.objects.all()))
+    page = one_page(request, Round.objects.select_related("previous"))
     waiting = rounds.next_steps(list(page))
     context = {
         "page": page,
@@ -105,28 +105,36 @@ def round_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
     Also where none is running: a colleague, a labeler or a worker may be about to change what one waits for,
     and a page read between two of their statements must not stand still.
     """
-    given = get_object_or_404(with_rows(Round.objects.all()), code=code)
+    rows = with_rows(Round.objects.select_related("base_model", "created_by"))
+    given = get_object_or_404(rows, code=code)
     facts = rounds.read_facts([given])
     found = rounds.steps(given, facts)
     context = {
         "round": given,
         "steps": [{"step": step, "url": page_of(step.row)} for step in found],
+        "may_train": can(request.user, Action.RUN_TRAINING),
+    }
+    if request.htmx:
+        return render(request, "rounds/detail.html#steps", context)
+    context |= {
         "sft_model": rounds.sft_model(given),
         "policy_model": rounds.policy_model(given),
-        "may_train": can(request.user, Action.RUN_TRAINING),
         "gate": facts.gate(given) if given.comparisons_dataset else None,
         "alarm": over_optimisation_of(model_of(given.ppo_run), given),
         "shares": agreement_by_choice(given.comparison_batch),
         "is_clock_silent": is_clock_silent(),
     }
-    template = "rounds/detail.html#steps" if request.htmx else "rounds/detail.html"
-    return render(request, template, context)
+    return render(request, "rounds/detail.html", context)
 
 
 @require_POST
 @require(Action.RUN_TRAINING)
 def round_step(request: PageRequest, code: UUID, key: str) -> HttpResponseBase:
-    """Do the next step of a round; pressed twice, the second press says what has happened meanwhile."""
+    """Do the next step of a round; pressed twice, the second press says what has happened meanwhile.
+
+    What was done leads back to its step, where whoever pressed it by keyboard goes on.
+    """
+    page = reverse("round-detail", args=[code])
     given = get_object_or_404(Round, code=code)
     try:
         runs = rounds.start_step(given=given, key=key, by=request.user)
@@ -139,7 +147,8 @@ def round_step(request: PageRequest, code: UUID, key: str) -> HttpResponseBase:
             enqueue_run(run)
         title = STEPS[key].title
         messages.success(request, f"{title}: {'it has begun' if runs else 'done'}.")
-    return redirect("round-detail", code)
+        return redirect(f"{page}#made-by-{key}")
+    return redirect(page)
 
 
 @require_POST

@@ -60,6 +60,12 @@ def test_name_and_time_zone_are_changed_on_the_account_page(alice: Labeler, visi
     assert (user.name, user.time_zone) == ("Alicia", "Europe/Vienna")
 
 
+def test_page_for_more_addresses_leads_to_the_account(mia: User, visit: Visit) -> None:
+    client = visit(mia)
+    for response in (client.get("/accounts/email/"), client.post("/accounts/email/", {"email": "m@x.org"})):
+        assert (response.status_code, response["Location"]) == (302, reverse("account"))
+
+
 def test_log_out_everywhere_else_keeps_this_session(alice: Labeler) -> None:
     here, there = log_in(alice.user), log_in(alice.user)
     assert b"here</span>" in here.get(reverse("account")).content

@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from labeling.errors import InvalidInput
-from labeling.models import Role, TaskKind
+from labeling.models import Response, Role, TaskKind
 from tests.factories import UserFactory
 from tests.training.factories import draft_batch, ranking, sft_run, stored_model
 from training.models import Evaluation, Model, ModelKind, Round, Run, RunState, Stage
@@ -91,6 +92,27 @@ def test_a_policy_that_wins_is_calm() -> None:
     found = over_optimisation_of(model)
     assert found is not None
     assert found.state == "calm"
+
+
+def test_a_long_line_of_ancestors_is_read_at_once(
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    model = with_threshold(trained(*UP), 8)
+    judged(model, wins=2, losses=8)
+    parent = oldest = model.parent
+    assert parent is not None
+    assert oldest is not None
+    for _ in range(10):
+        older = stored_model(ModelKind.SFT)
+        Model.objects.filter(pk=oldest.pk).update(parent=older)
+        oldest = older
+    Evaluation.objects.update(baseline=oldest.policy)
+    Response.objects.filter(policy=parent.policy).update(policy=oldest.policy)
+    again = Model.objects.select_related("run").get(pk=model.pk)
+    with django_assert_max_num_queries(5):
+        found = over_optimisation_of(again)
+    assert found is not None
+    assert (found.state, found.baseline) == ("alarm", str(oldest.policy))
 
 
 @pytest.mark.parametrize(

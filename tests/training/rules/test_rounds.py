@@ -5,15 +5,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from labeling.errors import Conflict, InvalidInput
-from labeling.models import AuditEvent, Batch, Role, Split, User
+from labeling.models import AuditEvent, Batch, Role, Split, TaskKind, User
 from labeling.rules.batches import close_batch
 from labeling.rules.gold import mark_gold
 from labeling.rules.judgements import Judgement
-from tests.factories import LabelerFactory, PromptFactory, UserFactory
-from tests.training.factories import demonstration, draft_batch, ranking, sft_run, stored_model
-from training.models import Model, ModelKind, Round, Run, RunState
+from tests.factories import LabelerFactory, PolicyFactory, PromptFactory, UserFactory
+from tests.training.factories import demonstration, draft_batch, ranking, sft_dataset, sft_run, stored_model
+from training.models import Evaluation, Model, ModelKind, Round, Run, RunState
 from training.rules import round_steps, rounds, run_execution
 from training.rules.datasets import freeze_dataset, freeze_texts
 from training.rules.run_execution import execute_run
@@ -48,6 +50,25 @@ def label(batch: Batch | None) -> None:
         ranking(list(range(1, task.responses.count() + 1)), task=task)
     batch.refresh_from_db()
     close_batch(batch=batch)
+
+
+def test_many_open_rounds_are_read_in_as_many_queries_as_one(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    def opened(number: int) -> Round:
+        made = {"sft_dataset": sft_dataset(), "sft_run": sft_run(), "comparison_batch": draft_batch(k=2)}
+        batch = draft_batch(TaskKind.EVALUATION, k=2)
+        policies = {"policy": PolicyFactory.create(), "baseline": PolicyFactory.create()}
+        evaluation = Evaluation.objects.create(name="e", batch=batch, **policies)
+        return Round.objects.create(number=number, evaluation=evaluation, **made)
+
+    rows = [opened(number) for number in range(1, 4)]
+    for some in (rows[:1], rows):
+        with django_assert_num_queries(8):
+            found = rounds.next_steps(some)
+        assert {step.key for step in found.values() if step} == {"demonstrate"}
+    Round.objects.filter(pk=rows[0].pk).update(closed_at=timezone.now())
+    assert rounds.next_steps(rows)[rows[0].pk] is None
 
 
 def test_first_round_goes_from_a_base_model_to_the_next_round(trainer: Play) -> None:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from benchmarks.labeling_load.measure import measure
+from benchmarks.labeling_load.peer import measure_peer
 
 
 def main() -> int:
@@ -15,11 +16,17 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer tasks, shorter runs")
     parser.add_argument("--seconds", type=float, help="length of each run")
     parser.add_argument("--slots", type=int, nargs="+", default=(), help="numbers of open slots")
+    parser.add_argument("--peer", action="store_true", help="measure Label Studio first, in this very run")
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "results")
     given = parser.parse_args()
     result = {
         "benchmark": "labeling_load",
-        **measure(quick=given.quick, seconds=given.seconds, slots=given.slots),
+        **measure(
+            quick=given.quick,
+            seconds=given.seconds,
+            slots=given.slots,
+            measure_peer=measure_peer if given.peer else None,
+        ),
     }
     line = json.dumps(result)
     sys.stdout.write(line + "\n")

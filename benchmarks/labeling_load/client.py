@@ -119,7 +119,7 @@ class VirtualLabeler:
         self, method: str, path: str, content: object, times: list[float], counts_from: float, extra: str = ""
     ) -> tuple[int, bytes]:
         """Send one request, note how long the whole answer took, return status and body."""
-        body = json.dumps(content).encode()
+        body = b"" if content is None else json.dumps(content).encode()
         head = (
             f"{method} {path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\n"
             f"Authorization: Token {self.token}\r\n"
@@ -134,7 +134,7 @@ class VirtualLabeler:
         connection.answer = loop.create_future()
         connection.transport.write(head.encode() + body)
         answer = await connection.answer
-        if began >= counts_from and answer[0] == 200:
+        if began >= counts_from and answer[0] in (200, 201):
             times.append((time.perf_counter() - began) * 1000)
         return answer
 
@@ -142,9 +142,9 @@ class VirtualLabeler:
         self.refused[what] = self.refused.get(what, 0) + 1
 
 
-async def run(job: dict[str, Any]) -> dict[str, Any]:
+async def run(job: dict[str, Any], kind: type[VirtualLabeler]) -> dict[str, Any]:
     """Let all virtual labelers work; tell the waiting parent when measuring starts and ends."""
-    people = [VirtualLabeler(job, token, seed) for seed, token in enumerate(job["tokens"])]
+    people = [kind(job, token, seed) for seed, token in enumerate(job["tokens"])]
     began = time.perf_counter()
     counts_from = began + job["warm_up_seconds"]
     until = counts_from + job["seconds"]
@@ -194,5 +194,11 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
+def main(kind: type[VirtualLabeler] = VirtualLabeler) -> None:
+    """Run the job named on the command line with labelers of this kind and print what was found."""
+    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    _say(json.dumps(asyncio.run(run(job, kind))))
+
+
 if __name__ == "__main__":
-    _say(json.dumps(asyncio.run(run(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))))))
+    main()

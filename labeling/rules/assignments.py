@@ -49,12 +49,12 @@ TURN = Query(
 )
 # The labeler's lease, of several the one taken first; one that ran out counts until it is reclaimed.
 HELD = Query(
-    lambda labeler, kind: (
+    lambda labeler, kind: slots.with_responses(
         Assignment.objects.leased()
         .filter(labeler=labeler, kind=kind)
         .select_related(*claims.TO_SERVE)
-        .order_by("claimed_at", "pk")[:1]
-    ),
+        .order_by("claimed_at", "pk")
+    )[:1],
     labeler=int,
     kind=str,
 )

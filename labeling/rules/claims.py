@@ -14,14 +14,15 @@ from django.db import connection
 from labeling.models import Assignment, Batch, Labeler
 from labeling.rules import eligibility
 from labeling.rules.eligibility import Limits
+from labeling.rules.slots import with_responses
 from labeling.statements import Query, rows_of
 
 FIRST, LAST = 0, 2**31 - 1
 SLOTS_AT_THE_START = 40
 TO_SERVE = ("task__prompt", "task__use_case", "batch__guideline", "batch__form", "labeler", "draft")
-"""What serving an assignment needs, besides the responses (slots.responses_of)."""
-CLAIMED = Query(lambda: Assignment.objects.select_related(*TO_SERVE).order_by())
-SERVED = Query(lambda pk: Assignment.objects.filter(pk=pk).select_related(*TO_SERVE), pk=int)
+"""What serving an assignment needs, besides the responses (slots.with_responses)."""
+CLAIMED = Query(lambda: with_responses(Assignment.objects.select_related(*TO_SERVE).order_by()))
+SERVED = Query(lambda pk: with_responses(Assignment.objects.filter(pk=pk).select_related(*TO_SERVE)), pk=int)
 
 # The order in which this labeler sees the responses: their codes, shuffled where they stand.
 SHUFFLED = {

@@ -85,7 +85,7 @@ def record_ranking(
 
 def responses_in_display_order(assignment: Assignment) -> list[Response]:
     """Return the responses as this labeler sees them; nothing here says who wrote which."""
-    by_code = {str(response.code): response for response in slots.responses_of(assignment.task)}
+    by_code = {str(response.code): response for response in slots.responses_of(assignment)}
     return [by_code[code] for code in assignment.display_order if code in by_code]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from uuid import UUID
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import Exists, JSONField, OuterRef, QuerySet
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
@@ -51,6 +51,25 @@ def _ready(code: UUID) -> QuerySet[Assignment]:
     )
 
 
+SHOWN = {
+    "postgresql": """(
+        SELECT json_agg(json_build_array(r.id, r.code, r.text) ORDER BY c.position)::text
+        FROM labeling_candidate c JOIN labeling_response r ON r.id = c.response_id
+        WHERE c.task_id = labeling_assignment.task_id)""",
+    "sqlite": """(
+        SELECT json_group_array(json_array(id, code, text)) FROM (
+            SELECT r.id, r.code, r.text
+            FROM labeling_candidate c JOIN labeling_response r ON r.id = c.response_id
+            WHERE c.task_id = labeling_assignment.task_id ORDER BY c.position))""",
+}
+
+
+def with_responses(rows: QuerySet[Assignment]) -> QuerySet[Assignment]:
+    """Read with each row the responses of its task, which `responses_of` then takes from it."""
+    shown = RawSQL(SHOWN[connection.vendor], (), output_field=JSONField())
+    return rows.annotate(shown_responses=shown)
+
+
 READY = Query(_ready, code=UUID)
 """A slot without a receipt, with what checking its first answer needs.
 
@@ -59,8 +78,14 @@ a labeler has answered: `in_hand` looks at the rest.
 """
 
 
-def responses_of(task: Task) -> list[Response]:
-    """Return the responses of a task in their canonical order."""
+def responses_of(assignment: Assignment) -> list[Response]:
+    """Return the responses of an assignment's task in their canonical order."""
+    if hasattr(assignment, "shown_responses"):
+        return [
+            Response.from_db(DEFAULT_DB_ALIAS, ("id", "code", "text"), (pk, UUID(code), text))
+            for pk, code, text in assignment.shown_responses or ()
+        ]
+    task = assignment.task
     if "candidates" in getattr(task, "_prefetched_objects_cache", {}):
         return [candidate.response for candidate in task.candidates.all()]
     return RESPONSES.all(task=task.pk)

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from labeling.models import Assignment, Labeler, TaskKind
+from labeling.models import Assignment, Labeler, Response, TaskKind
 from labeling.rules import assignments, claims, comparisons, slots
 from labeling.rules.judgements import Judgement
 from labeling.rules.ranking_answers import STILL_IN_HAND
@@ -53,6 +53,35 @@ def test_display_order_is_a_shuffle_of_the_tasks_responses(alice: Labeler) -> No
         orders.append([canonical.index(code) for code in slot.display_order])
         Assignment.objects.filter(pk=slot.pk).update(state=Assignment.State.SUBMITTED)
     assert len({tuple(order) for order in orders}) > 1
+
+
+def test_claim_brings_the_responses_with_it_in_the_labelers_order_and_to_the_letter(alice: Labeler) -> None:
+    ranked_batch(tasks=1, k=4)
+    texts = {
+        "plain",
+        'quotes " and \\ and\n\tlines',
+        "\u2028 \U0001f600 \u05e9\u05dc\u05d5\u05dd",
+        "</script> %s {}",
+    }
+    for response, text in zip(Response.objects.all(), texts, strict=True):
+        Response.objects.filter(pk=response.pk).update(text=text)
+    first, again = claimed(alice, COMPARISON), claimed(alice, COMPARISON)
+    assert first == again
+    for slot in (first, again):
+        with CaptureQueriesContext(connection) as found:
+            shown = comparisons.responses_in_display_order(slot)
+            assert {response.text for response in shown} == texts
+            assert [str(response.code) for response in shown] == slot.display_order
+        assert len(found) == 0
+    stored = Assignment.objects.get(pk=first.pk)
+    assert comparisons.responses_in_display_order(stored) == shown  # read alone where they were not brought
+    assert shown[0].prompt_id == first.task.prompt_id
+
+
+def test_claimed_task_without_responses_shows_none(alice: Labeler) -> None:
+    writing_batch(tasks=1)
+    assert comparisons.responses_in_display_order(claimed(alice, DEMONSTRATION)) == []
+    assert comparisons.responses_in_display_order(claimed(alice, DEMONSTRATION)) == []
 
 
 def test_fast_labeler_goes_on_past_what_they_answered(alice: Labeler) -> None:

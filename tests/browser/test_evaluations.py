@@ -67,6 +67,6 @@ def test_toxicity_by_keyboard_alone(page: Page, alice: Labeler, log_in: LogIn) -
     places = {str(place.response.code): place for place in Ranking.objects.get().places.all()}
     first, second = (places[code] for code in Ranking.objects.get().shown_order)
     assert (first.rank, second.rank) == (1, 2)
-    assert list(first.scores.values()) == [0, -1, 7]
-    assert list(second.scores.values()) == [2, 1, 4]
+    assert first.scores == {"toxicity": 0, "relative_toxicity": -1, "continuity": 7}
+    assert second.scores == {"toxicity": 2, "relative_toxicity": 1, "continuity": 4}
     assert list(PromptJudgement.objects.get().scores.values()) == [0]

@@ -152,7 +152,8 @@ def test_plans_made_before_the_first_answer_never_go_through_a_labelers_answers(
     allowed = {"assignment_queue", "assignment_in_hand", "assignment_once_per_labeler_and_task"}
     by_number = ("labeling_assignment_pkey", "labeling_assignment_code")
     with connection.cursor() as cursor:
-        cursor.execute("REINDEX TABLE labeling_assignment")  # as new: other tests' rows have swollen some indexes
+        # As new: rows that other tests rolled back have swollen some indexes.
+        cursor.execute("REINDEX TABLE labeling_assignment")
         cursor.execute("ANALYZE labeling_assignment")
         cursor.execute("SET LOCAL enable_seqscan = off")
         for name, (sql, parameters) in statements.items():

@@ -191,7 +191,7 @@ class Camera:
         page.fill("[name=login]", email)
         page.fill("[name=password]", PASSWORD)
         page.click("main button[type=submit]")
-        page.wait_for_load_state("networkidle")
+        page.wait_for_url(lambda url: "/accounts/login/" not in url)
 
     def strangers(self, page: Page, shoot: Shoot) -> None:
         """What can be seen without an account."""

@@ -26,7 +26,7 @@ def manager(page: Page, live_server: LiveServer) -> Page:
     page.get_by_label("Email").fill("mia@example.org")
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
-    page.wait_for_load_state("networkidle")
+    page.wait_for_url(lambda url: "/accounts/login/" not in url)  # leaving earlier would undo the login
     return page
 
 

@@ -44,7 +44,8 @@ class Arm:
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"an arm ended: {' '.join(map(str, self.process.args[3:]))}")  # type: ignore[index]
+            which = " ".join(map(str, self.process.args[3:]))  # type: ignore[index]
+            raise RuntimeError(f"an arm ended: {which}; BENCH_QUIET=0 shows what it said")
         answer: dict[str, Any] = json.loads(line)
         return answer
 

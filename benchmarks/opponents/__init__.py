@@ -30,7 +30,9 @@ def python(name: str, *, alone: bool = False) -> Path:
     """
     folder, wanted = WORK / name, HERE / f"{name}.txt"
     interpreter, stamp = folder / "bin" / "python", folder / "installed.txt"
-    if stamp.exists() and stamp.read_text() == wanted.read_text():
+    product = "" if alone else sysconfig.get_paths()["purelib"] + "\n"
+    made_of = wanted.read_text() + product  # an environment of a product that moved is made anew
+    if stamp.exists() and stamp.read_text() == made_of:
         return interpreter
     venv.create(folder, clear=True, with_pip=False)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -42,11 +44,11 @@ def python(name: str, *, alone: bool = False) -> Path:
     )
     command += ["install", "--quiet", "--disable-pip-version-check", "--no-deps"]
     if not alone:
-        (packages / "product.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+        (packages / "product.pth").write_text(product)
         command += ["--target", str(packages)]
     made = subprocess.run([*command, "--requirement", str(wanted)], capture_output=True, text=True)
     if made.returncode:
         reason = (made.stderr.strip().splitlines() or ["pip said nothing"])[-1]
         raise MissingOpponentError(f"{name} could not be installed: {reason}")
-    stamp.write_text(wanted.read_text())
+    stamp.write_text(made_of)
     return interpreter

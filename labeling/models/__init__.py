@@ -7,7 +7,7 @@ from labeling.models.author_caps import AuthorCap
 from labeling.models.base import CodedModel, Cohort, Split, TaskKind
 from labeling.models.batch_templates import BatchTemplate
 from labeling.models.batches import MAX_K, MIN_K, Batch, Candidate, Task
-from labeling.models.comparisons import LIKERT_MAX, LIKERT_MIN, Place, Ranking
+from labeling.models.comparisons import LIKERT_MAX, LIKERT_MIN, Place, PlaceQuerySet, Ranking
 from labeling.models.demonstrations import Demonstration
 from labeling.models.guidelines import Acknowledgement, Form, Guideline
 from labeling.models.labelers import Invitation, Labeler, Qualification, Role, User
@@ -71,6 +71,7 @@ __all__ = [
     "Labeler",
     "PayRate",
     "Place",
+    "PlaceQuerySet",
     "Policy",
     "Preferences",
     "Prompt",

@@ -40,6 +40,15 @@ class CodedModel(RowModel):
         abstract = True
 
 
+def not_superseded(model: type[models.Model], key: str = "pk") -> models.Q:
+    """Return the condition that no later revision of `model` takes the place of the one that `key` names.
+
+    Said as NOT EXISTS: a left join that finds nothing is taken by PostgreSQL to leave one row, and all that
+    is joined to it is then looked up row by row.
+    """
+    return ~models.Q(models.Exists(model._default_manager.filter(supersedes=models.OuterRef(key))))
+
+
 class TaskKind(models.TextChoices):
     """What a labeler is asked to do; also what a qualification permits."""
 

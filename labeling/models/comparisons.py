@@ -4,7 +4,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from labeling.models.assignments import Assignment
-from labeling.models.base import CodedModel, RowModel
+from labeling.models.base import CodedModel, RowModel, not_superseded
 from labeling.models.batches import Task
 from labeling.models.guidelines import Form, Guideline
 from labeling.models.labelers import Labeler
@@ -16,7 +16,13 @@ LIKERT_MIN, LIKERT_MAX = 1, 7
 class RankingQuerySet(models.QuerySet["Ranking"]):
     def newest(self) -> "RankingQuerySet":
         """The newest revision of each ranking."""
-        return self.filter(superseded_by=None)
+        return self.filter(not_superseded(Ranking))
+
+
+class PlaceQuerySet(models.QuerySet["Place"]):
+    def of_newest(self) -> "PlaceQuerySet":
+        """The places in the newest revision of each ranking."""
+        return self.filter(not_superseded(Ranking, "ranking"))
 
 
 class Ranking(CodedModel):
@@ -81,6 +87,8 @@ class Place(RowModel):
     flags = models.JSONField(default=dict, blank=True)
     scores = models.JSONField(default=dict, blank=True)
     note = models.TextField(blank=True)
+
+    objects = PlaceQuerySet.as_manager()
 
     class Meta:
         ordering = ("ranking", "rank", "id")

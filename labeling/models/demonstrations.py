@@ -3,7 +3,7 @@
 from django.db import models
 
 from labeling.models.assignments import Assignment
-from labeling.models.base import CodedModel
+from labeling.models.base import CodedModel, not_superseded
 from labeling.models.guidelines import Form, Guideline
 from labeling.models.labelers import Labeler, User
 from labeling.models.policies import Response
@@ -13,7 +13,7 @@ from labeling.models.prompts import Prompt
 class DemonstrationQuerySet(models.QuerySet["Demonstration"]):
     def newest(self) -> "DemonstrationQuerySet":
         """The newest revision of each demonstration."""
-        return self.filter(superseded_by=None)
+        return self.filter(not_superseded(Demonstration))
 
 
 class Demonstration(CodedModel):

@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from labeling.models.assignments import Skip
-from labeling.models.base import CodedModel
+from labeling.models.base import CodedModel, not_superseded
 from labeling.models.batches import Task
 from labeling.models.comparisons import LIKERT_MAX, LIKERT_MIN, Ranking
 from labeling.models.demonstrations import Demonstration
@@ -15,7 +15,7 @@ from labeling.models.labelers import User
 class ReviewQuerySet(models.QuerySet["Review"]):
     def newest(self) -> "ReviewQuerySet":
         """The review that counts of each label: the last one."""
-        return self.filter(superseded_by=None)
+        return self.filter(not_superseded(Review))
 
     def keeping_out(self) -> "ReviewQuerySet":
         """Reviews that keep their label out of datasets."""

@@ -3,7 +3,7 @@
 from django.db import models
 
 from labeling.models.assignments import Assignment
-from labeling.models.base import CodedModel
+from labeling.models.base import CodedModel, not_superseded
 from labeling.models.guidelines import Form, Guideline
 from labeling.models.labelers import Labeler
 from labeling.models.prompts import Prompt, PromptKind
@@ -13,7 +13,7 @@ from labeling.models.use_cases import UseCase
 class WrittenPromptQuerySet(models.QuerySet["WrittenPrompt"]):
     def newest(self) -> "WrittenPromptQuerySet":
         """The newest revision of each written prompt."""
-        return self.filter(superseded_by=None)
+        return self.filter(not_superseded(WrittenPrompt))
 
 
 class WrittenPrompt(CodedModel):

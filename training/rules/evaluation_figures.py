@@ -11,9 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from django.db.models import QuerySet
-
-from labeling.models import LIKERT_MAX, LIKERT_MIN, Cohort, Place, Policy, PromptSource, TaskKind
+from labeling.models import (
+    LIKERT_MAX,
+    LIKERT_MIN,
+    Cohort,
+    Place,
+    PlaceQuerySet,
+    Policy,
+    PromptSource,
+    TaskKind,
+)
 from training.rules.evaluations import Judgement, WinRate, clustered_share, judgements_against, summarize
 from training.rules.prompt_choice import RANDOM
 
@@ -35,9 +42,9 @@ class Judged(StrEnum):
     FINAL = "final"
     CONTROL = "control"
 
-    def places(self) -> QuerySet[Place]:
+    def places(self) -> PlaceQuerySet:
         """Return the places in rankings of such tasks, newest revisions only."""
-        rows = Place.objects.filter(ranking__superseded_by=None)
+        rows = Place.objects.of_newest()
         if self is Judged.FINAL:
             return rows.filter(ranking__task__batch__kind=TaskKind.EVALUATION)
         return rows.filter(ranking__task__batch__kind=TaskKind.COMPARISON, ranking__task__chosen_by=RANDOM)

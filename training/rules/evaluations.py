@@ -8,11 +8,11 @@ from itertools import groupby
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, Q
 from scipy.stats import norm
 
 from labeling.errors import InvalidInput
-from labeling.models import Batch, Cohort, Place, Policy, Prompt, Ranking, TaskKind, User
+from labeling.models import Batch, Cohort, Place, PlaceQuerySet, Policy, Prompt, Ranking, TaskKind, User
 from labeling.rules import audit
 from labeling.rules.batches import create_batch
 from training.models import Evaluation, Model, Run
@@ -101,7 +101,8 @@ def judgements(
     if policy == baseline:
         raise InvalidInput(f"{policy} cannot be compared with itself.", fields={"baseline": "same as policy"})
     places = (
-        Place.objects.filter(ranking__superseded_by=None, response__policy__in=(policy, baseline))
+        Place.objects.of_newest()
+        .filter(response__policy__in=(policy, baseline))
         .select_related("ranking__labeler", "ranking__task", "response__prompt")
         .order_by("ranking_id", "id")
     )
@@ -134,7 +135,7 @@ def judgements(
 
 
 def judgements_against(
-    baseline: Policy, policies: Sequence[Policy], among: QuerySet[Place] | None = None
+    baseline: Policy, policies: Sequence[Policy], among: PlaceQuerySet | None = None
 ) -> dict[int, list[Judgement]]:
     """Return the verdicts of several policies against one baseline, read in one query; by policy.
 
@@ -143,8 +144,8 @@ def judgements_against(
     counted = Place.objects.all() if among is None else among
     with_baseline = counted.filter(response__policy=baseline).values("ranking")
     rows = (
-        counted.filter(ranking__superseded_by=None, ranking__in=with_baseline)
-        .filter(response__policy__in=[*policies, baseline])
+        counted.of_newest()
+        .filter(ranking__in=with_baseline, response__policy__in=[*policies, baseline])
         .order_by("ranking_id", "id")
         .values_list(
             "ranking_id",
@@ -182,8 +183,8 @@ def win_rates(evaluations: Iterable[Evaluation]) -> dict[int, WinRate]:
     evaluation_of = {row.batch_id: row.pk for row in evaluations}
     theirs = F("ranking__places__rank")
     counted = (
-        Place.objects.filter(
-            ranking__superseded_by=None,
+        Place.objects.of_newest()
+        .filter(
             ranking__task__batch__in=evaluation_of,
             response__policy=F("ranking__task__batch__evaluation__policy"),
             ranking__places__response__policy=F("ranking__task__batch__evaluation__baseline"),

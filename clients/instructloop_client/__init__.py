@@ -100,6 +100,7 @@ CALLS: dict[str, tuple[str, str]] = {
     "evaluation": ("GET", "/evaluations/{code}/"),
     "benchmarks": ("GET", "/benchmarks/"),
     "start_benchmarks": ("POST", "/benchmarks/"),
+    "harness_tasks": ("GET", "/benchmarks/tasks/"),
     "alignment_tax": ("GET", "/models/{code}/alignment-tax/"),
     **playground.CALLS,
     **staff.CALLS,
@@ -315,14 +316,29 @@ class Client(playground.PlaygroundCalls, staff.StaffCalls):
         return self.pages(CALLS["benchmarks"], Benchmark, {})
 
     def start_benchmarks(
-        self, policies: Sequence[str], datasets: Sequence[Code], *, classifier: str = "", **settings: Any
+        self,
+        policies: Sequence[str],
+        datasets: Sequence[Code] = (),
+        *,
+        tasks: Sequence[str] = (),
+        classifier: str = "",
+        **settings: Any,
     ) -> list[Benchmark]:
-        """Queue a run for each policy, by name, and each set, by the code of its dataset."""
-        body: JSON = {"policies": list(policies), "datasets": [str(code) for code in datasets]}
-        found: Any = self.call(
-            CALLS["start_benchmarks"], {**body, "classifier": classifier, "settings": settings}
-        )
+        """Queue a run for each policy, by name, and each set, by its dataset's code or its task's name."""
+        body: JSON = {
+            "policies": list(policies),
+            "datasets": [str(code) for code in datasets],
+            "tasks": list(tasks),
+            "classifier": classifier,
+            "settings": settings,
+        }
+        found: Any = self.call(CALLS["start_benchmarks"], body)
         return [Benchmark.read(row) for row in found]
+
+    def harness_tasks(self) -> list[JSON]:
+        """Return the tasks of the server's folder, each with the problem that keeps it from being run."""
+        found: Any = self.call(CALLS["harness_tasks"])
+        return list(found)
 
     def alignment_tax(self, code: Code) -> list[JSON]:
         """Return a policy beside what it was made from, on the same questions."""

@@ -217,6 +217,10 @@ REOPEN_MINUTES = env.whole_number("REOPEN_MINUTES", 30, minimum=0, maximum=1440)
 TASKS_IN_HAND = env.whole_number("TASKS_IN_HAND", 2, minimum=1, maximum=5)
 BROKEN_SKIPS = env.whole_number("BROKEN_SKIPS", 2, minimum=1, maximum=100)
 
+# A folder of harness tasks of one's own (docs/evaluation.md), and whether their Python may run on workers
+HARNESS_TASKS_DIR = Path(folder).expanduser() if (folder := env.text("HARNESS_TASKS_DIR")) else None
+HARNESS_FUNCTIONS = env.yes_or_no("HARNESS_FUNCTIONS", default=False)
+
 # The playground
 PLAYGROUND_FOR_LABELERS = env.yes_or_no("PLAYGROUND_FOR_LABELERS", default=False)
 PLAYGROUND_PER_MINUTE = env.whole_number("PLAYGROUND_PER_MINUTE", 10, minimum=1, maximum=10_000)

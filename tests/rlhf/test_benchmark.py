@@ -45,11 +45,19 @@ FORMS: dict[str, tuple[list[dict[str, Any]], set[str]]] = {
 }
 
 
-def prepare(folder: Path, base_folder: Path, form: str, rows: list[dict[str, Any]], **parts: Any) -> Path:
+def prepare(
+    folder: Path,
+    base_folder: Path,
+    form: str,
+    rows: list[dict[str, Any]],
+    about: dict[str, Any] | None = None,
+    **parts: Any,
+) -> Path:
     dataset = write_dataset(folder / "inputs/dataset", "benchmark", test=rows, **parts)
     path = dataset / "manifest.json"
     manifest = json.loads(path.read_text())
-    path.write_text(json.dumps({**manifest, "selection": {"benchmark": "own", "form": form}}))
+    selection = {"benchmark": "own", "form": form, **(about or {})}
+    path.write_text(json.dumps({**manifest, "selection": selection}))
     link(folder, policy=base_folder)
     return folder
 

@@ -275,7 +275,10 @@ def test_costs_are_read_and_rates_set_through_it(client_of: Callable[[User], Cli
 def test_benchmarks_are_listed_and_refused_through_it(client_of: Callable[[User], Client]) -> None:
     client = client_of(UserFactory.create(role=Role.RESEARCHER))
     assert list(client.benchmarks()) == []
+    assert client.harness_tasks() == []
     assert client.alignment_tax(stored_model(name="base").code) == []
     with pytest.raises(InstructLoopError) as refused:
         client.start_benchmarks(["nobody"], ["00000000-0000-0000-0000-000000000001"])
     assert refused.value.status in (404, 422)
+    with pytest.raises(InstructLoopError, match="no task 'mine'"):
+        client.start_benchmarks(["base"], tasks=["mine"])

@@ -18,6 +18,7 @@ from training.api.refusals import config_checked
 from training.models import Dataset, DatasetKind, Model, Run
 from training.rules.benchmark_figures import Tax, alignment_tax, ancestors, benchmark_runs, settings_of
 from training.rules.benchmarks import order_benchmarks
+from training.rules.harness_tasks import find_tasks
 from training.tasks import enqueue_run
 
 
@@ -60,10 +61,16 @@ class BenchmarkBody(serializers.ModelSerializer[Run]):
 
 
 class BenchmarkRequest(Body):
-    """Policies by name, sets by the code of their dataset."""
+    """Policies by name, sets by the code of their dataset, or tasks of the server's folder by name."""
 
     policies = serializers.ListField(child=serializers.CharField(), allow_empty=False)
-    datasets = serializers.ListField(child=serializers.UUIDField(), allow_empty=False)
+    datasets = serializers.ListField(child=serializers.UUIDField(), required=False, default=list)
+    tasks = serializers.ListField(
+        child=serializers.CharField(max_length=80),
+        required=False,
+        default=list,
+        help_text="Harness tasks of one's own, by name.",
+    )
     classifier = serializers.CharField(required=False, default="", allow_blank=True)
     settings = serializers.DictField(required=False, default=dict, help_text="Of the config's [benchmark].")
     seed = serializers.IntegerField(min_value=0, default=0)
@@ -110,6 +117,7 @@ class BenchmarkList(generics.ListAPIView[Run]):
             runs = order_benchmarks(
                 models=[_model(name, "policies") for name in wanted["policies"]],
                 datasets=[_dataset(str(code)) for code in wanted["datasets"]],
+                tasks=wanted["tasks"],
                 settings=wanted["settings"],
                 classifier=_model(wanted["classifier"], "classifier") if wanted["classifier"] else None,
                 seed=wanted["seed"],
@@ -118,6 +126,25 @@ class BenchmarkList(generics.ListAPIView[Run]):
         for run in runs:
             enqueue_run(run)
         return Response(BenchmarkBody(runs, many=True).data, status=status.HTTP_201_CREATED)
+
+
+class TaskBody(Body):
+    """A harness task of the server's folder."""
+
+    name = serializers.CharField()
+    file = serializers.CharField()
+    problem = serializers.CharField(help_text="Why it cannot be run; empty where it can.")
+
+
+class TaskList(APIView):
+    """Which tasks of one's own there are."""
+
+    permission_classes = (Requires(Action.RUN_TRAINING),)
+
+    @extend_schema(responses={200: TaskBody(many=True), 403: ErrorBody}, tags=["evaluations"])
+    def get(self, request: Request) -> Response:
+        """List the harness tasks of the server's folder, also those that cannot be run."""
+        return Response(TaskBody(find_tasks(), many=True).data)
 
 
 class AlignmentTax(APIView):

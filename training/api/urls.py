@@ -49,6 +49,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("rounds/<uuid:code>/gate/", rounds.OpenGate.as_view(), name="api-round-gate"),
     path("rounds/<uuid:code>/steps/<slug:key>/", rounds.StepIt.as_view(), name="api-round-step"),
     path("benchmarks/", benchmarks.BenchmarkList.as_view(), name="api-benchmarks"),
+    path("benchmarks/tasks/", benchmarks.TaskList.as_view(), name="api-benchmark-tasks"),
     path("models/<uuid:code>/alignment-tax/", benchmarks.AlignmentTax.as_view(), name="api-model-tax"),
     path("evaluations/", evaluations.EvaluationList.as_view(), name="api-evaluations"),
     path("evaluations/<uuid:code>/", evaluations.EvaluationDetail.as_view(), name="api-evaluation"),

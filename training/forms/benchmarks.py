@@ -8,6 +8,7 @@ from training.forms.choices import LongSelect, LongSelectMultiple
 from training.models import Dataset, DatasetKind, Model, ModelKind
 from training.rlhf.config import describe
 from training.rules.benchmark_sets import FORMS, OWN, SETS
+from training.rules.harness_tasks import find_tasks
 
 MOST_BYTES = 200 * 1024 * 1024
 ENDINGS = (".jsonl", ".csv", ".jsonl.gz", ".csv.gz")
@@ -38,7 +39,14 @@ class OrderForm(forms.Form):
         label="Sets",
         queryset=Dataset.objects.none(),
         to_field_name="code",
+        required=False,
         widget=forms.CheckboxSelectMultiple,
+    )
+    tasks = forms.MultipleChoiceField(
+        label="Tasks of your own",
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="From the server’s folder of harness tasks, frozen as they stand now.",
     )
     classifier = forms.ModelChoiceField(
         queryset=Model.objects.none(),
@@ -61,6 +69,13 @@ class OrderForm(forms.Form):
             field = self.fields[name]
             if isinstance(field, forms.ModelChoiceField):
                 field.queryset = rows
+        tasks = find_tasks()
+        self.refused_tasks = [task for task in tasks if task.problem]
+        usable = [(task.name, f"{task.name} ({task.file})") for task in tasks if not task.problem]
+        self.fields["tasks"].widget.choices = self.fields["tasks"].choices = usable  # type: ignore[attr-defined]
+        self.fields["datasets"].required = not usable
+        if not usable:
+            del self.fields["tasks"]
         for described in describe("benchmark"):
             name = described.key.rpartition(".")[2]
             if described.section == "benchmark" and name in SETTINGS:

@@ -23,11 +23,16 @@ from training.rlhf.benchmark_scores import (
 from training.rlhf.config import BenchmarkConfig
 from training.rlhf.data import open_dataset, require_rows
 from training.rlhf.errors import RunRefusedError
+from training.rlhf.harness_task import FORM as OWN_TASK
+from training.rlhf.harness_task import explained, make_own_task, number_of, shots_of
+from training.rlhf.metrics import METRICS
 from training.rlhf.model import load_policy
 from training.rlhf.runtime import Run
 from training.rlhf.toxicity import Classifier, load_classifier
 
 ITEMS = "items.jsonl"
+TASK_FAULTS = (ArithmeticError, AssertionError, AttributeError, LookupError, NameError, TypeError, ValueError)
+"""What the Python, the filters and the rows of somebody's task may raise."""
 TASK = "set"
 INSTRUCTIONS = {
     "none": "",
@@ -108,15 +113,17 @@ def run(config: BenchmarkConfig, run: Run) -> dict[str, float]:
     """Ask every question of the set and write what each answer is worth."""
     # 1. The set and its form; whatever is missing is said before a model is loaded.
     dataset = open_dataset(run.folder / config.inputs.dataset, ["benchmark"], key="inputs.dataset")
-    form = _form_of(dataset.folder)
+    selection = _selection_of(dataset.folder)
+    form = selection["form"]
     records = require_rows(dataset.records("test"), "questions", dataset, "test")
     records = records[: config.benchmark.max_items or None]
-    examples = dataset.records("train") if config.benchmark.few_shot else []
+    shots = shots_of(config, selection) if form == OWN_TASK else config.benchmark.few_shot
+    examples = dataset.records("train") if shots else []
     _refuse_what_cannot_run(config, form, len(examples))
     _be_offline()
     # 2. The policy, and the classifier where the answers have to be judged.
     policy, codec = load_policy(run.path(config.inputs.policy), key="inputs.policy", device=run.device)
-    if FORMS[form].output == "generate_until" and config.benchmark.max_answer_tokens >= policy.context:
+    if _is_written(form, selection) and config.benchmark.max_answer_tokens >= policy.context:
         raise RunRefusedError(
             f"benchmark.max_answer_tokens is {config.benchmark.max_answer_tokens}, inputs.policy reads "
             f"{policy.context} tokens; allowed is less than that, such as {policy.context // 2}."
@@ -133,18 +140,22 @@ def run(config: BenchmarkConfig, run: Run) -> dict[str, float]:
     from training.rlhf.harness import PolicyInHarness
 
     model = PolicyInHarness(policy, codec, config, run)
-    task = make_task(config, form, records, examples, _scorer(form, classifier, run, len(records)))
+    if form == OWN_TASK:
+        task = make_own_task(config, selection, records, examples, name=TASK, folder=run.folder)
+    else:
+        task = make_task(config, form, records, examples, _scorer(form, classifier, run, len(records)))
     given = {"tasks": {TASK: task}, "groups": {}, "group_map": {}}
-    found: Any = evaluate(lm=model, task_dict=given, bootstrap_iters=0, log_samples=True)
+    found: Any = _evaluated(evaluate, model, given, form)
     # 4. One line for each question, then the means.
-    names = FORMS[form].metrics
-    write_items(run.folder, records, found["samples"][TASK], list(names))
+    samples = found["samples"][TASK]
+    names = measured_names(samples)
+    write_items(run.folder, records, samples)
     run.report["benchmark"] = {
         "form": form,
         "harness": f"lm-evaluation-harness {lm_eval.__version__}",
         **({"classifier": classifier.about} if classifier else {}),
     }
-    means = {f"benchmark/{name}": float(found["results"][TASK][f"{name},none"]) for name in names}
+    means = {metric_name(name): float(found["results"][TASK][key]) for name, key in names.items()}
     run.metrics.write(
         1, {**means, "data/examples": float(len(records)), "data/prompts_cut": float(model.cut)}
     )
@@ -195,23 +206,46 @@ def make_task(
     return task
 
 
-def write_items(
-    folder: Path, records: Sequence[Record], samples: Sequence[Record], metrics: Sequence[str]
-) -> None:
+def measured_names(samples: Sequence[Record]) -> dict[str, str]:
+    """Return each measure that came out, and the harness's key for its mean.
+
+    Of a task whose answers pass several filters, a measure's name ends in the filter's.
+    """
+    keys = dict.fromkeys((name, sample["filter"]) for sample in samples for name in sample["metrics"])
+    return {_measure(name, behind): f"{name},{behind}" for name, behind in keys}
+
+
+def metric_name(measure: str) -> str:
+    """Return under which name a measure is logged; one that is not ours is a task's own."""
+    known = f"benchmark/{measure}"
+    return known if known in METRICS else f"benchmark/own.{measure}"
+
+
+def write_items(folder: Path, records: Sequence[Record], samples: Sequence[Record]) -> None:
     """Write items.jsonl in one move: id, what the policy answered, and the values of each question.
 
     A translation's value is what BLEU counts: matches and n-grams of each length, both lengths.
     """
+    by_question: dict[int, dict[str, Any]] = {}
+    for sample in sorted(samples, key=lambda sample: int(sample["doc_id"])):
+        place = int(sample["doc_id"])
+        named = records[place]["id"] if place < len(records) else place + 1  # a task's own may add questions
+        line = by_question.setdefault(place, {"id": str(named), "values": {}, "answer": _answer_of(sample)})
+        line["values"] |= {
+            _measure(name, sample["filter"]): _value_of(name, sample[name]) for name in sample["metrics"]
+        }
     temporary = folder / f".{ITEMS}.tmp"
     with temporary.open("w", encoding="utf-8") as file:
-        for sample in sorted(samples, key=lambda sample: int(sample["doc_id"])):
-            record = records[int(sample["doc_id"])]
-            values = {name: sample[name] for name in metrics}
-            if "bleu" in values:
-                values["bleu"] = bleu_counts(*values["bleu"])
-            line = {"id": str(record["id"]), "values": values, "answer": _answer_of(sample)}
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in by_question.values())
     os.replace(temporary, folder / ITEMS)
+
+
+def _measure(name: str, behind: str) -> str:
+    return name if behind == "none" else f"{name},{behind}"
+
+
+def _value_of(name: str, value: Any) -> Any:
+    return bleu_counts(*map(str, value)) if name == "bleu" else number_of(value, name)
 
 
 def bleu_counts(reference: str, translation: str) -> list[float]:
@@ -239,12 +273,31 @@ def _scorer(form: str, classifier: Classifier | None, run: Run, total: int) -> S
     return score
 
 
-def _form_of(folder: Path) -> str:
+def _selection_of(folder: Path) -> dict[str, Any]:
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    form = str(manifest.get("selection", {}).get("form"))
-    if form not in FORMS:
-        raise RunRefusedError(f"inputs.dataset has questions of form {form}; allowed is {', '.join(FORMS)}.")
-    return form
+    selection: dict[str, Any] = manifest.get("selection", {})
+    form = selection.get("form")
+    if form not in (*FORMS, OWN_TASK):
+        allowed = ", ".join([*FORMS, OWN_TASK])
+        raise RunRefusedError(f"inputs.dataset has questions of form {form}; allowed is {allowed}.")
+    return selection
+
+
+def _is_written(form: str, selection: Mapping[str, Any]) -> bool:
+    """Whether the policy writes its answers, instead of choosing among some."""
+    if form == OWN_TASK:
+        return bool(selection["task"].get("output_type", "generate_until") == "generate_until")
+    return FORMS[form].output == "generate_until"
+
+
+def _evaluated(evaluate: Callable[..., Any], model: Any, tasks: dict[str, Any], form: str) -> Any:
+    """Let the harness ask; what breaks in a task of a researcher's own is said as such."""
+    try:
+        return evaluate(lm=model, task_dict=tasks, bootstrap_iters=0, log_samples=True)
+    except TASK_FAULTS as error:
+        if form != OWN_TASK:
+            raise
+        raise RunRefusedError(f"The task broke while it was put: {explained(error)}.") from error
 
 
 def _refuse_what_cannot_run(config: BenchmarkConfig, form: str, examples: int) -> None:
@@ -253,7 +306,7 @@ def _refuse_what_cannot_run(config: BenchmarkConfig, form: str, examples: int) -
             "lm-evaluation-harness is not installed where this worker runs; install it there with "
             "pip install lm_eval==0.4.13, then try the run again."
         )
-    if examples < config.benchmark.few_shot:
+    if form != OWN_TASK and examples < config.benchmark.few_shot:
         raise RunRefusedError(
             f"benchmark.few_shot is {config.benchmark.few_shot} but the set's train part has {examples} "
             "solved examples; lower it, or import the set again with --few-shot."

@@ -69,7 +69,7 @@ class PolicyInHarness(LM):
 
     def generate_until(self, requests: list[Any]) -> list[str]:
         """Return for each (context, settings) what the policy writes up to the first stop of the settings."""
-        wanted = [(str(r.args[0]), list(r.args[1].get("until") or [])) for r in requests]
+        wanted = [(str(r.args[0]), _stops(r.args[1].get("until"))) for r in requests]
         how = (self.settings.format, self.settings.temperature, self.settings.max_answer_tokens)
         keys = [_key("text", *how, context) for context, _ in wanted]
         rows = [
@@ -155,6 +155,10 @@ class PolicyInHarness(LM):
             ids = [*(self.codec.first_ids or ()), *self.codec.encode([context])[0]]
         self.cut += len(ids) > most
         return (ids or [self.codec.eos_id])[-most:]
+
+
+def _stops(given: Any) -> list[str]:
+    return [given] if isinstance(given, str) else list(given or [])
 
 
 def _up_to(text: str, stops: Sequence[str]) -> str:

@@ -90,6 +90,7 @@ METRICS: Mapping[str, Metric] = {
     "benchmark/toxic_fraction": Metric(
         "fraction", "down", "Continuations with a toxicity of one half or more."
     ),
+    "benchmark/own": Metric("", "", "A measure of a researcher's own task; its name follows the point."),
     "ppo/ratio_first": Metric("", "", "Largest |ratio - 1| in the first minibatch of an iteration."),
     "ppo/ratio_max": Metric("", "", "Largest |ratio - 1| in an iteration."),
     "ppo/approx_kl": Metric(

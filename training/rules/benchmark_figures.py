@@ -27,6 +27,9 @@ UNITS = {"bleu": "points", "entropy": "bits"}
 LABELS = {
     "acc": "accuracy",
     "acc_norm": "accuracy per character",
+    "acc_bytes": "accuracy per byte",
+    "acc_mutual_info": "accuracy by mutual information",
+    "exact_match": "exact match",
     "mc1": "best answer first",
     "mc2": "share of true answers",
     "f1": "F1",
@@ -61,7 +64,7 @@ class Tax:
 
     @property
     def label(self) -> str:
-        return LABELS.get(self.metric, self.metric)
+        return label_of(self.metric)
 
     @property
     def verdict(self) -> str:
@@ -71,15 +74,23 @@ class Tax:
             return "no difference shown"
         if self.metric in NO_BETTER:
             return "changed"
-        return "better" if (low > 0) != (self.metric in BETTER_LOW) else "worse"
+        lower = (*BETTER_LOW, *self.dataset.manifest.get("selection", {}).get("lower_is_better", ()))
+        return "better" if (low > 0) != (_plain(self.metric) in lower) else "worse"
+
+
+def label_of(metric: str) -> str:
+    """Say what a metric measures; of a task with several filters, behind which one."""
+    name, _, behind = metric.partition(",")
+    return f"{LABELS.get(name, name)}, {behind}" if behind else LABELS.get(name, name)
 
 
 def summarize(metric: str, items: Mapping[str, Any]) -> Figure:
     """Return the value of a metric over questions, and its interval.
 
-    Shares have Wilson's interval, other means a normal one cut at 0, BLEU one drawn by resampling questions.
+    Shares have Wilson's interval, other means a normal one, cut at 0 where no value is below it, BLEU one
+    drawn by resampling questions.
     """
-    if metric in DRAWN:
+    if _plain(metric) in DRAWN:
         counts = np.array(list(items.values()), dtype=float)
         return _drawn(
             bleu(counts.sum(axis=0)), [bleu(counts[pick].sum(axis=0)) for pick in _picks(len(counts))]
@@ -88,16 +99,16 @@ def summarize(metric: str, items: Mapping[str, Any]) -> Figure:
     mean = sum(values) / len(values)
     if all(value in (0.0, 1.0) for value in values):
         return _wilson(mean, len(values))
-    half = _half_width(values)
+    half, floor = _half_width(values), 0.0 if min(values) >= 0 else -math.inf
     return Figure(
-        mean, None if half is None else max(0.0, mean - half), None if half is None else mean + half
+        mean, None if half is None else max(floor, mean - half), None if half is None else mean + half
     )
 
 
 def difference(metric: str, after: Mapping[str, Any], before: Mapping[str, Any]) -> tuple[Figure, int]:
     """Return by how much one result is above another on the questions that both have, and how many."""
     shared = [key for key in after if key in before]
-    if metric in DRAWN:
+    if _plain(metric) in DRAWN:
         ours, theirs = (np.array([given[key] for key in shared], dtype=float) for given in (after, before))
         found = bleu(ours.sum(axis=0)) - bleu(theirs.sum(axis=0))
         picks = _picks(len(shared))
@@ -207,6 +218,11 @@ def table_rows(found: Sequence[Tax]) -> Iterator[list[object]]:
 
 def _dataset_of(run: Run) -> int:
     return next((given.dataset_id or 0 for given in run.inputs.all() if given.name == "dataset"), 0)
+
+
+def _plain(metric: str) -> str:
+    """Return a metric's name without the filter that stands before it."""
+    return metric.partition(",")[0]
 
 
 def _wilson(share: float, count: int) -> Figure:

@@ -22,6 +22,8 @@ FORMS: Mapping[str, tuple[str, ...]] = {
     "toxicity": ("toxicity", "toxic_fraction"),
 }
 """What comes out of each form, what the paper reports first."""
+TASK_FORM = "task"
+"""The form of a harness task of one's own: rows as they are, asked and scored as its definition says."""
 
 
 @dataclass(frozen=True)

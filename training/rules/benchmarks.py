@@ -12,6 +12,7 @@ from training.models import BenchmarkResult, Dataset, DatasetKind, Model, Run, S
 from training.rules.benchmark_figures import summarize
 from training.rules.benchmark_sets import FORMS, OWN, SETS, Question, Row, read_questions
 from training.rules.datasets import freeze_questions
+from training.rules.harness_tasks import freeze_task
 from training.rules.run_inputs import Input
 from training.rules.runs import create_run
 
@@ -63,7 +64,8 @@ def import_benchmark(
 def order_benchmarks(
     *,
     models: Sequence[Model],
-    datasets: Sequence[Dataset],
+    datasets: Sequence[Dataset] = (),
+    tasks: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
     classifier: Model | None = None,
     seed: int = 0,
@@ -71,13 +73,15 @@ def order_benchmarks(
 ) -> list[Run]:
     """Queue a run for each policy and each set, all with the same settings.
 
-    `settings` are those of the config's [benchmark]. `training.tasks.enqueue_run` wakes workers for them.
-    Raises ConfigError for a setting or an input that cannot be, InvalidInput where nothing was chosen.
+    `tasks` are names of harness tasks of one's own, frozen as they stand now. `settings` are those of the
+    config's [benchmark]. `training.tasks.enqueue_run` wakes workers for them. Raises ConfigError for a
+    setting or an input that cannot be, InvalidInput where nothing was chosen or a task cannot be run.
     """
-    if not models or not datasets:
+    if not models or not (datasets or tasks):
         raise InvalidInput("Choose at least one policy and one set.", fields={"datasets": "none"})
     runs = []
-    for dataset in datasets:
+    sets = [*datasets, *(freeze_task(name=name, by=by) for name in dict.fromkeys(tasks))]
+    for dataset in sets:
         judged = dataset.manifest.get("selection", {}).get("form") == "toxicity"
         if judged and classifier is None:
             raise InvalidInput(
@@ -90,7 +94,7 @@ def order_benchmarks(
                 inputs["classifier"] = classifier
             config = {"seed": seed, "benchmark": dict(settings or {})}
             runs.append(create_run(stage=Stage.BENCHMARK, config=config, inputs=inputs, by=by))
-    audit.record(actor=by, action="order_benchmarks", obj=datasets[0], runs=len(runs))
+    audit.record(actor=by, action="order_benchmarks", obj=sets[0], runs=len(runs))
     return runs
 
 

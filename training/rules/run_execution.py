@@ -22,7 +22,16 @@ from django.utils import timezone
 
 from labeling.errors import LabelingError
 from training.models import Run, RunState, Stage
-from training.rules import benchmarks, models, response_scores, run_folder, run_news, run_process, sampling
+from training.rules import (
+    benchmarks,
+    harness_tasks,
+    models,
+    response_scores,
+    run_folder,
+    run_news,
+    run_process,
+    sampling,
+)
 from training.rules.patience import patiently
 from training.rules.run_tails import Tails
 from training.rules.runs import claim_run, current_state, update_claimed
@@ -90,6 +99,7 @@ def execute_claimed(run: Run) -> str:
 
 def _work(run: Run, folder: Path, lock: run_process.FolderLock) -> None:
     run_folder.prepare(run)
+    harness_tasks.refuse_functions(run)
     if response_scores.is_scoring(run):
         response_scores.write_ranked_responses(run=run, folder=folder)
     state = current_state(run)

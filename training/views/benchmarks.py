@@ -18,14 +18,15 @@ from training.forms.benchmarks import ImportSetForm, OrderForm
 from training.models import Model, Run
 from training.rlhf.config import ConfigError
 from training.rules.benchmark_figures import (
-    LABELS,
     alignment_tax,
     ancestor_keys,
     benchmark_runs,
+    label_of,
     table_rows,
 )
 from training.rules.benchmark_files import import_benchmark_file
 from training.rules.benchmarks import benchmark_datasets, order_benchmarks
+from training.rules.harness_tasks import find_tasks
 from training.tasks import enqueue_run
 
 RUNS_SHOWN = 30
@@ -58,6 +59,7 @@ def benchmark_list(request: PageRequest) -> HttpResponseBase:
         "lost": [tax for tax in found if tax.verdict == "worse"],
         "rows": [_row(run) for run in benchmark_runs().order_by("-pk")[:RUNS_SHOWN]],
         "datasets": benchmark_datasets(),
+        "has_tasks": bool(find_tasks()),
         "may_train": can(request.user, Action.RUN_TRAINING),
     }
     return render(request, "benchmarks/list.html", context)
@@ -73,6 +75,7 @@ def benchmark_order(request: PageRequest) -> HttpResponseBase:
             runs = order_benchmarks(
                 models=list(data["models"]),
                 datasets=list(data["datasets"]),
+                tasks=data.get("tasks", ()),
                 settings=form.settings(),
                 classifier=data["classifier"],
                 by=request.user,
@@ -84,7 +87,8 @@ def benchmark_order(request: PageRequest) -> HttpResponseBase:
         else:
             for run in runs:
                 enqueue_run(run)
-            messages.success(request, f"{len(runs)} benchmark runs are queued.")
+            runs_are = "benchmark run is" if len(runs) == 1 else "benchmark runs are"
+            messages.success(request, f"{len(runs)} {runs_are} queued.")
             return redirect("benchmark-list")
     return render(request, "benchmarks/order.html", {"form": form}, status=422 if form.is_bound else 200)
 
@@ -118,9 +122,7 @@ def benchmark_import(request: PageRequest) -> HttpResponseBase:
 
 def _row(run: Run) -> dict[str, Any]:
     inputs = {given.name: given.dataset or given.model for given in run.inputs.all()}
-    results = [
-        {"label": LABELS.get(row.metric, row.metric), "row": row} for row in run.benchmark_results.all()
-    ]
+    results = [{"label": label_of(row.metric), "row": row} for row in run.benchmark_results.all()]
     return {"run": run, "policy": inputs.get("policy"), "dataset": inputs.get("dataset"), "results": results}
 
 

@@ -267,6 +267,25 @@ def test_alignment_tax_compares_the_same_questions_under_the_same_settings(train
     assert dict(zip(header, row, strict=True))["verdict"] == "worse"
 
 
+def test_a_rise_is_worse_where_a_task_says_that_lower_is_better(trainer: Play) -> None:
+    base = stored_model(name="base")
+    policy = stored_model(name="ppo", kind=ModelKind.PPO, parent=base)
+    dataset = own()
+    dataset.manifest["selection"]["lower_is_better"] = ["acc"]
+    dataset.save()
+    measured(trainer, base, dataset, "0000")
+    measured(trainer, policy, dataset, "1110")
+    [tax] = alignment_tax(policy, base)
+    assert (tax.difference.value, tax.verdict) == (0.75, "worse")
+
+
+def test_an_interval_is_cut_at_zero_only_where_no_value_is_below_it() -> None:
+    assert summarize("own", {"a": 0.0, "b": 0.1, "c": 3.0}).low == 0.0
+    low = summarize("own", {"a": -1.0, "b": 0.1, "c": 3.0}).low
+    assert low is not None
+    assert low < 0
+
+
 def test_no_difference_is_claimed_where_the_interval_holds_zero(trainer: Play) -> None:
     base = stored_model(name="base")
     policy = stored_model(name="ppo", kind=ModelKind.PPO, parent=base)

@@ -4,24 +4,34 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
-from pytest_django import DjangoAssertNumQueries
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from labeling.models import Role
 from tests.factories import UserFactory
 from tests.training.factories import stored_model
+from tests.training.harness_folder import CAPITALS, write_tasks
 from tests.training.rules.test_benchmarks import CHOICES, measured, own
 from training import tasks
-from training.models import Dataset, ModelKind, Run
+from training.models import Dataset, Model, ModelKind, Run
+from training.rules.run_execution import execute_run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 Play = Callable[[Mapping[str, Any]], None]
+ORDER = {
+    "few_shot": "0",
+    "format": "plain",
+    "instruction": "none",
+    "max_answer_tokens": "16",
+    "max_items": "0",
+}
 
 
 @pytest.fixture
@@ -45,17 +55,9 @@ def test_a_set_is_imported_and_its_runs_are_queued_from_the_browser(dana: Client
     assert "has 4 questions" in answer.content.decode()
     dataset = Dataset.objects.get()
     policy = stored_model(name="base")
-    order = {
-        "models": [str(policy.code)],
-        "datasets": [str(dataset.code)],
-        "few_shot": "0",
-        "format": "plain",
-        "instruction": "none",
-        "max_answer_tokens": "16",
-        "max_items": "0",
-    }
+    order = {**ORDER, "models": [str(policy.code)], "datasets": [str(dataset.code)]}
     answer = dana.post(reverse("benchmark-order"), order, follow=True)
-    assert "1 benchmark runs are queued" in answer.content.decode() or "queued" in answer.content.decode()
+    assert "1 benchmark run is queued." in answer.content.decode()
     assert Run.objects.get().stage == "benchmark"
 
 
@@ -75,6 +77,49 @@ def test_what_is_wrong_with_a_file_stands_at_its_field(
     )
     assert answer.status_code == 422
     assert words in answer.content.decode()
+
+
+def test_a_task_of_ones_own_is_chosen_by_name_and_one_that_cannot_be_run_is_explained(
+    dana: Client, tmp_path: Path, settings: Settings
+) -> None:
+    broken = CAPITALS.replace("task: capitals", "task: broken\nclass: x")
+    settings.HARNESS_TASKS_DIR = write_tasks(tmp_path / "tasks", capitals=CAPITALS, broken=broken)
+    stored_model(name="base")
+    page = dana.get(reverse("benchmark-order")).content.decode()
+    assert 'value="capitals"' in page
+    assert 'value="broken"' not in page
+    assert "1 task in the server’s folder cannot be run" in page
+    assert "broken.yaml: class is not read here" in page
+    order = {**ORDER, "models": [str(Model.objects.get().code)]}
+    for wrong in (["broken"], ["../capitals"], []):
+        assert dana.post(reverse("benchmark-order"), {**order, "tasks": wrong}).status_code == 422
+    assert not Run.objects.exists()
+    answer = dana.post(reverse("benchmark-order"), {**order, "tasks": ["capitals"]}, follow=True)
+    assert "1 benchmark run is queued." in answer.content.decode()
+    dataset = Dataset.objects.get()
+    assert (dataset.name, Run.objects.get().inputs.get(name="dataset").dataset) == ("capitals", dataset)
+    page = dana.get(reverse("dataset-detail", args=[dataset.code]) + "?split=test").content.decode()
+    assert "the capital of France" in page
+    assert "doc_to_text" in page
+
+
+def test_tasks_are_listed_and_ordered_by_api(
+    dana: Client, tmp_path: Path, settings: Settings, trainer: Play
+) -> None:
+    settings.HARNESS_TASKS_DIR = write_tasks(tmp_path / "tasks", capitals=CAPITALS)
+    stored_model(name="base")
+    assert dana.get("/api/v1/benchmarks/tasks/").json() == [
+        {"name": "capitals", "file": "capitals.yaml", "problem": ""}
+    ]
+    wanted = {"policies": ["base"], "tasks": ["capitals"]}
+    made = dana.post("/api/v1/benchmarks/", wanted, content_type="application/json")
+    assert made.status_code == 201
+    trainer({"items": [{"id": "1", "values": {"acc": 1.0, "tone,strict": -2.0}, "answer": ""}]})
+    execute_run(Run.objects.get().code)
+    assert "tone, strict" in dana.get(reverse("benchmark-list")).content.decode()
+    for change, field in (({"tasks": ["nothing"]}, "tasks"), ({"tasks": []}, "datasets")):
+        refused = dana.post("/api/v1/benchmarks/", {**wanted, **change}, content_type="application/json")
+        assert (refused.status_code, list(refused.json()["fields"])) == (422, [field])
 
 
 def test_the_page_shows_the_alignment_tax_and_gives_it_as_csv(dana: Client, trainer: Play) -> None:

@@ -21,7 +21,8 @@ from labeling.models import Split
 from labeling.rules.access import Action
 from training.models import Dataset, DatasetKind
 from training.rules import artifacts
-from training.rules.datasets import freeze_dataset, part_lines, read_records
+from training.rules.dataset_formats import FORMATS, NATIVE, part_file
+from training.rules.datasets import freeze_dataset, read_records
 
 
 class DatasetBody(serializers.ModelSerializer[Dataset]):
@@ -136,14 +137,22 @@ class Part(APIView):
     permission_classes = (Requires(Action.EXPORT),)
 
     @extend_schema(
-        responses={(200, "application/x-ndjson"): OpenApiTypes.BINARY, 403: ErrorBody, 404: ErrorBody},
+        parameters=[OpenApiParameter("file_format", enum=FORMATS, default=NATIVE)],
+        responses={
+            (200, "application/x-ndjson"): OpenApiTypes.BINARY,
+            (200, "application/vnd.apache.parquet"): OpenApiTypes.BINARY,
+            403: ErrorBody,
+            404: ErrorBody,
+            422: ErrorBody,
+        },
         tags=["datasets"],
     )
     def get(self, request: Request, code: UUID, split: str) -> StreamingHttpResponse:
-        """Stream a part as JSON lines, as it was frozen."""
+        """Stream a part: JSON lines as they were frozen, TRL's, or Parquet."""
         dataset = Dataset.objects.filter(code=code).first()
         if dataset is None or split not in dataset.counts:
             raise NotFound("There is no such dataset, or it has no such part.")
         if not artifacts.exists(dataset.folder):
             raise NotFound("The files of this dataset are not where they were stored.")
-        return StreamingHttpResponse(part_lines(dataset, split), content_type="application/x-ndjson")
+        part = part_file(dataset, split, request.query_params.get("file_format", NATIVE))
+        return StreamingHttpResponse(part.pieces, content_type=part.content_type)

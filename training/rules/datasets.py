@@ -97,13 +97,6 @@ def read_records(
         return list(itertools.islice(fitting, first, first + count))
 
 
-def part_lines(dataset: Dataset, split: str) -> Iterator[str]:
-    """Give the records of a part as lines of JSON, read as they are asked for."""
-    path = next(part["path"] for part in dataset.manifest["parts"] if part["split"] == split)
-    with artifacts.reading(dataset.folder, path) as file:
-        yield from file
-
-
 def _fitting(line: str, words: str, category: str) -> Record | None:
     record: Record = json.loads(line)
     if category and (record.get("category") or "none") != category:

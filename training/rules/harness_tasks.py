@@ -103,7 +103,9 @@ def refuse_functions(run: Run) -> None:
 
 
 def _folder() -> Path:
-    return Path(settings.HARNESS_TASKS_DIR).resolve()
+    if settings.HARNESS_TASKS_DIR is None:
+        raise InvalidInput("No folder of tasks is configured; its operator names one in HARNESS_TASKS_DIR.")
+    return settings.HARNESS_TASKS_DIR.resolve()
 
 
 def _read(path: Path, root: Path) -> HarnessTask | None:

@@ -1,8 +1,5 @@
 """Datasets: listed, frozen, looked into, downloaded."""
 
-import itertools
-import json
-from collections.abc import Iterator
 from uuid import UUID
 
 from django.contrib import messages
@@ -15,9 +12,8 @@ from labeling.views.access import PageRequest, require
 from labeling.views.lists import one_page
 from training.forms.datasets import FreezeForm
 from training.models import Dataset, DatasetKind
-from training.rules import artifacts
 from training.rules.dataset_comparison import compare_datasets
-from training.rules.dataset_formats import NATIVE, PARQUET, formats_of, records_in
+from training.rules.dataset_formats import NATIVE, formats_of, part_file
 from training.rules.datasets import freeze_dataset, read_records
 from training.rules.models import models_of
 
@@ -120,33 +116,22 @@ def dataset_compare(request: PageRequest, code: UUID) -> HttpResponseBase:
 
 @require(Action.EXPORT)
 def dataset_part(request: PageRequest, code: UUID, split: str) -> HttpResponseBase:
-    """Download the records of a part, as they were frozen or in the shape that TRL reads."""
+    """Download the records of a part, as they were frozen, in the shape that TRL reads, or as Parquet."""
     dataset = get_object_or_404(Dataset, code=code)
     form = request.GET.get("format", NATIVE)
-    if split not in dataset.counts or form not in formats_of(dataset.kind) or form == PARQUET:
+    if split not in dataset.counts or form not in formats_of(dataset.kind):
         raise Http404
-    path = next(part["path"] for part in dataset.manifest["parts"] if part["split"] == split)
-    lines = _lines(dataset, path) if form == NATIVE else _reshaped(dataset, split, form)
     try:
-        first = list(itertools.islice(lines, 1))
+        part = part_file(dataset, split, form)
+    except LabelingError as error:
+        messages.error(request, error.message)
+        return redirect("dataset-detail", code)
     except OSError:
         messages.error(request, "The files of this dataset are not where they were stored.")
         return redirect("dataset-detail", code)
-    response = StreamingHttpResponse(itertools.chain(first, lines), content_type="application/x-ndjson")
-    prefix = "" if form == NATIVE else f"{form}-"
-    name = f"{dataset.kind}-{dataset.hash[:12]}-{prefix}{path}"
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response = StreamingHttpResponse(part.pieces, content_type=part.content_type)
+    response["Content-Disposition"] = f'attachment; filename="{part.name}"'
     return response
-
-
-def _lines(dataset: Dataset, path: str) -> Iterator[str]:
-    with artifacts.reading(dataset.folder, path) as file:
-        yield from file
-
-
-def _reshaped(dataset: Dataset, split: str, form: str) -> Iterator[str]:
-    for record in records_in(dataset, split, form):
-        yield json.dumps(record, ensure_ascii=False) + "\n"
 
 
 def _named(code: str) -> Dataset | None:

@@ -1,16 +1,27 @@
 """Datasets as other programs read them: statistics, what changed between two, TRL's shapes and Parquet."""
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+from pyarrow import parquet
 
 from labeling.errors import InvalidInput
-from tests.training.factories import demonstration, ranking
+from labeling.models import TaskKind
+from tests.factories import PolicyFactory, PromptFactory
+from tests.training.factories import demonstration, draft_batch, ranking
 from training.rules.dataset_comparison import compare_datasets
-from training.rules.dataset_formats import PARQUET, TRL, records_in, write_dataset
+from training.rules.dataset_formats import (
+    PARQUET,
+    ROWS_AT_ONCE,
+    TRL,
+    part_file,
+    records_in,
+    write_dataset,
+)
 from training.rules.dataset_statistics import Lengths, Statistics
-from training.rules.datasets import freeze_dataset, read_records
+from training.rules.datasets import freeze_dataset, freeze_texts, read_records
 
 pytestmark = pytest.mark.django_db
 
@@ -80,6 +91,38 @@ def test_parquet_is_read_by_datasets_with_every_record(tmp_path: Path) -> None:
     assert [len(row["outputs"]) for row in loaded] == [3, 2]
     assert json.loads(loaded[0]["outputs"][0]["flags"]) == {"fails_task": True}
     assert [row["id"] for row in loaded] == [record["id"] for record in records_in(dataset, "train")]
+
+
+@pytest.mark.parametrize("kind", ["sft", "ppo_prompts", "comparisons", "evaluation", "pretrain"])
+def test_every_kind_that_is_offered_as_parquet_is_read_by_pyarrow(kind: str) -> None:
+    demonstration()
+    ranking([1, 2])
+    baseline = PolicyFactory.create()
+    policy = PolicyFactory.create()
+    ranking(
+        [2, 1],
+        batch=draft_batch(TaskKind.EVALUATION, k=2, baseline=baseline),
+        policies=[policy, baseline],
+        prompt=PromptFactory.create(split="test"),
+    )
+    texts = ["Once upon a time."] * 30
+    dataset = freeze_texts(name="stories", texts=texts) if kind == "pretrain" else freeze_dataset(kind=kind)
+    for split, rows in dataset.counts.items():
+        file = part_file(dataset, split, PARQUET)
+        assert file.name == f"{kind}-{dataset.hash[:12]}-{split}.parquet"
+        table = parquet.read_table(io.BytesIO(b"".join(file.pieces)))  # type: ignore[arg-type]
+        assert table.column("id").to_pylist() == [record["id"] for record in records_in(dataset, split)]
+        assert table.num_rows == rows
+
+
+def test_a_parquet_file_is_given_a_group_of_rows_at_a_time() -> None:
+    dataset = freeze_texts(name="many", texts=(f"{number} " * 50 for number in range(3 * ROWS_AT_ONCE)))
+    file = part_file(dataset, "train", PARQUET)
+    pieces = [piece for piece in file.pieces if isinstance(piece, bytes)]
+    assert len(pieces) == 4  # three groups, and the footer
+    table = parquet.ParquetFile(io.BytesIO(b"".join(pieces)))
+    assert table.metadata.num_row_groups == 3
+    assert table.metadata.num_rows == dataset.counts["train"]
 
 
 def test_what_came_between_two_freezes_is_named_and_nothing_else() -> None:

@@ -1,8 +1,10 @@
 """Every page of the training side: who may see it, what stands on it full and empty, and at what cost."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from datasets import load_dataset
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -12,7 +14,8 @@ from labeling.models import Role, TaskKind, User
 from tests.factories import PolicyFactory, PromptFactory, UserFactory
 from tests.training.factories import demonstration, draft_batch, ranking, sft_run, stored_model
 from training.models import Evaluation, Model, ModelKind, Run, RunState
-from training.rules import datasets, models, rounds
+from training.rules import artifacts, datasets, models, rounds
+from training.rules.benchmarks import import_benchmark
 from training.rules.curves import store_points
 from training.rules.runs import cancel_run
 
@@ -249,4 +252,39 @@ def test_a_part_comes_in_the_shape_that_trl_reads(client: Client, dana: User) ->
     address = reverse("dataset-part", args=[dataset.code, "train"])
     response = client.get(address + "?format=trl")
     assert b'"completion": "Sleep early."' in b"".join(response.streaming_content)  # type: ignore[attr-defined]
-    assert client.get(address + "?format=parquet").status_code == 404
+    assert client.get(address + "?format=csv").status_code == 404
+
+
+def test_a_part_is_downloaded_as_parquet_that_datasets_reads(
+    client: Client, dana: User, tmp_path: Path
+) -> None:
+    client.force_login(dana)
+    made = [ranking([1, 2, 3], likert=[7, 4, 1], flags={"fails_task": True}), ranking([2, 1])]
+    dataset = datasets.freeze_dataset(kind="comparisons")
+    address = reverse("dataset-part", args=[dataset.code, "train"]) + "?format=parquet"
+    assert address in client.get(reverse("dataset-detail", args=[dataset.code])).content.decode()
+    response = client.get(address)
+    assert response["Content-Disposition"].endswith('-train.parquet"')
+    file = tmp_path / "train.parquet"
+    file.write_bytes(b"".join(response.streaming_content))  # type: ignore[attr-defined]
+    loaded = load_dataset("parquet", data_files={"train": str(file)}, cache_dir=str(tmp_path))["train"]
+    assert {row["id"] for row in loaded} == {str(row.code) for row in made}
+    assert sorted(len(row["outputs"]) for row in loaded) == [2, 3]
+
+
+def test_lost_files_are_said_before_a_parquet_file_begins(client: Client, dana: User) -> None:
+    client.force_login(dana)
+    demonstration()
+    dataset = datasets.freeze_dataset(kind="sft")
+    artifacts.delete(dataset.folder)
+    address = reverse("dataset-part", args=[dataset.code, "train"]) + "?format=parquet"
+    assert "not where they were stored" in client.get(address, follow=True).content.decode()
+
+
+def test_a_public_set_has_no_parquet(client: Client, dana: User) -> None:
+    client.force_login(dana)
+    rows = [(1, {"prompt": "Say", "choices": ["a", "b"], "answer": 0})]
+    dataset, _ = import_benchmark(key="own", form="choice", rows=rows)
+    address = reverse("dataset-part", args=[dataset.code, "test"]) + "?format=parquet"
+    assert client.get(address).status_code == 404
+    assert address not in client.get(reverse("dataset-detail", args=[dataset.code])).content.decode()

@@ -33,6 +33,7 @@ from .rows import (
     Prompt,
     Rate,
     Receipt,
+    Report,
     Round,
     Row,
     Run,
@@ -56,6 +57,7 @@ __all__ = [
     "Prompt",
     "Rate",
     "Receipt",
+    "Report",
     "Round",
     "Row",
     "Run",
@@ -63,6 +65,7 @@ __all__ = [
     "Unreachable",
     "Webhook",
 ]
+PIECE = 1 << 16
 CALLS: dict[str, tuple[str, str]] = {
     "next_task": ("POST", "/tasks/next/"),
     "assignment": ("GET", "/assignments/{code}/"),
@@ -70,15 +73,18 @@ CALLS: dict[str, tuple[str, str]] = {
     "submit": ("POST", "/assignments/{code}/submit/"),
     "skip": ("POST", "/assignments/{code}/skip/"),
     "heartbeat": ("POST", "/assignments/{code}/heartbeat/"),
+    "report_response": ("POST", "/assignments/{code}/reports/"),
     "prompts": ("GET", "/prompts/"),
     "add_prompt": ("POST", "/prompts/"),
     "prompt": ("GET", "/prompts/{code}/"),
     "prompt_seen_by": ("GET", "/prompts/{code}/seen-by/"),
+    "labeler_seen_by": ("GET", "/labelers/{code}/seen-by/"),
     "datasets": ("GET", "/datasets/"),
     "freeze_dataset": ("POST", "/datasets/"),
     "dataset": ("GET", "/datasets/{code}/"),
     "records": ("GET", "/datasets/{code}/records/"),
     "download_part": ("GET", "/datasets/{code}/parts/{split}/"),
+    "download_parquet": ("GET", "/datasets/{code}/parts/{split}/"),
     "runs": ("GET", "/runs/"),
     "start_run": ("POST", "/runs/"),
     "run": ("GET", "/runs/{code}/"),
@@ -139,6 +145,11 @@ class Client(playground.PlaygroundCalls, staff.StaffCalls):
         """Renew a lease and add time at work."""
         return self.call(CALLS["heartbeat"], {"active_seconds": active_seconds}, code=code)
 
+    def report_response(self, code: Code, response: Code, reason: str, note: str = "") -> Report:
+        """Say that a response of a task in hand is broken, harmful or otherwise wrong in itself."""
+        body: JSON = {"response": str(response), "reason": reason, "note": note}
+        return Report.read(self.call(CALLS["report_response"], body, code=code))
+
     # Prompts
 
     def prompts(self, **wanted: Any) -> Iterator[Prompt]:
@@ -157,6 +168,10 @@ class Client(playground.PlaygroundCalls, staff.StaffCalls):
     def prompt_seen_by(self, code: Code) -> JSON:
         """Return the datasets, runs and models that saw a prompt."""
         return self.call(CALLS["prompt_seen_by"], code=code)
+
+    def labeler_seen_by(self, code: Code) -> JSON:
+        """Return the datasets, runs and models behind which a labeler's labels stand."""
+        return self.call(CALLS["labeler_seen_by"], code=code)
 
     # Datasets
 
@@ -184,6 +199,13 @@ class Client(playground.PlaygroundCalls, staff.StaffCalls):
         with self.open(CALLS["download_part"], code=code, split=split) as answer:
             for line in answer:
                 yield json.loads(line)
+
+    def download_parquet(self, code: Code, split: str = "train") -> Iterator[bytes]:
+        """Give a part as a Parquet file, piece by piece, to be written as it comes."""
+        query = {"file_format": "parquet"}
+        with self.open(CALLS["download_parquet"], query=query, code=code, split=split) as answer:
+            while piece := answer.read(PIECE):
+                yield piece
 
     # Runs
 

@@ -54,6 +54,16 @@ class Receipt(Row):
 
 
 @dataclasses.dataclass(frozen=True)
+class Report(Row):
+    """What is wrong with a response; `answer` is what staff said to it, empty before."""
+
+    response: str = ""
+    reason: str = ""
+    note: str = ""
+    answer: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class Prompt(Row):
     """A prompt as it was taken in."""
 

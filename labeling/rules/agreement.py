@@ -88,6 +88,29 @@ def batch_agreement(
     return agreement_in_every_mode(batch, cohort, task_codes=task_codes)[check_tie_mode(tie_mode)]
 
 
+@dataclass(frozen=True)
+class MetRankings:
+    """What labelers who shared tasks made of them, read once for agreement over all tasks and over some."""
+
+    columns: Columns
+    meetings: Meetings
+
+    def agreement(self, tasks: Iterable[int] | None = None, tie_mode: str = "strict") -> Agreement:
+        """Return agreement over all tasks, or over those with these primary keys."""
+        meetings = self.meetings
+        if tasks is not None:
+            wanted = set(tasks)
+            is_wanted = np.array([key in wanted for key in self.columns.tasks], dtype=bool)
+            meetings = meetings.where(is_wanted[meetings.task])
+        return agreement_of(meetings, self.columns, tie_mode)
+
+
+def met_rankings(batch: Batch) -> MetRankings:
+    """Read the rankings of a batch's shared tasks."""
+    found = load_rankings(newest_rankings(batch=batch), shared_only=True, with_facts=False)
+    return MetRankings(found.columns, meetings_of(found.columns))
+
+
 def agreement_in_every_mode(
     batch: Batch | None = None,
     cohort: str | None = None,

@@ -1,12 +1,14 @@
 """Batches: made, filled with tasks, opened as slots, watched, closed."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Sum
+from django.db.models import CharField, Count, F, Sum, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from labeling.errors import Conflict, InvalidInput
@@ -217,38 +219,51 @@ def close_batch(*, batch: Batch, by: User | None = None) -> Batch:
 
 
 def batch_progress(batch: Batch) -> BatchProgress:
-    """Count a batch's tasks, wanted labels and slots by state, in three queries."""
+    """Count a batch's tasks, wanted labels and slots by state, in one query."""
     return progress_of_batches([batch])[batch.pk]
 
 
 def progress_of_batches(batches: Collection[Batch]) -> dict[int, BatchProgress]:
-    """Count the same for several batches in as many queries; returns it by primary key.
+    """Count the same for several batches in one query; returns it by primary key.
 
     An imported batch takes a query more, for the labels that came with it.
     """
     keys = [batch.pk for batch in batches]
-    rows = Task.objects.filter(batch__in=keys).order_by().values("batch")
-    tasks = {
-        row["batch"]: (row["tasks"], row["wanted"])
-        for row in rows.annotate(tasks=Count("pk"), wanted=Sum("overlap"))
-    }
-    slots = Assignment.objects.filter(batch__in=keys).order_by().values_list("batch", "state")
-    states = {(batch, state): count for batch, state, count in slots.annotate(count=Count("pk"))}
+    tasks = Task.objects.filter(batch__in=keys).order_by().values("batch")
+    slots = Assignment.objects.filter(batch__in=keys).order_by().values("batch", "state")
     late = Receipt.objects.filter(assignment__batch__in=keys, is_surplus=True, withdrawn_at=None)
-    surplus = dict(
-        late.order_by().values_list("assignment__batch").annotate(count=Count("assignment", distinct=True))
+    columns = ("what", "count", "wanted")
+    counted = tasks.annotate(
+        what=_word("tasks"), count=Count("pk"), wanted=Coalesce(Sum("overlap"), 0)
+    ).values_list("batch", *columns)
+    by_state = slots.annotate(what=F("state"), count=Count("pk"), wanted=Value(0)).values_list(
+        "batch", *columns
     )
+    surplus = (
+        late.order_by()
+        .values("assignment__batch")
+        .annotate(what=_word("surplus"), count=Count("assignment", distinct=True), wanted=Value(0))
+        .values_list("assignment__batch", *columns)
+    )
+    found: dict[tuple[int, str], int] = defaultdict(int)
+    for batch, what, count, wanted in counted.union(by_state, surplus, all=True):
+        found[batch, what] = count
+        found[batch, "wanted"] += wanted
     imported = {batch.pk: listings.imported_labels(batch).count() for batch in batches if batch.is_import}
     state = Assignment.State
     return {
         key: BatchProgress(
-            tasks=tasks.get(key, (0, 0))[0],
-            wanted=tasks.get(key, (0, 0))[1],
-            submitted=imported.get(key, states.get((key, state.SUBMITTED), 0) - surplus.get(key, 0)),
-            leased=states.get((key, state.LEASED), 0),
-            open=states.get((key, state.OPEN), 0),
-            skipped=states.get((key, state.SKIPPED), 0),
-            surplus=surplus.get(key, 0),
+            tasks=found[key, "tasks"],
+            wanted=found[key, "wanted"],
+            submitted=imported.get(key, found[key, state.SUBMITTED] - found[key, "surplus"]),
+            leased=found[key, state.LEASED],
+            open=found[key, state.OPEN],
+            skipped=found[key, state.SKIPPED],
+            surplus=found[key, "surplus"],
         )
         for key in keys
     }
+
+
+def _word(word: str) -> Value:
+    return Value(word, output_field=CharField())

@@ -5,12 +5,13 @@ Past some distance from where it started, a policy earns more of the reward mode
 beside the win rate against what the policy was made from. docs/metrics.md has the definition.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from training.models import Evaluation, Model, Round, Run, Stage
 from training.rules.evaluations import WinRate, evaluations_of, win_rates
+from training.rules.round_facts import Facts
 
 DEFAULTS: Mapping[str, float] = {"score": 0.1, "kl": 1.0, "judgements": 50}
 """Rise of the score in its first standard deviation, rise of the KL in nats, judgements needed to speak."""
@@ -62,11 +63,13 @@ class Finding:
         return f"{rose}, and labelers prefer it to {self.baseline} in {found}."
 
 
-def over_optimisation_of(model: Model | None, given: Round | None = None) -> Finding | None:
+def over_optimisation_of(
+    model: Model | None, given: Round | None = None, facts: Facts | None = None
+) -> Finding | None:
     """Look for over-optimisation in a policy that PPO made; None where there is nothing to say.
 
     Thresholds are those of the round that the run stands in (its setting `alarm`), or the defaults; who has
-    the round at hand may name it.
+    the round at hand may name it, with what was read of it.
     """
     run = model.run if model is not None else None
     if model is None or run is None or run.stage != Stage.PPO:
@@ -80,7 +83,7 @@ def over_optimisation_of(model: Model | None, given: Round | None = None) -> Fin
     score_rise, kl_rise = rise(score.points) / (first_spread or 1.0), rise(kl.points)
     if score_rise < wanted["score"] or kl_rise < wanted["kl"]:
         return None
-    rate, baseline = _lowest_rate(model)
+    rate, baseline = _lowest_rate(model, facts)
     enough = rate is not None and rate.judgements >= wanted["judgements"]
     if rate is None or rate.low is None or (rate.low <= EVEN and not enough):
         state = UNJUDGED
@@ -116,7 +119,7 @@ def rise(points: Sequence[Sequence[float]]) -> float:
     return sum(values[-count:]) / count - sum(values[:count]) / count
 
 
-def _lowest_rate(model: Model) -> tuple[WinRate | None, str]:
+def _lowest_rate(model: Model, facts: Facts | None) -> tuple[WinRate | None, str]:
     """Return the lowest win rate against a policy that this one was made from, and its name."""
     made_from = {pk: row for pk, *row in Model.objects.values_list("pk", "parent", "policy")}
     behind = set()
@@ -124,9 +127,8 @@ def _lowest_rate(model: Model) -> tuple[WinRate | None, str]:
     while ancestor is not None:
         ancestor, policy = made_from[ancestor]
         behind.add(policy)
-    rows: list[Evaluation] = [
-        row for row in evaluations_of(model) if row.policy_id == model.policy_id and row.baseline_id in behind
-    ]
-    rates = win_rates(rows)
+    known: Collection[Evaluation] = facts.judged if facts is not None else evaluations_of(model)
+    rows = [row for row in known if row.policy_id == model.policy_id and row.baseline_id in behind]
+    rates = facts.rates() if facts is not None else win_rates(rows)
     judged = [(rates[row.pk], row.baseline.name) for row in rows if rates[row.pk].low is not None]
     return min(judged, key=lambda found: found[0].low or 0.0, default=(None, ""))

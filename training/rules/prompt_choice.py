@@ -8,12 +8,12 @@ stays a random sample of it: what is to hold for all prompts is measured there.
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 from labeling.models import Batch
-from labeling.rules.agreement import Agreement, batch_agreement
+from labeling.rules.agreement import Agreement, MetRankings, met_rankings
 
 RANDOM, DOUBT = "random", "doubt"
 WAYS = {RANDOM: "at random", DOUBT: "by the reward model's doubt"}
@@ -52,15 +52,21 @@ class Share:
     agreement: Agreement
 
 
-def agreement_by_choice(batch: Batch | None) -> list[Share]:
-    """Return the control share and the doubtful prompts of a batch apart; empty where none were chosen so."""
+def agreement_by_choice(
+    batch: Batch | None, read: Callable[[Batch], MetRankings] = met_rankings
+) -> list[Share]:
+    """Return the control share and the doubtful prompts of a batch apart; empty where none were chosen so.
+
+    `read` gives what labelers made of a batch, for who has read it already.
+    """
     if batch is None or "pool" not in batch.settings:
         return []
-    rows = batch.tasks.exclude(chosen_by="").values_list("chosen_by", "code")
-    codes = {way: {code for how, code in rows if how == way} for way in WAYS}
+    rows = list(batch.tasks.exclude(chosen_by="").values_list("chosen_by", "pk"))
+    chosen = {way: {key for how, key in rows if how == way} for way in WAYS}
+    met = read(batch)
     return [
-        Share(WAYS[way].capitalize(), len(found), batch_agreement(task_codes=found))
-        for way, found in codes.items()
+        Share(WAYS[way].capitalize(), len(found), met.agreement(found))
+        for way, found in chosen.items()
         if found
     ]
 

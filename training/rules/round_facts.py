@@ -4,9 +4,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from labeling.models import Batch
+from labeling.rules.agreement import MetRankings, met_rankings
 from labeling.rules.batches import BatchProgress, progress_of_batches
 from training.models import Dataset, Evaluation, Round, Run, RunState
 from training.rules.evaluations import WinRate, win_rates
@@ -25,28 +26,41 @@ class Facts:
     progress     labels wanted and given
     sampling     the sample runs that have not finished, where there are no tasks yet
     is_full      whether win rates and gates are looked at too, which reads every label of a round
+    judged       evaluations of the rounds, and all others of the policies that they made
     """
 
     progress: Mapping[int, BatchProgress]
     sampling: Mapping[int, list[Run]]
     is_full: bool
+    judged: Collection[Evaluation] = ()
     _rates: dict[int, WinRate] = field(default_factory=dict)
     _gates: dict[int, Gate] = field(default_factory=dict)
+    _met: dict[int, MetRankings] = field(default_factory=dict)
 
     def win_rate(self, given: Round) -> WinRate | None:
         """Return the win rate of a round's evaluation, None where there is none or it is not wanted."""
         found = given.evaluation
         if found is None or not self.is_full:
             return None
-        if found.pk not in self._rates:
-            self._rates.update(win_rates([found]))
-        return self._rates[found.pk]
+        return self.rates()[found.pk]
+
+    def rates(self) -> dict[int, WinRate]:
+        """Return the win rate of each evaluation that was read, computed once, by its primary key."""
+        if not self._rates:
+            self._rates.update(win_rates(self.judged))
+        return self._rates
 
     def gate(self, given: Round) -> Gate:
         """Return the gate of a round, checked once."""
         if given.pk not in self._gates:
-            self._gates[given.pk] = gate_of(given)
+            self._gates[given.pk] = gate_of(given, self.met)
         return self._gates[given.pk]
+
+    def met(self, batch: Batch) -> MetRankings:
+        """Return what labelers made of a batch's shared tasks, read once."""
+        if batch.pk not in self._met:
+            self._met[batch.pk] = met_rankings(batch)
+        return self._met[batch.pk]
 
     def next_of(self, given: Round) -> Round | None:
         """Return the round that goes on from this one, None where there is none."""
@@ -67,7 +81,7 @@ def read_facts(rounds: Collection[Round], *, is_full: bool = True) -> Facts:
     before = [given.previous for given in rounds if given.previous is not None]
     _read_rows([*rounds, *before], RUNS, Run.objects.select_related("model").defer(*HEAVY))
     _read_rows(rounds, DATASETS, Dataset.objects.defer("manifest"))
-    _read_rows(rounds, ("evaluation",), Evaluation.objects.select_related("batch", "policy", "baseline"))
+    judged = _read_evaluations(rounds, is_full=is_full)
     batches = {}
     for given in rounds:
         evaluated = given.evaluation.batch if given.evaluation else None
@@ -82,7 +96,20 @@ def read_facts(rounds: Collection[Round], *, is_full: bool = True) -> Facts:
     for run in waiting.defer(*HEAVY) if empty else ():
         if run.batch_id is not None:
             sampling.setdefault(run.batch_id, []).append(run)
-    return Facts(progress, sampling, is_full)
+    return Facts(progress, sampling, is_full, judged)
+
+
+def _read_evaluations(rounds: Collection[Round], *, is_full: bool) -> list[Evaluation]:
+    """Give each round its evaluation; return them, for a page with all others of the policies made."""
+    made = [getattr(given.ppo_run, "model", None) for given in rounds] if is_full else []
+    policies = [model.policy_id for model in made if model is not None and model.policy_id is not None]
+    wanted = Q(pk__in=[given.evaluation_id for given in rounds if given.evaluation_id is not None])
+    rows = Evaluation.objects.filter(wanted | Q(policy__in=policies) if policies else wanted)
+    found = {row.pk: row for row in rows.select_related("batch", "policy", "baseline")}
+    for given in rounds:
+        if given.evaluation_id is not None:
+            given.evaluation = found[given.evaluation_id]
+    return list(found.values())
 
 
 def _read_rows(rounds: Collection[Round], names: Collection[str], rows: QuerySet[Any]) -> None:

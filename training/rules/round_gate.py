@@ -1,17 +1,18 @@
 """The gate before training: what labels of a round must show, with reasons, and the signed way past it."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, Q, Sum
 
 from labeling.errors import Conflict, InvalidInput
-from labeling.models import Batch, Cohort, GoldAnswer, Prompt, Ranking, Split, User
+from labeling.models import Batch, Cohort, GoldAnswer, Place, Prompt, Ranking, Split, User
 from labeling.rules import audit
-from labeling.rules.agreement import CHANCE, batch_agreement
-from labeling.rules.gold import meet_gold
+from labeling.rules.agreement import CHANCE, MetRankings, met_rankings
+from labeling.rules.gold import compare_ranks
 from training.models import Dataset, GateOverride, Round
 
 DEFAULTS: Mapping[str, float] = {"overlap": 0.1, "agreement": CHANCE["strict"], "gold": 0.7}
@@ -46,17 +47,18 @@ class Gate:
         return not self.failed or self.override is not None
 
 
-def gate_of(given: Round) -> Gate:
-    """Check the labels that a round is about to train on."""
+def gate_of(given: Round, read: Callable[[Batch], MetRankings] = met_rankings) -> Gate:
+    """Check the labels that a round is about to train on.
+
+    `read` gives what labelers made of a batch, for who has read it already.
+    """
     wanted = {**DEFAULTS, **given.settings.get("gate", {})}
     batch, dataset = given.comparison_batch, given.comparisons_dataset
     checks = [
         *([_overlap(batch, wanted["overlap"])] if wanted["overlap"] else []),
-        *([_agreement(batch, wanted["agreement"])] if wanted["agreement"] else []),
+        *([_agreement(batch, wanted["agreement"], read)] if wanted["agreement"] else []),
         *([_gold(batch, wanted["gold"])] if wanted["gold"] else []),
-        _authors(batch),
-        _held_out(dataset),
-        _personal_data(batch),
+        *_prompts(batch, dataset),
     ]
     return Gate([check for check in checks if check is not None], _override_of(given))
 
@@ -109,8 +111,8 @@ def _overlap(batch: Batch | None, wanted: float) -> Check:
     )
 
 
-def _agreement(batch: Batch | None, wanted: float) -> Check:
-    found = batch_agreement(batch) if batch is not None else None
+def _agreement(batch: Batch | None, wanted: float, read: Callable[[Batch], MetRankings]) -> Check:
+    found = read(batch).agreement() if batch is not None else None
     if found is None or found.value is None or found.low is None or found.high is None:
         text = "no two labelers ranked the same responses"
         return Check("agreement", "Agreement", False, text, f"an interval above {100 * wanted:.0f} %")
@@ -126,11 +128,18 @@ def _agreement(batch: Batch | None, wanted: float) -> Check:
 def _gold(batch: Batch | None, wanted: float) -> Check | None:
     """Compare rankings of gold tasks with the references; no check where the batch has no gold."""
     pairs = alike = 0
-    answers = GoldAnswer.objects.current().filter(task__batch=batch)
-    for answer in answers:
-        for ranking in _rankings(batch).filter(task=answer.task_id).prefetch_related("places__response"):
-            met = meet_gold(ranking, answer)
-            pairs, alike = pairs + met.pairs, alike + met.alike
+    gold = GoldAnswer.objects.current().filter(task__batch=batch).only("task", "judgements")
+    answers = {answer.task_id: answer.ranks for answer in gold}
+    ranks: dict[tuple[int, int], dict[str, int]] = defaultdict(dict)
+    if answers:
+        places = Place.objects.filter(ranking__in=_rankings(batch).filter(task__in=answers).order_by())
+        for task, ranking, code, rank in places.order_by().values_list(
+            "ranking__task", "ranking", "response__code", "rank"
+        ):
+            ranks[task, ranking][str(code)] = rank
+    for (task, _), mine in ranks.items():
+        met = compare_ranks(mine, answers[task])
+        pairs, alike = pairs + met.pairs, alike + met.alike
     if not pairs:
         return None
     return Check(
@@ -142,23 +151,35 @@ def _gold(batch: Batch | None, wanted: float) -> Check | None:
     )
 
 
-def _authors(batch: Batch | None) -> Check:
+def _prompts(batch: Batch | None, dataset: Dataset | None) -> list[Check]:
+    """Check what was taken: whose prompts stand where, whose labels train, and personal data."""
     authors = Prompt.objects.filter(tasks__batch=batch).values("author_key")
-    torn = (
+    personal = Q(tasks__batch=batch, has_pii=True, split=Split.TRAIN)
+    by_author = (
         Prompt.objects.filter(author_key__in=authors)
         .order_by()
         .values("author_key")
-        .annotate(splits=Count("split", distinct=True))
-        .filter(splits__gt=1)
-        .count()
+        .annotate(splits=Count("split", distinct=True), private=Count("pk", filter=personal, distinct=True))
     )
-    return Check(
-        "authors",
-        "Authors",
-        torn == 0,
-        f"{torn} authors stand in more than one split" if torn else "each author stands in one split",
-        "one split for each author",
-    )
+    found = by_author.aggregate(torn=Count("author_key", filter=Q(splits__gt=1)), personal=Sum("private"))
+    torn, count = found["torn"] or 0, found["personal"] or 0
+    return [
+        Check(
+            "authors",
+            "Authors",
+            torn == 0,
+            f"{torn} authors stand in more than one split" if torn else "each author stands in one split",
+            "one split for each author",
+        ),
+        _held_out(dataset),
+        Check(
+            "personal_data",
+            "Personal data",
+            count == 0,
+            f"{count} prompts of the train split hold personal data",
+            "none",
+        ),
+    ]
 
 
 def _held_out(dataset: Dataset | None) -> Check:
@@ -171,17 +192,6 @@ def _held_out(dataset: Dataset | None) -> Check:
         not (count and trains),
         f"{count} records of held-out labelers",
         "none where a part trains",
-    )
-
-
-def _personal_data(batch: Batch | None) -> Check:
-    count = Prompt.objects.filter(tasks__batch=batch, has_pii=True, split=Split.TRAIN).distinct().count()
-    return Check(
-        "personal_data",
-        "Personal data",
-        count == 0,
-        f"{count} prompts of the train split hold personal data",
-        "none",
     )
 
 

@@ -64,7 +64,7 @@ def test_many_open_rounds_are_read_in_as_many_queries_as_one(
 
     rows = [opened(number) for number in range(1, 4)]
     for some in (rows[:1], rows):
-        with django_assert_num_queries(8):
+        with django_assert_num_queries(6):
             found = rounds.next_steps(some)
         assert {step.key for step in found.values() if step} == {"demonstrate"}
     Round.objects.filter(pk=rows[0].pk).update(closed_at=timezone.now())

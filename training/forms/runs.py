@@ -6,21 +6,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.utils.safestring import SafeString
 
 from labeling.models import User
-from training.forms.choices import LongSelect
+from training.forms.choices import LongSelect, PlainInput, SharedSelect, write_options
 from training.models import Dataset, Model, Run, Stage
 from training.rlhf.config import ConfigError, Field, describe, flatten, shipped_config, to_mapping
-from training.rules.run_inputs import Input, choices_for, input_names, preferred
+from training.rules.run_inputs import MODEL_INPUTS, Input, choices_for, input_names, preferred
 from training.rules.run_lengths import lengths_for
 from training.rules.runs import MAX_PRIORITY, create_run
 from training.rules.workers import TRAINING_QUEUES, known_queues
 
-UNSHOWN: Mapping[type[Any], tuple[str, ...]] = {
-    Model: ("facts",),
-    Dataset: ("manifest", "counts", "statistics"),
+SHOWN: Mapping[type[Any], tuple[str, ...]] = {
+    Model: ("code", "name"),
+    Dataset: ("code", "name", "kind", "hash"),
 }
-"""Large fields that no list of choices shows."""
+"""What a list of choices shows of a row."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,9 @@ class RunForm(forms.Form):
         self.fields["model_name"] = forms.CharField(
             label="Name of the model", required=False, max_length=100, help_text="Empty gives it a number."
         )
+        lists: dict[Any, SafeString] = {}
         for name, is_needed in input_names(stage).items():
-            field = _input_field(stage, name, is_needed, self.described, start)
+            field = _input_field(stage, name, is_needed, self.described, start, lists)
             if cloned is not None:
                 field.initial = cloned.get(name)
             self.fields[f"inputs.{name}"] = field
@@ -154,14 +156,23 @@ class RunForm(forms.Form):
 
 
 def _input_field(
-    stage: str, name: str, is_needed: bool, described: Mapping[str, Field], start: Mapping[str, Any]
+    stage: str,
+    name: str,
+    is_needed: bool,
+    described: Mapping[str, Field],
+    start: Mapping[str, Any],
+    lists: dict[Any, SafeString],
 ) -> "forms.ModelChoiceField[Any]":
-    choices = choices_for(stage, name)
+    """Make the field of an input; rows that several of them offer are written once, into `lists`."""
+    rows = choices_for(stage, name)
     takes_one = is_needed or f"inputs.{name}" in start
     first = preferred(stage, name) if takes_one else None
+    key = MODEL_INPUTS.get(name, name)
+    if key not in lists:
+        lists[key] = write_options((str(row.code), row) for row in rows.only(*SHOWN[rows.model]))
     return forms.ModelChoiceField(
-        queryset=choices.defer(*UNSHOWN[choices.model]),
-        widget=LongSelect,
+        queryset=rows,
+        widget=SharedSelect(lists[key]),
         to_field_name="code",
         required=is_needed,
         initial=first,
@@ -178,16 +189,21 @@ def _setting_field(field: Field, value: Any) -> forms.Field:
     about: dict[str, Any] = {"label": label, "help_text": field.help + paper, "required": False}
     if field.type == "bool":
         choices: list[tuple[str, str]] = [("true", "yes"), ("false", "no")]
-        return forms.ChoiceField(choices=choices, initial="true" if shown else "false", **about)
+        return forms.ChoiceField(
+            choices=choices, initial="true" if shown else "false", widget=LongSelect, **about
+        )
     if field.choices:
         return forms.ChoiceField(
-            choices=[(str(choice), str(choice)) for choice in field.choices], initial=str(shown), **about
+            choices=[(str(choice), str(choice)) for choice in field.choices],
+            initial=str(shown),
+            widget=LongSelect,
+            **about,
         )
     text = "" if shown is None else _text(shown)
     attributes = {"inputmode": "decimal"} if field.type in ("int", "float") else {}
     if field.optional:
         attributes["placeholder"] = "none"
-    return forms.CharField(initial=text, widget=forms.TextInput(attrs=attributes), **about)
+    return forms.CharField(initial=text, widget=PlainInput(attrs=attributes), **about)
 
 
 def _text(value: Any) -> str:

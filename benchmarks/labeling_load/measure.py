@@ -230,15 +230,17 @@ def web(folder: Path, **options: Any) -> Iterator[tuple[int, int]]:
     command = production_web_command(f"127.0.0.1:{port}", **options)
     command += ["--chdir", str(ROOT), "--pid", str(pid_file)]
 
-    def ready() -> bool:
-        try:
-            with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
-
-    with running(command, ready=ready, log=folder / "web.log", seconds=120):
+    with running(command, ready=lambda: answers(port, "/healthz"), log=folder / "web.log", seconds=120):
         yield port, int(pid_file.read_text())
+
+
+def answers(port: int, path: str) -> bool:
+    """Whether a server on this machine answers 200."""
+    try:
+        with urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def _python(module: str, *arguments: str) -> str:

@@ -18,13 +18,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import urlopen
 
 import psycopg
 
 from benchmarks import opponents
 from benchmarks.labeling_load import client
-from benchmarks.labeling_load.measure import Load, servers
+from benchmarks.labeling_load.measure import Load, answers, servers
 from tests.services.processes import free_port, running
 
 NAME = "label-studio-1.23"
@@ -158,13 +157,8 @@ def _web(
 
     def ready() -> bool:
         """Whether every process has loaded the application, and one answers."""
-        if (folder / "uwsgi.log").read_text(errors="replace").count("WSGI app 0") < PROCESSES:
-            return False
-        try:
-            with urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+        loaded = (folder / "uwsgi.log").read_text(errors="replace").count("WSGI app 0")
+        return loaded >= PROCESSES and answers(port, "/health")
 
     with running(command, ready=ready, log=folder / "uwsgi.log", seconds=180):
         yield port, int(pid_file.read_text())

@@ -157,6 +157,7 @@ class Drafts {
     this.sent = before?.sent ?? []; // what was sent without our having heard an answer: the server may have it
     this.timer = null;
     this.status = document.querySelector("[data-save-status]");
+    this.savedWords = this.status?.textContent ?? "";
     this.conflict = document.querySelector("[data-draft-conflict]");
     form.addEventListener("input", () => this.changed());
     form.addEventListener("change", () => this.changed());
@@ -189,11 +190,19 @@ class Drafts {
   }
 
   changed() {
-    if (!this.isDirty) return;
+    if (!this.isDirty) return this.settled();
     this.remember(false);
     this.say("not saved yet", "unsaved");
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.save(), SAVE_AFTER_MS);
+  }
+
+  // What was changed was taken back before it was saved: the server has what stands here.
+  settled() {
+    if (this.saving || this.status?.dataset.state !== "unsaved") return;
+    clearTimeout(this.timer);
+    this.remember(true);
+    this.say(this.savedWords, "saved");
   }
 
   remember(isSaved) {
@@ -264,7 +273,8 @@ class Drafts {
     this.saved = JSON.stringify(payload);
     if (!this.isDirty) this.sent = [];
     this.remember(!this.isDirty);
-    this.say(`saved ${this.clock(draft.saved_at)}`, "saved");
+    this.savedWords = `saved ${this.clock(draft.saved_at)}`;
+    this.say(this.savedWords, "saved");
   }
 
   // Somebody saved a newer draft elsewhere. Neither is thrown away before a person has chosen.

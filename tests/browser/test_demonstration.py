@@ -52,6 +52,29 @@ def test_draft_survives_a_reload(page: Page, alice: Labeler, log_in: LogIn) -> N
     assert Draft.objects.get().payload == {"text": "Half a thought"}
 
 
+def test_change_that_was_taken_back_at_once_is_not_called_unsaved_nor_restored(
+    page: Page, alice: Labeler, log_in: LogIn
+) -> None:
+    writing_batch(tasks=1)
+    assignments.save_draft(
+        assignment=claimed(alice, TaskKind.DEMONSTRATION), version=0, payload={"text": "Half a thought"}
+    )
+    log_in("alice@example.org")
+    page.get_by_role("link", name="Go on with it").click()
+    expect(page.locator("form[data-started-drafts]")).to_be_visible()
+    text = page.get_by_label("Your response", exact=True)
+    text.press("End")
+    text.press("x")
+    expect(page.locator("[data-save-status]")).to_have_text("not saved yet")
+    text.press("Backspace")
+    expect(page.locator("[data-save-status]")).to_have_text(SAVED)
+    page.reload()
+    expect(page.locator("form[data-started-drafts]")).to_be_visible()
+    expect(text).to_have_value("Half a thought")
+    expect(page.locator("[data-draft-restored]")).to_be_hidden()
+    assert Draft.objects.get().version == 1
+
+
 def test_words_the_server_never_got_are_restored_from_the_browser(
     page: Page, alice: Labeler, log_in: LogIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,7 @@ from labeling.views import (
     publishing,
     quality,
     questions,
+    readings,
     receipts,
     reviews,
     screening,
@@ -66,6 +67,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("written-prompts/<uuid:code>/write/", written_prompts.write, name="written-prompt-write"),
     path("written-prompts/preview/", written_prompts.preview, name="written-prompt-preview"),
     path("demonstrations/<uuid:code>/write/", demonstrations.write, name="demonstration-write"),
+    path("comparisons/<uuid:code>/read/", readings.read, name="comparison-read"),
     path("comparisons/<uuid:code>/rank/", comparisons.rank, name="comparison-rank"),
     path(
         "comparisons/<uuid:code>/responses/<uuid:response>/report/",

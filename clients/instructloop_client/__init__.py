@@ -70,6 +70,7 @@ CALLS: dict[str, tuple[str, str]] = {
     "next_task": ("POST", "/tasks/next/"),
     "assignment": ("GET", "/assignments/{code}/"),
     "save_draft": ("PUT", "/assignments/{code}/draft/"),
+    "store_readings": ("POST", "/assignments/{code}/readings/"),
     "submit": ("POST", "/assignments/{code}/submit/"),
     "skip": ("POST", "/assignments/{code}/skip/"),
     "heartbeat": ("POST", "/assignments/{code}/heartbeat/"),
@@ -131,6 +132,13 @@ class Client(playground.PlaygroundCalls, staff.StaffCalls):
     def save_draft(self, code: Code, payload: JSON, *, version: int) -> JSON:
         """Keep a draft. `version` is that of the draft it follows, 0 for the first."""
         return self.call(CALLS["save_draft"], {"version": version, "payload": payload}, code=code)
+
+    def store_readings(self, code: Code, readings: Sequence[JSON]) -> Assignment:
+        """Say what each response seems to say, as {"code", "text"} or {"code", "cannot_tell": True}.
+
+        For a task that `awaits_readings`; answers with its prompt. The first to come stand.
+        """
+        return Assignment.read(self.call(CALLS["store_readings"], {"readings": list(readings)}, code=code))
 
     def submit(self, code: Code, content: JSON, *, key: str = "") -> Receipt:
         """Submit an answer. The same `key` may be sent again after a broken line: the receipt is the same."""

@@ -31,10 +31,15 @@ R = TypeVar("R", bound=Row)
 
 @dataclasses.dataclass(frozen=True)
 class Assignment(Row):
-    """A leased task: a prompt, and for ranked kinds the responses as {"code", "text"} in display order."""
+    """A leased task: a prompt, and for ranked kinds the responses as {"code", "text"} in display order.
+
+    While it `awaits_readings` it has neither prompt nor form.
+    """
 
     kind: str = ""
     prompt: str = ""
+    awaits_readings: bool = False
+    readings: list[JSON] = dataclasses.field(default_factory=list)
     responses: list[dict[str, str]] = dataclasses.field(default_factory=list)
     lease_expires_at: str | None = None
     guideline: JSON | None = None

@@ -30,6 +30,7 @@ from labeling.rules import (
     comparisons,
     demonstrations,
     forms,
+    readings,
     response_reports,
     slots,
     submissions,
@@ -172,8 +173,15 @@ def _flag_body(flag: dict[str, Any]) -> dict[str, str]:
 
 
 def assignment_body(assignment: Assignment) -> dict[str, Any]:
-    """Return what a labeler needs, and nothing that tells who wrote a response."""
+    """Return what a labeler needs, and nothing that tells who wrote a response.
+
+    While readings are awaited neither the prompt is in it nor the questions that depend on it.
+    """
     batch = assignment.batch
+    read = readings.readings_of(assignment)
+    is_kept_back = readings.asks(batch) and not read
+    prompt = None if is_kept_back else assignment.task.prompt
+    responses = comparisons.responses_in_display_order(assignment)
     guideline, form = batch.guideline, batch.form
     condition = toxicity.condition_of(batch)
     return {
@@ -187,15 +195,18 @@ def assignment_body(assignment: Assignment) -> dict[str, Any]:
             "body": guideline.body,
             "criteria": guideline.criteria,
         },
-        "form": form and form_body(form, assignment.task.prompt),
+        "form": form_body(form, prompt) if form and not is_kept_back else None,
         "start": "ratings" if comparisons.starts_from_ratings(assignment) else "shuffled",
         "instruction": condition.instruction if condition else "",
-        "prompt": assignment.task.prompt.text if assignment.task.prompt else "",
-        "writing": writing_body(assignment) if assignment.kind == TaskKind.PROMPT else None,
-        "responses": [
-            {"code": str(response.code), "text": response.text}
-            for response in comparisons.responses_in_display_order(assignment)
+        "prompt": prompt.text if prompt else "",
+        "awaits_readings": is_kept_back,
+        "readings": [
+            {"code": str(each.code), "text": read[each.code].text, "cannot_tell": read[each.code].cannot_tell}
+            for each in responses
+            if each.code in read
         ],
+        "writing": writing_body(assignment) if assignment.kind == TaskKind.PROMPT else None,
+        "responses": [{"code": str(response.code), "text": response.text} for response in responses],
         "draft": draft_body(getattr(assignment, "draft", None)),
     }
 

@@ -17,7 +17,7 @@ from labeling.api.serializers import Body, Choice, ErrorBody
 from labeling.errors import InvalidInput, NotFound
 from labeling.models import MAX_K, Batch, Cohort, Policy, Prompt, TaskKind
 from labeling.models import Response as PromptResponse
-from labeling.rules import batches
+from labeling.rules import batches, readings
 from labeling.rules.access import Action
 
 MAX_TASKS_AT_ONCE = 1000
@@ -43,6 +43,9 @@ class BatchBody(serializers.ModelSerializer[Batch]):
     form_version = serializers.IntegerField(source="form.version", default=None, allow_null=True)
     baseline = serializers.CharField(source="baseline.name", default=None, allow_null=True)
     cohorts = serializers.ListField(child=Choice(choices=Cohort.choices))
+    reads_first = serializers.SerializerMethodField(
+        help_text="Labelers read the responses before they see the prompt."
+    )
 
     class Meta:
         model = Batch
@@ -61,12 +64,17 @@ class BatchBody(serializers.ModelSerializer[Batch]):
             "lease_seconds",
             "labeler_cap",
             "deadline_at",
+            "reads_first",
             "guideline_version",
             "form_version",
             "created_at",
             "opened_at",
             "closed_at",
         )
+
+    def get_reads_first(self, batch: Batch) -> bool:
+        """Return whether the prompt is kept back until the responses were read."""
+        return readings.asks(batch)
 
 
 class BatchDetailBody(BatchBody):
@@ -107,6 +115,11 @@ class BatchRequest(Body):
         help_text="How many of its tasks one labeler gets at most; skipped ones are not counted.",
     )
     deadline_at = serializers.DateTimeField(required=False, allow_null=True)
+    reads_first = serializers.BooleanField(
+        default=False,
+        help_text="Comparisons and final evaluations: labelers note what each response seems to say before "
+        "they see the prompt.",
+    )
 
 
 class RankedTaskRequest(Body):

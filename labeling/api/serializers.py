@@ -7,6 +7,7 @@ from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
 from labeling.models import PromptKind, TaskKind
+from labeling.rules.readings import MAX_CHARACTERS
 
 
 class Choice(serializers.ChoiceField):
@@ -119,6 +120,18 @@ class ShownResponse(Body):
     text = serializers.CharField(allow_blank=True)
 
 
+class ReadingBody(Body):
+    """What a labeler takes one response to say before they see the prompt."""
+
+    code = serializers.UUIDField(help_text="Of the response.")
+    text = serializers.CharField(
+        required=False, allow_blank=True, trim_whitespace=False, default="", max_length=MAX_CHARACTERS
+    )
+    cannot_tell = serializers.BooleanField(
+        default=False, help_text="The response alone does not tell; then it needs no words."
+    )
+
+
 class WritingBody(Body):
     """What sort of prompt is to be written."""
 
@@ -135,10 +148,15 @@ class AssignmentBody(Body):
     kind = serializers.ChoiceField(choices=TaskKind.choices)
     lease_expires_at = serializers.DateTimeField()
     guideline = GuidelineBody(allow_null=True)
-    form = FormBody(allow_null=True)
+    form = FormBody(allow_null=True, help_text="Null too while readings are awaited.")
     prompt = serializers.CharField(
-        allow_blank=True, help_text="The text to respond to; empty where the labeler writes it."
+        allow_blank=True,
+        help_text="The text to respond to; empty where the labeler writes it and while readings are awaited.",
     )
+    awaits_readings = serializers.BooleanField(
+        help_text="The prompt is shown once the readings are stored: POST assignments/<code>/readings/."
+    )
+    readings = ReadingBody(many=True, help_text="As they were stored, in the order of the responses.")
     writing = WritingBody(allow_null=True, help_text="Only in prompt writing.")
     instruction = serializers.CharField(
         allow_blank=True, help_text="Toxicity evaluation: what the model was told before the prompt."

@@ -112,6 +112,12 @@ class BatchForm(forms.Form):
         initial=100 * UNSORTED_FRACTION, required=False,
         help_text="Where rankings start from the ratings: it shows what the start does to the order.",
     )  # fmt: skip
+    reads_first = forms.BooleanField(
+        label="Read the responses before the prompt", required=False,
+        help_text="Labelers note what each response seems to say, and only then see the prompt: what it "
+        "leaves unclear shows before the prompt fills it in (“naive interpretation”, Stiennon et al. 2020). "
+        "For comparisons and final evaluations; each task takes longer.",
+    )  # fmt: skip
     anchor_set = forms.ModelChoiceField(
         label="Anchors", queryset=AnchorSet.objects.none(), required=False, empty_label="None",
         help_text="The same comparisons in each batch show whether labelers drift.",
@@ -152,7 +158,7 @@ class BatchForm(forms.Form):
     PROMPT_FIELDS = (
         "split", "source", "prompt_kind", "category", "language", "author_cap", "count", "seed", "is_fresh",
     )  # fmt: skip
-    RANKED_FIELDS = ("k", "baseline", "presort", "unsorted_percent", "gives_feedback")
+    RANKED_FIELDS = ("k", "baseline", "presort", "unsorted_percent", "reads_first", "gives_feedback")
     LABEL_FIELDS = (
         "cohorts",
         "overlap",
@@ -290,6 +296,7 @@ class BatchForm(forms.Form):
             "lease_seconds": data["lease_minutes"] * 60,
             "labeler_cap": data.get("labeler_cap"),
             "deadline_at": data["deadline_at"],
+            "reads_first": kind.is_ranked and data["reads_first"],
             "settings": settings,
         }
 
@@ -337,6 +344,12 @@ class BatchForm(forms.Form):
             version = cleaned.get(name)
             if version is not None and version.kind != kind and (name != "anchor_set" or kind.is_ranked):
                 self.add_error(name, f"This one is for {version.get_kind_display().lower()}.")
+        if kind.is_ranked and cleaned.get("reads_first") and not kind.may_read_first:
+            self.add_error(
+                "reads_first",
+                "A text whose toxicity is judged goes on from its prompt and is not read alone. Clear this, "
+                "or choose comparisons or final evaluations.",
+            )
         if kind.is_ranked:
             self._check_mix(cleaned.get("k") or 4)
         if kind == TaskKind.PROMPT and self.writing() == Writing(PromptKind.USER_BASED):

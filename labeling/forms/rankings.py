@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django import forms
 
@@ -16,7 +17,7 @@ from labeling.forms.about_prompts import (
 )
 from labeling.forms.areas import Area
 from labeling.forms.assignments import SubmissionForm
-from labeling.models import Form, Guideline, Prompt, Ranking, Response
+from labeling.models import Form, Guideline, Prompt, Ranking, Reading, Response
 from labeling.rules import comparisons
 from labeling.rules import forms as versions
 from labeling.rules.comparisons import Judgement
@@ -59,6 +60,7 @@ class ResponseRow:
     rank: str
     note: str
     flags: list[AskedFlag]
+    reading: Reading | None
     errors: list[str]
 
     @property
@@ -97,9 +99,11 @@ class RankingForm(AboutPromptFields, SubmissionForm):
         version: Form | None,
         guideline: Guideline | None = None,
         draft: Mapping[str, Any] | None = None,
+        readings: Mapping[UUID, Reading] | None = None,
     ) -> None:
         super().__init__(data, initial=initial_from_draft(draft or {}), auto_id="%s")
         self.responses, self.prompt, self.guideline = list(responses), prompt, guideline
+        self.readings = readings or {}
         self.ask_about_prompt(version)
         self.scales = versions.questions(version, "scales")
         likert = versions.likert(version)
@@ -186,6 +190,7 @@ class RankingForm(AboutPromptFields, SubmissionForm):
             rank=self._value(f"rank-{code}"),
             note=self._value(f"note-{code}"),
             flags=flags,
+            reading=self.readings.get(response.code),
             errors=[
                 str(error)
                 for name in self._errors_of(code)

@@ -19,6 +19,7 @@ from labeling.models.prompt_notices import PromptNotice
 from labeling.models.prompts import Category, Intake, Prompt, PromptKind, PromptSource, Refusal
 from labeling.models.quality import QualityReport, ResponseScore
 from labeling.models.questions import Question, QuestionRead
+from labeling.models.readings import Reading
 from labeling.models.response_reports import ResponseReport
 from labeling.models.reviews import Adjudication, FlagAnswer, GoldAnswer, Review
 from labeling.models.screening import (
@@ -84,6 +85,7 @@ __all__ = [
     "Question",
     "QuestionRead",
     "Ranking",
+    "Reading",
     "Receipt",
     "Refusal",
     "Response",

@@ -69,6 +69,11 @@ class TaskKind(models.TextChoices):
         return self != TaskKind.PROMPT
 
     @property
+    def may_read_first(self) -> bool:
+        """True where labelers may be asked to read the responses before they see the prompt."""
+        return self in (TaskKind.COMPARISON, TaskKind.EVALUATION)
+
+    @property
     def least_responses(self) -> int:
         """How few responses a ranked task may hold: toxicity is judged of a lone one too."""
         return 1 if self is TaskKind.TOXICITY else 2

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from labeling.errors import AssignmentClosed, InvalidInput, StaleDraft
 from labeling.models import Assignment, Batch, Consent, Draft, Labeler, Qualification, Skip, Terms
-from labeling.rules import claims, eligibility, skips, slots
+from labeling.rules import claims, eligibility, readings, skips, slots
 from labeling.rules.eligibility import NO_LIMITS, Limits, eligible_batches
 from labeling.rules.texts import check_text, fault_in_json
 from labeling.statements import Query, insert, update
@@ -102,8 +102,9 @@ def give_back(*, labeler: Labeler, kind: str) -> int:
     """Open the slots again that a labeler holds and has not touched; returns how many."""
     TURN.first(pk=labeler.pk, kind=kind)
     untouched = Assignment.objects.leased().filter(
-        labeler=labeler, kind=kind, active_seconds=0, draft__isnull=True, receipts__isnull=True
-    )
+        labeler=labeler, kind=kind, active_seconds=0, draft__isnull=True, receipts__isnull=True,
+        readings__isnull=True,
+    )  # fmt: skip
     return untouched.update(
         state=State.OPEN, labeler=None, claimed_at=None, last_seen_at=None, lease_expires_at=None,
         display_order=[],
@@ -174,6 +175,7 @@ def save_draft(*, assignment: Assignment, version: int, payload: Mapping[str, An
 
     `version` must be the stored one (0 for none): raises StaleDraft, carrying the stored draft, if another
     tab was faster. A draft is taken even after the lease has ended; AssignmentClosed once there is an answer.
+    Conflict for a draft of a ranking before the readings that the batch asks for.
     """
     content = dict(payload)
     fault = fault_in_json(content)
@@ -185,6 +187,7 @@ def save_draft(*, assignment: Assignment, version: int, payload: Mapping[str, An
         )
     locked = slots.locked(assignment)
     slots.ensure_unanswered(locked)
+    readings.check_draft(locked, content)
     draft = DRAFT.first(assignment=locked.pk)
     stored = draft.version if draft else 0
     if version != stored:

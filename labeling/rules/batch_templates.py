@@ -60,6 +60,7 @@ def values_of(batch: Batch) -> dict[str, Any]:
         "k": batch.k,
         "baseline": batch.baseline_id,
         "presort": batch.settings.get("presort") or "",
+        "reads_first": batch.settings.get("reads_first") or "",
         "gives_feedback": batch.settings.get("gives_feedback") or "",
         "labeler_cap": batch.labeler_cap or "",
         "cohorts": list(batch.cohorts),

@@ -95,10 +95,12 @@ def create_batch(
     deadline_at: datetime | None = None,
     guideline: Guideline | None = None,
     form: Form | None = None,
+    reads_first: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> Batch:
     """Make a draft batch, under the current guideline and form of its kind unless others are given.
 
+    `reads_first` has labelers read the responses before they see the prompt (`labeling.rules.readings`).
     Raises InvalidInput naming every field that does not fit: held-out labelers take only final evaluations.
     """
     if by is not None:
@@ -113,7 +115,7 @@ def create_batch(
         "lease_seconds": lease_seconds,
         "labeler_cap": labeler_cap,
     }
-    _ensure_possible(kind, rules, guideline, form)
+    _ensure_possible(kind, {**rules, "reads_first": reads_first}, guideline, form)
     guidelines.ensure_defaults()
     with transaction.atomic():
         batch = Batch.objects.create(
@@ -123,7 +125,7 @@ def create_batch(
             form=form or guidelines.current_form(kind),
             baseline=baseline,
             deadline_at=deadline_at,
-            settings=dict(settings or {}),
+            settings={**(settings or {}), **({"reads_first": True} if reads_first else {})},
             created_by=by,
         )
         audit.record(actor=by, action="create_batch", obj=batch, kind=kind, overlap=overlap)
@@ -165,6 +167,9 @@ def faults_in_rules(kind: str, wanted: Mapping[str, Any]) -> dict[str, str]:
             faults["cohorts"] = f"must be some of {', '.join(Cohort.values)}"
         elif Cohort.HELD_OUT in cohorts and not (kind in TaskKind.values and TaskKind(kind).is_evaluation):
             faults["cohorts"] = "held-out labelers never produce training data, only final evaluations"
+    if wanted.get("reads_first") and kind in TaskKind.values and not TaskKind(kind).may_read_first:
+        kinds = ", ".join(each.value for each in TaskKind if each.may_read_first)
+        faults["reads_first"] = f"is for tasks whose responses answer a prompt ({kinds}), not for {kind}"
     if "shared_fraction" in wanted and not 0.0 <= wanted["shared_fraction"] <= 1.0:
         faults["shared_fraction"] = f"is {wanted['shared_fraction']}, must be 0 to 1"
     return faults

@@ -57,7 +57,8 @@ def submit_ranking(
     `start` says from which order they set out, `about` what they said about the prompt.
     The same key again gives the same receipt. Raises IncompleteRanking if a response is missing, doubled or
     foreign, or a rank or rating is missing or out of range, naming each (what was sent is kept as the
-    draft); AssignmentClosed if it was answered under another key, skipped or withdrawn.
+    draft); AssignmentClosed if it was answered under another key, skipped or withdrawn; Conflict before the
+    readings that the batch asks for.
     """
     answer = RankingAnswer(judgements, notes, was_touched, moves, start, about)
     try:

@@ -7,10 +7,11 @@ from uuid import UUID
 import numpy as np
 
 from labeling.errors import NotFound
-from labeling.models import GoldAnswer, Place, Ranking, Response, ResponseScore, Task
+from labeling.models import GoldAnswer, Place, Ranking, Reading, Response, ResponseScore, Task
 from labeling.rules.meetings import meetings_of
 from labeling.rules.rank_correlation import tau_b
 from labeling.rules.ranking_columns import totals
+from labeling.rules.readings import readings_in
 from labeling.rules.resampling import ratio
 from labeling.rules.stored_rankings import StoredRankings
 
@@ -19,13 +20,14 @@ MAX_ITEMS = 300
 
 @dataclass(frozen=True)
 class Judged:
-    """What one labeler said of one response; `shown` counts from 1."""
+    """What one labeler said of one response; `shown` counts from 1, `reading` came before the prompt."""
 
     rank: int
     likert: int | None
     flags: list[str]
     note: str
     shown: int | None
+    reading: Reading | None
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ def disagreed_task(code: UUID) -> DisagreedTask:
     places = {
         (place.ranking_id, place.response_id): place for place in Place.objects.filter(ranking__in=rankings)
     }
+    read = readings_in(ranking.assignment_id for ranking in rankings)
     gold = GoldAnswer.objects.current().filter(task=task).first()
     responses = list(Response.objects.filter(candidacies__task=task).select_related("policy"))
     scores = dict(
@@ -106,7 +109,15 @@ def disagreed_task(code: UUID) -> DisagreedTask:
     )
     rows = []
     for response in responses:
-        judged = [_judged(places.get((ranking.pk, response.pk)), ranking, response) for ranking in rankings]
+        judged = [
+            _judged(
+                places.get((ranking.pk, response.pk)),
+                ranking,
+                response,
+                read.get((ranking.assignment_id, response.pk)),
+            )
+            for ranking in rankings
+        ]
         ranks = [said.rank for said in judged if said is not None]
         rows.append(
             JudgedResponse(
@@ -120,7 +131,9 @@ def disagreed_task(code: UUID) -> DisagreedTask:
     return DisagreedTask(task, rankings, sorted(rows, key=lambda row: row.mean_rank))
 
 
-def _judged(place: Place | None, ranking: Ranking, response: Response) -> Judged | None:
+def _judged(
+    place: Place | None, ranking: Ranking, response: Response, reading: Reading | None
+) -> Judged | None:
     if place is None:
         return None
     shown = ranking.shown_order or []
@@ -131,4 +144,5 @@ def _judged(place: Place | None, ranking: Ranking, response: Response) -> Judged
         flags=sorted(key for key, answer in place.flags.items() if answer is True),
         note=place.note,
         shown=shown.index(code) + 1 if code in shown else None,
+        reading=reading,
     )

@@ -15,6 +15,7 @@ from labeling.models import (
     Place,
     Prompt,
     Ranking,
+    Reading,
     Receipt,
     Response,
     User,
@@ -98,6 +99,7 @@ def _empty_labels(prompts: list[int]) -> int:
     written = WrittenPrompt.objects.filter(prompts__in=prompts).values_list("pk", flat=True)
     WrittenPrompt.objects.filter(pk__in=list(written)).update(text="", pairs=[], typing={})
     Place.objects.filter(ranking__task__prompt__in=prompts).update(note="")
+    Reading.objects.filter(**on_them).update(text="")
     return Demonstration.objects.filter(prompt__in=prompts).update(text="") + Ranking.objects.filter(
         task__prompt__in=prompts
     ).update(notes="")

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from labeling.models import Labeler, Receipt, Review, TaskKind
+from labeling.models import Labeler, Reading, Receipt, Review, TaskKind
+from labeling.rules import readings
 from labeling.rules.written_prompts import Pair, read_pairs
 
 WORDS = {
@@ -30,13 +31,17 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Judged:
-    """One response of a ranking as it was submitted: its place, its rating and what was said."""
+    """One response of a ranking as it was submitted: its place, its rating and what was said.
+
+    `reading` is what it seemed to say before the prompt was shown, where that was asked.
+    """
 
     rank: object
     likert: object
     text: str
     flags: list[str]
     note: str
+    reading: Reading | None
 
 
 @dataclass(frozen=True)
@@ -76,10 +81,12 @@ def with_reviews(receipts: Iterable[Receipt]) -> list[Outcome]:
 def content_of(receipt: Receipt) -> Content:
     """Return what was submitted; where the prompt's responses are named, with their texts."""
     stored: dict[str, Any] = receipt.content
-    texts = {}
+    texts: dict[str, str] = {}
+    read: dict[str, Reading] = {}
     if TaskKind(receipt.assignment.kind).is_ranked:
         candidates = receipt.assignment.task.candidates.select_related("response")
         texts = {str(candidate.response.code): candidate.response.text for candidate in candidates}
+        read = {str(code): row for code, row in readings.readings_of(receipt.assignment).items()}
     judged = [
         Judged(
             rank=entry.get("rank"),
@@ -87,6 +94,7 @@ def content_of(receipt: Receipt) -> Content:
             text=texts.get(str(entry.get("code")), ""),
             flags=[key.replace("_", " ") for key, answer in (entry.get("flags") or {}).items() if answer],
             note=str(entry.get("note") or ""),
+            reading=read.get(str(entry.get("code"))),
         )
         for entry in stored.get("responses", [])
     ]

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from labeling.errors import InvalidInput
 from labeling.models import Assignment, Place, Ranking, Receipt, TaskKind
-from labeling.rules import forms, prompt_judgements, slots, submissions
+from labeling.rules import forms, prompt_judgements, readings, slots, submissions
 from labeling.rules.judgements import (
     MAX_NOTE_CHARACTERS,
     Judgement,
@@ -73,7 +73,7 @@ def record_first(*, assignment: Assignment, answer: RankingAnswer, idempotency_k
     """
     submissions.check_key(idempotency_key)
     slot = slots.ready(assignment)
-    if slot is None:
+    if slot is None or readings.asks(slot.batch):
         return None
     known: Mapping[str, int] = getattr(slot, "response_numbers", None) or {}
     _check_fields(slot, answer.notes, answer.moves, answer.start)
@@ -94,6 +94,7 @@ def record(*, assignment: Assignment, answer: RankingAnswer, idempotency_key: st
     if submission.receipt is not None:
         return submission.receipt
     slot = submission.assignment
+    readings.ensure_stored(slot)
     _check_fields(slot, answer.notes, answer.moves, answer.start)
     numbers = _check_answers(slot, answer.judgements, answer.about)
     is_surplus = submissions.settle_slot(submission)

@@ -43,7 +43,7 @@ def _ready(code: UUID) -> QuerySet[Assignment]:
         .select_related("batch__form", "task__prompt")
         .only(
             *("code", "kind", "state", "labeler", "display_order", "claimed_at", "active_seconds"),
-            *("batch__guideline", "batch__lease_seconds", "batch__form__schema"),
+            *("batch__guideline", "batch__lease_seconds", "batch__settings", "batch__form__schema"),
             *("task__prompt__tags", "task__prompt__category", "task__prompt__has_pii"),
         )
         .annotate(response_numbers=RawSQL(numbers, (), output_field=JSONField()))

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from labeling.errors import AssignmentClosed, InvalidInput
 from labeling.models import Assignment, Demonstration, Draft, Ranking, Receipt, WrittenPrompt
-from labeling.rules import slots
+from labeling.rules import readings, slots
 from labeling.rules.texts import fault_in_json
 from labeling.statements import Query, insert, update
 
@@ -154,6 +154,8 @@ def keep_as_draft(*, assignment: Assignment, payload: Mapping[str, Any]) -> None
         try:
             slots.ensure_unanswered(locked)
         except AssignmentClosed:
+            return
+        if readings.are_awaited(locked):
             return
         draft = Draft.objects.filter(assignment=locked).first() or Draft(assignment=locked)
         draft.payload = {**draft.payload, **content}

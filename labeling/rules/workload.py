@@ -44,7 +44,8 @@ def waiting_work(labeler: Labeler) -> list[Waiting]:
     kinds = labeler.qualifications.current().values_list("kind", flat=True)
     found = []
     for kind in (TaskKind(name) for name in TaskKind.values if name in set(kinds)):
-        held = labeler.assignments.leased().filter(kind=kind).order_by("claimed_at").first()
+        leased = labeler.assignments.leased().filter(kind=kind)
+        held = leased.select_related("batch").order_by("claimed_at").first()
         open_slots = count_open(labeler, kind)
         is_idle = held is None and open_slots == 0
         free_in = seconds_until_free(labeler=labeler, kind=kind) if is_idle else None

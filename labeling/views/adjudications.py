@@ -12,6 +12,7 @@ from labeling.forms.reviews import OrderForm
 from labeling.models import Adjudication, Batch, GoldAnswer, Response, Task, TaskKind
 from labeling.rules import adjudications, gold, task_moves
 from labeling.rules.access import Action, can
+from labeling.rules.readings import readings_in
 from labeling.views.access import PageRequest, require
 from labeling.views.keyset import keyset_page
 from labeling.views.refusals import refusals_said
@@ -148,6 +149,7 @@ def order_page(
     """Render the page on which responses are put in order."""
     rankings = () if is_gold else adjudications.rankings_of(task)
     places = [{str(place.response.code): place for place in ranking.places.all()} for ranking in rankings]
+    read = readings_in(ranking.assignment_id for ranking in rankings)
     context = {
         "task": task,
         "form": form,
@@ -160,6 +162,7 @@ def order_page(
                 "response": response,
                 "field": field,
                 "places": [by_code.get(str(response.code)) for by_code in places],
+                "readings": [read.get((ranking.assignment_id, response.pk)) for ranking in rankings],
             }
             for letter, response, field in form.rows
         ],

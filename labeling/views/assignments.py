@@ -14,7 +14,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from labeling.errors import AssignmentClosed, LabelingError
 from labeling.forms.assignments import SkipForm
 from labeling.models import Assignment, Draft, Receipt, Skip, TaskKind
-from labeling.rules import assignments, feedback, preferences, revisions, slots
+from labeling.rules import assignments, feedback, preferences, readings, revisions, slots
 from labeling.rules.access import Action, can
 from labeling.views.access import LabelerRequest, PageRequest, require_labeler
 
@@ -50,7 +50,9 @@ def own_assignment(request: LabelerRequest, code: UUID) -> Assignment:
 
 
 def page_of(assignment: Assignment) -> str:
-    """Return the address of the page on which an assignment is worked on."""
+    """Return the address of the page on which an assignment is worked on, as far as it has come."""
+    if readings.are_awaited(assignment):
+        return reverse("comparison-read", args=[assignment.code])
     return reverse(PAGES[TaskKind(assignment.kind)], args=[assignment.code])
 
 

@@ -22,14 +22,14 @@ from labeling.views.assignments import page_of
 def batch_preview(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Show a task of a batch as labelers get it: one at random, or the one asked for."""
     batch = get_object_or_404(Batch, code=code)
-    return as_labeler(request, lambda: batch)
+    return as_labeler(request, lambda: batch, after_readings=request.GET.get("after") == "readings")
 
 
 @require(Action.SEE_BATCHES)
 def task_preview(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Show one task as labelers get it."""
     task = get_object_or_404(Task.objects.select_related("batch"), code=code)
-    return as_labeler(request, lambda: task)
+    return as_labeler(request, lambda: task, after_readings=request.GET.get("after") == "readings")
 
 
 @require_POST
@@ -53,10 +53,15 @@ def draft_preview(request: PageRequest) -> HttpResponseBase:
     return as_labeler(request, make)
 
 
-def as_labeler(request: PageRequest, make: Callable[[], Batch | Task]) -> HttpResponseBase:
-    """Answer with the labeler's page. It carries no identity that the labeler's own would not."""
+def as_labeler(
+    request: PageRequest, make: Callable[[], Batch | Task], *, after_readings: bool = False
+) -> HttpResponseBase:
+    """Answer with the labeler's page. It carries no identity that the labeler's own would not.
+
+    Where the responses are read before the prompt, that page comes first; `after_readings` shows the next.
+    """
     try:
-        with batch_previews.task_in_hand(make) as assignment:
+        with batch_previews.task_in_hand(make, has_readings=after_readings) as assignment:
             assert assignment.labeler is not None  # it was made with one
             address = page_of(assignment)
             looking = copy(request)
@@ -64,6 +69,7 @@ def as_labeler(request: PageRequest, make: Callable[[], Batch | Task]) -> HttpRe
             looking.GET = looking.POST = QueryDict()
             looking.user = assignment.labeler.user
             looking.is_preview = True  # type: ignore[attr-defined]
+            looking.preview_path = request.path if request.method == "GET" else ""  # type: ignore[attr-defined]
             view, arguments, named = resolve(address)
             answer: HttpResponse = view(_without_htmx(looking), *arguments, **named)
             answer.headers["Cache-Control"] = "no-store"

@@ -11,11 +11,12 @@ from labeling.errors import AssignmentClosed, InvalidInput, LabelingError, Stale
 from labeling.forms.rankings import LETTERS, RankingForm
 from labeling.forms.response_reports import ReportForm
 from labeling.models import Assignment, TaskKind
-from labeling.rules import assignments, comparisons, response_reports, toxicity
+from labeling.rules import assignments, comparisons, readings, response_reports, toxicity
 from labeling.views.access import LabelerRequest, require_labeler
 from labeling.views.assignments import (
     after_submission,
     draft_of,
+    go_to,
     is_workable,
     lead_on,
     own_assignment,
@@ -31,6 +32,8 @@ def rank(request: LabelerRequest, code: UUID) -> HttpResponseBase:
     assignment = own_assignment(request, code)
     if not TaskKind(assignment.kind).is_ranked:
         raise Http404
+    if readings.are_awaited(assignment):
+        return go_to(request, page_of(assignment))
     draft = draft_of(assignment)
     form = RankingForm(
         request.POST if request.method == "POST" else None,
@@ -39,6 +42,7 @@ def rank(request: LabelerRequest, code: UUID) -> HttpResponseBase:
         version=assignment.batch.form,
         guideline=assignment.batch.guideline,
         draft=draft.payload if draft else None,
+        readings=readings.readings_of(assignment),
     )
     doubts: list[str] = []
     if request.method != "POST":

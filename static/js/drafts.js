@@ -1,5 +1,6 @@
 // Never lose a word: each keystroke goes to this browser's storage, every few seconds to the server under a version.
-// A form says data-draft="<assignment>", data-draft-version, data-owner; its fields are the only state.
+// A form says data-draft="<assignment>", data-draft-version, data-owner; its fields are the only state. Where an assignment has
+// a form before its own, data-draft-key keeps what this browser remembers of it apart.
 const SAVE_AFTER_MS = 1500;
 const RETRY_AFTER_MS = 8000;
 const GIVE_UP_AFTER_MS = 20000; // a connection that hangs must not stop later saves
@@ -14,6 +15,7 @@ const numberOrNull = (value) => (value === "" || value === undefined ? null : Nu
 // What the form holds, in the shape in which drafts and submissions travel.
 function collect(form) {
   const data = new FormData(form);
+  if ("readings" in form.dataset) return read(form, "value", "checked");
   if (form.elements.text) return written(form, (field) => field.value);
   const responses = new Map();
   const entry = (code) => {
@@ -81,8 +83,19 @@ function written(form, valueOf) {
   return { text, ...(pairs.length ? { pairs } : {}), ...(isSaid ? { about_prompt: about } : {}) };
 }
 
+// What each response seems to say, before the prompt.
+function read(form, words, tick) {
+  const readings = [...form.querySelectorAll("[data-reading]")].map((part) => ({
+    code: part.dataset.reading,
+    text: part.querySelector("textarea")[words],
+    cannot_tell: part.querySelector("[type=checkbox]")[tick],
+  }));
+  return { readings };
+}
+
 // What the form held when the server sent it: people may type before this script is at work.
 function asServed(form) {
+  if ("readings" in form.dataset) return read(form, "defaultValue", "defaultChecked");
   return form.elements.text ? written(form, (field) => field.defaultValue) : collect(form);
 }
 
@@ -116,6 +129,11 @@ function fill(form, payload) {
     for (const name of ["rank", "likert", "note"]) set(`${name}-${response.code}`, response[name]);
     for (const [key, answer] of Object.entries(response.flags ?? {})) set(`flag-${response.code}-${key}`, answer ? "yes" : "no");
     for (const [key, score] of Object.entries(response.scores ?? {})) set(`scale-${response.code}-${key}`, score);
+  }
+  for (const reading of payload.readings ?? []) {
+    set(`reading-${reading.code}`, reading.text);
+    const tick = form.elements[`cannot-tell-${reading.code}`];
+    if (tick) tick.checked = reading.cannot_tell === true;
   }
   if (payload.about_prompt) {
     set("about-category", payload.about_prompt.category);
@@ -151,6 +169,7 @@ class Drafts {
   constructor(form, before) {
     this.form = form;
     this.code = form.dataset.draft;
+    this.key = form.dataset.draftKey ?? this.code;
     this.version = Number(form.dataset.draftVersion);
     this.saved = JSON.stringify(asServed(form));
     this.saving = null;
@@ -175,7 +194,7 @@ class Drafts {
 
   restore() {
     if (this.isDirty) return;
-    const record = remembered.read(this.code);
+    const record = remembered.read(this.key);
     if (!record || record.owner !== this.form.dataset.owner || record.isSaved) return;
     if (same(record.payload, JSON.parse(this.saved))) return;
     const isOurs = record.version < this.version && record.sent?.includes(fingerprint(JSON.parse(this.saved)));
@@ -206,7 +225,7 @@ class Drafts {
   }
 
   remember(isSaved) {
-    remembered.write(this.code, {
+    remembered.write(this.key, {
       owner: this.form.dataset.owner, version: this.version, payload: collect(this.form), sent: this.sent, at: Date.now(), isSaved,
     });
   }

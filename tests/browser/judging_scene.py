@@ -11,7 +11,7 @@ from labeling.models import (
     TaskKind,
     User,
 )
-from labeling.rules import batch_tasks, batches, comparisons, gold, policies
+from labeling.rules import assignments, batch_tasks, batches, comparisons, gold, policies
 from labeling.rules.judgements import Judgement
 from tests.factories import PromptFactory, claimed, qualified_labeler
 
@@ -38,6 +38,33 @@ def toxicity_in_hand(alice: Labeler) -> Assignment:
     batch_tasks.add_ranked_task(batch=batch, prompt=prompt, responses=responses)
     batches.open_batch(batch=batch)
     return claimed(alice, TaskKind.TOXICITY)
+
+
+def reading_in_hand(alice: Labeler) -> Assignment:
+    """Have Alice read two responses before their prompt, one of them long; the first has her words."""
+    prompt = PromptFactory.create(text="What do I do about red wine on a white shirt?")
+    names, texts = ("sft-1", "base-350m"), (ANSWERS[0], "Wash it, they said, and I washed it. " * 400)
+    responses = [
+        policies.add_response(
+            prompt=prompt, policy=policies.policy_named(name, Policy.Kind.IMPORTED), text=text
+        )
+        for name, text in zip(names, texts, strict=True)
+    ]
+    batch = batches.create_batch(
+        name="Read before the prompt", kind=TaskKind.EVALUATION, k=2, priority=9, reads_first=True
+    )
+    batch_tasks.add_ranked_task(batch=batch, prompt=prompt, responses=responses)
+    batches.open_batch(batch=batch)
+    held = claimed(alice, TaskKind.EVALUATION)
+    words = [
+        {
+            "code": str(responses[0].code),
+            "text": "How to clean something that was spilled",
+            "cannot_tell": False,
+        }
+    ]
+    assignments.save_draft(assignment=held, version=0, payload={"readings": words})
+    return held
 
 
 LESSON = "How do I get red wine out of a white shirt?"

@@ -7,7 +7,7 @@ from labeling.models import Assignment, Cohort, Labeler, Policy, Prompt, Receipt
 from labeling.rules import assignments, batches, comparisons, demonstrations, labelers, policies, prompts
 from labeling.rules.comparisons import Judgement, responses_in_display_order
 from tests.browser.evaluation_scene import add_evaluation_scene
-from tests.browser.judging_scene import lesson_learned, toxicity_in_hand
+from tests.browser.judging_scene import lesson_learned, reading_in_hand, toxicity_in_hand
 from tests.browser.people_scene import PeopleScene, add_people_scene
 from tests.browser.playground_scene import add_talks
 from tests.browser.quality_scene import add_quality_scene
@@ -63,6 +63,7 @@ class Showcase:
     invitation_token: str
     work: WorkScene
     toxicity: Assignment
+    reading: Assignment
     people: PeopleScene
     lesson: Receipt
     training: Registry
@@ -94,14 +95,16 @@ def make_showcase() -> Showcase:
     )
     work = add_work_scene(owner, alice, others[0])
     writing, ranking = _draft_of_writing(alice), _draft_of_ranking(alice)
-    toxicity = toxicity_in_hand(alice)
+    toxicity, reading = toxicity_in_hand(alice), reading_in_hand(alice)
     add_quality_scene()
     add_review_scene(owner)
     lesson = lesson_learned(owner, others[1], others[0])
     people = add_people_scene(owner)
     add_evaluation_scene(owner)
     training, talks = make_training(owner), add_talks(owner)
-    return Showcase(owner, alice, writing, ranking, token, work, toxicity, people, lesson, training, talks)
+    return Showcase(
+        owner, alice, writing, ranking, token, work, toxicity, reading, people, lesson, training, talks
+    )
 
 
 def _labeler(name: str, pseudonym: str) -> Labeler:

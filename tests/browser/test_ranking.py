@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import CDPSession, Locator, Page, expect
 
-from labeling.models import Draft, Labeler, PromptJudgement, Ranking, ResponseReport, TaskKind
+from labeling.models import Draft, Labeler, PromptJudgement, Ranking, Reading, ResponseReport, TaskKind
 from labeling.rules import batches
 from tests.browser.conftest import LogIn
 from tests.factories import PromptFactory, ResponseFactory, claimed, ranked_batch
@@ -98,6 +98,53 @@ def test_ranking_by_keyboard_alone(page: Page, alice: Labeler, log_in: LogIn) ->
     keys.press("Control+Enter")
     expect(page.get_by_role("heading", name="Recorded")).to_be_visible()
     assert ranks_by_letter() == {"A": (2, 5), "B": (1, 7), "C": (4, 3), "D": (2, 6)}
+
+
+def test_responses_are_read_before_the_prompt_by_keyboard_alone(
+    page: Page, alice: Labeler, log_in: LogIn
+) -> None:
+    batch = ranked_batch(tasks=1, k=3, reads_first=True)
+    secret = batch.tasks.get().given_prompt.text
+    log_in("alice@example.org")
+    page.get_by_role("button", name="Next task").click()
+    expect(page.locator("form[data-started-drafts]")).to_be_visible()
+    expect(page.locator("[data-reading]").first).to_be_focused()
+    field = page.get_by_label(re.compile("What does response . seem to say"))
+    keys = page.keyboard
+    keys.press("Control+Enter")
+    expect(field.nth(0)).to_be_focused()
+    keys.type("Some tips against sleeping badly")
+    keys.press("Control+Enter")
+    expect(field.nth(1)).to_be_focused()
+    keys.press("Tab")
+    keys.press("Space")
+    expect(page.get_by_label("Cannot tell what response B says")).to_be_checked()
+    expect(page.locator("[data-save-status]")).to_have_text(SAVED)
+    page.reload()
+    expect(page.locator("form[data-started-drafts]")).to_be_visible()
+    expect(field.nth(0)).to_have_value("Some tips against sleeping badly")
+    expect(page.get_by_label("Cannot tell what response B says")).to_be_checked()
+    keys.press("Control+Enter")
+    expect(field.nth(2)).to_be_focused()
+    keys.press("Control+Enter")
+    error = page.locator("[data-no-words]:visible")
+    expect(error).to_have_text(re.compile("Say in a few words"))
+    keys.type("A number")
+    expect(error).to_have_count(0)
+    assert secret not in page.content()
+    keys.press("Control+Enter")
+    expect(page.get_by_role("paragraph").filter(has_text=secret)).to_be_visible()
+    expect(page.get_by_role("heading", name="About the prompt")).to_be_visible()
+    expect(page.locator("[data-draft-restored]")).to_be_hidden()
+    keys.press("Control+Enter")
+    expect(page.locator("#step-1")).to_contain_text("Some tips against sleeping badly")
+    rate(page, "642")
+    keys.press("2")
+    keys.press("Control+Enter")
+    expect(page.get_by_role("heading", name="Recorded")).to_be_visible()
+    read = [(row.text, row.cannot_tell) for row in Reading.objects.order_by("pk")]
+    assert read == [("Some tips against sleeping badly", False), ("", True), ("A number", False)]
+    assert ranks_by_letter()["A"][1] == 6
 
 
 def test_question_opens_the_guideline_where_it_is_explained(

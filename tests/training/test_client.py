@@ -73,6 +73,21 @@ def test_a_labeler_labels_through_it(client_of: Callable[[User], Client]) -> Non
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_labeler_reads_before_the_prompt_through_it(client_of: Callable[[User], Client]) -> None:
+    ranked_batch(tasks=1, k=2, reads_first=True)
+    client = client_of(qualified_labeler().user)
+    task = client.next_task("comparison")
+    assert task is not None
+    assert (task.prompt, task.form, task.awaits_readings) == ("", None, True)
+    first, second = (response["code"] for response in task.responses)
+    read = client.store_readings(
+        task.code, [{"code": first, "text": "A tip"}, {"code": second, "cannot_tell": True}]
+    )
+    assert read.prompt.startswith("Give")
+    assert [each["text"] for each in read.readings] == ["A tip", ""]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_researcher_goes_from_labels_to_a_run_through_it(
     client_of: Callable[[User], Client], trainer: Callable[[Any], None]
 ) -> None:

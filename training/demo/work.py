@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from labeling.models import Assignment, Labeler, TaskKind
-from labeling.rules import assignments
+from labeling.rules import assignments, readings
 from labeling.rules.comparisons import Judgement, responses_in_display_order, submit_ranking
 from labeling.rules.demonstrations import submit_demonstration
 from labeling.rules.forms import asked_flags
@@ -45,6 +45,9 @@ def answer(assignment: Assignment, person: SimulatedLabeler, *, seed: int) -> No
         submit_demonstration(assignment=assignment, text=text, idempotency_key=key)
         return
     responses = responses_in_display_order(assignment)
+    if readings.are_awaited(assignment):
+        said = [readings.Said(response.code, cannot_tell=True) for response in responses]
+        readings.store_readings(assignment=assignment, said=said)
     opinion = person.consider(prompt.text, [response.text for response in responses], seed=seed)
     asked = [flag["key"] for flag in asked_flags(form=assignment.batch.form, prompt=prompt)]
     judgements = [

@@ -207,6 +207,7 @@ def _schema(row: Mapping[str, Any], pyarrow: Any) -> Any:
             ("likert", pyarrow.int64()),
             ("rank", pyarrow.int64()),
             ("flags", pyarrow.string()),
+            ("reading", pyarrow.struct([("text", pyarrow.string()), ("cannot_tell", pyarrow.bool_())])),
         ]
     )
     whole = (

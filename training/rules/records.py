@@ -11,16 +11,19 @@ from typing import Any
 from django.db.models import Max, OuterRef, Prefetch, Q, QuerySet, Subquery
 
 from labeling.models import (
+    Assignment,
     Demonstration,
     Place,
     Prompt,
     PromptJudgement,
     PromptSource,
     Ranking,
+    Reading,
     Review,
     Split,
     TaskKind,
 )
+from labeling.rules.readings import asks as readings_asked
 from labeling.rules.toxicity import condition_of
 from training.models import DatasetKind
 from training.rules.selections import CUSTOMER_SOURCES, Selection, part_of, reason_to_drop
@@ -90,7 +93,7 @@ def comparisons(selection: Selection) -> Selected:
     Rankings of final evaluations never train; they are read only for a selection of held-out labelers.
     """
     kinds = [TaskKind.COMPARISON] if selection.may_train else [TaskKind.COMPARISON, TaskKind.EVALUATION]
-    rows = _rankings(selection).filter(task__batch__kind__in=kinds)
+    rows = _with_readings(_rankings(selection).filter(task__batch__kind__in=kinds))
     for row in rows.iterator(chunk_size=ROWS_AT_ONCE):
         prompt = row.task.given_prompt
         reason = reason_to_drop(prompt, selection, row.labeler) or _reason_in_label(row, selection)
@@ -101,6 +104,7 @@ def comparisons(selection: Selection) -> Selected:
             continue
         places = _places(row)
         letters = {str(place.response.code): chr(ord("A") + at) for at, place in enumerate(places)}
+        readings = _readings(row)
         yield (
             part_of(prompt, selection, row.labeler),
             {
@@ -117,6 +121,7 @@ def comparisons(selection: Selection) -> Selected:
                         "likert": place.likert,
                         "rank": place.rank,
                         "flags": place.flags,
+                        **readings.get(place.response_id, {}),
                     }
                     for place in places
                 ],
@@ -289,6 +294,25 @@ def _places(ranking: Ranking) -> list[Place]:
     """Return the places in the task's own order, which says nothing about who is better."""
     positions = {candidate.response_id: candidate.position for candidate in ranking.task.candidates.all()}
     return sorted(ranking.places.all(), key=lambda place: (positions.get(place.response_id, 99), place.pk))
+
+
+def _with_readings(rows: QuerySet[Ranking]) -> QuerySet[Ranking]:
+    """Read along what labelers took the responses to say before the prompt, if anybody was asked."""
+    if not Reading.objects.exists():
+        return rows
+    slots = Assignment.objects.only("pk").prefetch_related("readings")
+    return rows.prefetch_related(Prefetch("assignment", queryset=slots))
+
+
+def _readings(ranking: Ranking) -> dict[int, Record]:
+    """Return the reading of each response, by its number; nothing at all where none was asked for."""
+    if not (ranking.assignment_id and readings_asked(ranking.task.batch)):
+        return {}
+    assert ranking.assignment is not None  # it has a number
+    return {
+        row.response_id: {"reading": {"text": row.text, "cannot_tell": row.cannot_tell}}
+        for row in ranking.assignment.readings.all()
+    }
 
 
 def _about_prompt(prompt: Prompt) -> Record:

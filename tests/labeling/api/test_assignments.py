@@ -60,7 +60,7 @@ def test_next_task_has_all_that_doing_it_needs(client: APIClient) -> None:
     task = next_task(client, "comparison")
     assert set(task) == {
         "code", "kind", "lease_expires_at", "guideline", "form", "start", "instruction", "prompt", "writing",
-        "responses", "draft",
+        "responses", "draft", "awaits_readings", "readings",
     }  # fmt: skip
     assert task["writing"] is None
     assignment = Assignment.objects.get(code=task["code"])

@@ -16,6 +16,7 @@ from labeling.models import (
     Labeler,
     Policy,
     Prompt,
+    Reading,
     Split,
     TaskKind,
     User,
@@ -88,6 +89,7 @@ def test_ranked_form_makes_tasks_of_k_responses_by_the_chosen_policies(
         ({"cohorts": ["held_out"]}, "Held-out labelers take only evaluations"),
         ({"cohorts": []}, "This field is required"),
         ({"kind": "comparison"}, "Choose below whose responses are compared"),
+        ({"kind": "toxicity", "reads_first": "on"}, "goes on from its prompt and is not read alone"),
         ({"overlap": "0"}, "greater than or equal to 1"),
         ({"shared_percent": "140"}, "less than or equal to 100"),
         ({"deadline_at": "2020-01-01T10:00"}, "The deadline is over already"),
@@ -206,6 +208,42 @@ def test_preview_is_the_labelers_own_page_and_stores_nothing(
     assert "Nothing here is stored" in page
     assert all(policy.name not in page for policy in answered)
     assert [model.objects.count() for model in (Batch, Labeler, User, Candidate, AuditEvent)] == counts
+
+
+def test_batch_whose_responses_are_read_first_is_made_shown_and_made_again(
+    mia: User, answered: list[Policy], visit: Visit
+) -> None:
+    client = visit(mia)
+    sent = body(kind="comparison", k="3", count="2", reads_first="on", **mix(answered, "1"))
+    client.post(reverse("batch-create"), sent)
+    batch = Batch.objects.get()
+    assert batch.settings["reads_first"] is True
+    page = client.get(reverse("batch-detail", args=[batch.code])).content.decode()
+    assert "labelers note what each response seems to say" in page
+    again = client.get(f"{reverse('batch-create')}?like={batch.code}").content.decode()
+    box = again.split('name="reads_first"')[1].split(">")[0]
+    assert "checked" in box
+
+
+def test_preview_shows_the_page_before_the_prompt_and_then_the_ranking_and_stores_nothing(
+    mia: User, answered: list[Policy], visit: Visit
+) -> None:
+    client = visit(mia)
+    sent = body(kind="comparison", k="3", count="3", reads_first="on", **mix(answered, "1"))
+    page = client.post(reverse("batch-draft-preview"), sent).content.decode()
+    assert "Read before the prompt" in page
+    client.post(reverse("batch-create"), sent)
+    batch = Batch.objects.get()
+    for address in (
+        reverse("batch-preview", args=[batch.code]),
+        reverse("task-preview", args=[batch.tasks.all()[0].code]),
+    ):
+        page = client.get(address).content.decode()
+        assert "Read before the prompt" in page
+        assert f'href="{address}?after=readings"' in page
+        assert "Rank all 3" in client.get(f"{address}?after=readings").content.decode()
+    assert not Assignment.objects.exists()
+    assert not Reading.objects.exists()
 
 
 @pytest.mark.parametrize("kind", ["demonstration", "comparison", "prompt", "evaluation", "toxicity"])

@@ -9,10 +9,13 @@ from pyarrow import parquet
 
 from labeling.errors import InvalidInput
 from labeling.models import TaskKind
-from tests.factories import PolicyFactory, PromptFactory
+from labeling.rules.comparisons import Judgement, responses_in_display_order, submit_ranking
+from labeling.rules.readings import Said, store_readings
+from tests.factories import PolicyFactory, PromptFactory, claimed, qualified_labeler, ranked_batch
 from tests.training.factories import demonstration, draft_batch, ranking
 from training.rules.dataset_comparison import compare_datasets
 from training.rules.dataset_formats import (
+    NATIVE,
     PARQUET,
     ROWS_AT_ONCE,
     TRL,
@@ -123,6 +126,25 @@ def test_a_parquet_file_is_given_a_group_of_rows_at_a_time() -> None:
     table = parquet.ParquetFile(io.BytesIO(b"".join(pieces)))
     assert table.metadata.num_row_groups == 3
     assert table.metadata.num_rows == dataset.counts["train"]
+
+
+def test_what_was_read_before_the_prompt_is_loaded_from_parquet_and_from_lines(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    ranking([1, 2])
+    ranked_batch(tasks=1, k=2, reads_first=True)
+    held = claimed(qualified_labeler(), "comparison")
+    codes = [response.code for response in responses_in_display_order(held)]
+    store_readings(assignment=held, said=[Said(code, "A tip") for code in codes])
+    judgements = [Judgement(code, 1, 4) for code in codes]
+    submit_ranking(assignment=held, judgements=judgements, idempotency_key="k")
+    dataset = freeze_dataset(kind="comparisons")
+    for form, name in ((PARQUET, "parquet"), (NATIVE, "json")):
+        write_dataset(dataset, tmp_path / name, form)
+        files = {"train": str(next((tmp_path / name).iterdir()))}
+        loaded = datasets.load_dataset(name, data_files=files, cache_dir=str(tmp_path / "cache"))["train"]
+        assert [row["outputs"][0].get("reading") for row in loaded] == [
+            None, {"text": "A tip", "cannot_tell": False},
+        ]  # fmt: skip
 
 
 def test_what_came_between_two_freezes_is_named_and_nothing_else() -> None:

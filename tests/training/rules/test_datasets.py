@@ -15,8 +15,17 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from labeling.errors import InvalidInput
-from labeling.models import Cohort, PromptSource, Split, TaskKind
-from tests.factories import LabelerFactory, PolicyFactory, PromptFactory
+from labeling.models import Batch, Cohort, PromptSource, Split, TaskKind
+from labeling.rules.comparisons import Judgement, responses_in_display_order, submit_ranking
+from labeling.rules.readings import Said, store_readings
+from tests.factories import (
+    LabelerFactory,
+    PolicyFactory,
+    PromptFactory,
+    claimed,
+    qualified_labeler,
+    ranked_batch,
+)
 from tests.training.factories import demonstration, draft_batch, ranking
 from training.models import Dataset
 from training.rules import datasets
@@ -55,6 +64,28 @@ def test_held_out_labelers_have_a_test_part_of_their_own() -> None:
     dataset = freeze_dataset(kind="comparisons", selection={"cohorts": [Cohort.HELD_OUT]})
     assert dataset.counts == {"test": 1}
     assert records(dataset, "test")[0]["labeler_group"] == Cohort.HELD_OUT
+
+
+def test_what_was_read_before_the_prompt_stands_beside_each_response_and_nowhere_else() -> None:
+    ranking([1, 2])
+    before = freeze_dataset(kind="comparisons")
+    for reads_first in (True, False):
+        ranked_batch(tasks=1, k=2, reads_first=reads_first)
+        held = claimed(qualified_labeler(), TaskKind.COMPARISON)
+        shown = responses_in_display_order(held)
+        if reads_first:
+            said = [Said(shown[0].code, "A tip"), Said(shown[1].code, cannot_tell=True)]
+            store_readings(assignment=held, said=said)
+            read = {shown[0].text: ("A tip", False), shown[1].text: ("", True)}
+        judgements = [Judgement(response.code, 1, 4) for response in shown]
+        submit_ranking(assignment=held, judgements=judgements, idempotency_key="k")
+        Batch.objects.filter(pk=held.batch_id).update(status=Batch.Status.CLOSED)
+    dataset = freeze_dataset(kind="comparisons")
+    old, with_readings, without = records(dataset)
+    assert [old] == records(before)
+    found = {output["text"]: output["reading"] for output in with_readings["outputs"]}
+    assert {text: (said["text"], said["cannot_tell"]) for text, said in found.items()} == read
+    assert not [output for record in (old, without) for output in record["outputs"] if "reading" in output]
 
 
 def test_evaluation_rankings_never_train() -> None:

@@ -15,9 +15,10 @@ from labeling.models import Ranking, Response, TaskKind
 from tests.factories import claimed, qualified_labeler, ranked_batch
 from training.rlhf.data import open_dataset
 from training.rlhf.losses import ranking_pairs
-from training.rules.datasets import freeze_dataset
+from training.rules.datasets import freeze_dataset, read_records
 
 K = st.integers(min_value=2, max_value=9)
+WORDS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00\r"), max_size=40)
 
 
 class RankedIsTrainedOn(TestCase):
@@ -59,3 +60,31 @@ class RankedIsTrainedOn(TestCase):
         trained = {(comparison.responses[a], comparison.responses[b]) for a, b in grid.nonzero().tolist()}
         assert trained == asked
         assert comparison.pair_count() == len(asked)
+
+
+class ReadIsExported(TestCase):
+    """Whatever is said of the responses before the prompt: post the form, rank, freeze, and compare."""
+
+    @how(deadline=None, max_examples=25)
+    @given(said=st.lists(st.tuples(WORDS, st.booleans()), min_size=2, max_size=9))
+    def test_dataset_has_the_words_of_the_form(self, said: list[tuple[str, bool]]) -> None:
+        said = [(words, cannot_tell or not words.strip()) for words, cannot_tell in said]
+        labeler = qualified_labeler()
+        batch = ranked_batch(tasks=1, k=len(said), reads_first=True)
+        held = claimed(labeler, TaskKind.COMPARISON)
+        read: dict[str, Any] = {}
+        ranked: dict[str, Any] = {"idempotency_key": "one", "was_touched": "yes", "confirmed": "yes"}
+        for code, (words, cannot_tell) in zip(held.display_order, said, strict=True):
+            read |= {f"reading-{code}": words, **({f"cannot-tell-{code}": "on"} if cannot_tell else {})}
+            ranked |= {f"rank-{code}": 1, f"likert-{code}": 4}
+        self.client.force_login(labeler.user, backend="django.contrib.auth.backends.ModelBackend")
+        for name, body in (("comparison-read", read), ("comparison-rank", ranked)):
+            answer = self.client.post(reverse(name, args=[held.code]), body)
+            assert answer.status_code == 302, answer.content.decode()
+        dataset = freeze_dataset(kind="comparisons", selection={"batches": [str(batch.code)]})
+        (record,) = read_records(dataset, split="train", count=1)
+        texts = {str(row.code): row.text for row in Response.objects.filter(candidacies__task=held.task_id)}
+        exported = {output["text"]: output["reading"] for output in record["outputs"]}
+        assert [exported[texts[code]] for code in held.display_order] == [
+            {"text": words, "cannot_tell": cannot_tell} for words, cannot_tell in said
+        ]

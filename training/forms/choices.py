@@ -26,12 +26,12 @@ class LongSelect(forms.Select):
         widget = forms.Widget.get_context(self, name, value, attrs)["widget"]
         if self.allow_multiple_selected:
             widget["attrs"]["multiple"] = True
-        listed = self.options(set(self.format_value(value)))
+        listed = self.written_options(set(self.format_value(value)))
         return format_html(
             '<select name="{}"{}>{}</select>', widget["name"], flatatt(widget["attrs"]), listed
         )
 
-    def options(self, chosen: set[str]) -> SafeString:
+    def written_options(self, chosen: set[str]) -> SafeString:
         """Write the choices, those that are chosen marked."""
         return write_options(((str(key), label) for key, label in self.choices), chosen)
 
@@ -49,7 +49,7 @@ class SharedSelect(LongSelect):
         super().__init__(attrs)
         self.written = written
 
-    def options(self, chosen: set[str]) -> SafeString:
+    def written_options(self, chosen: set[str]) -> SafeString:
         """Write the empty choice, and mark in what was written before which row is chosen."""
         empty = self.choices.field.empty_label if isinstance(self.choices, ModelChoiceIterator) else None
         first = write_options([("", empty)], chosen) if empty is not None else SafeString()

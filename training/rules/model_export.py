@@ -34,7 +34,7 @@ def stream_archive(model: Model) -> Iterator[bytes]:
         artifacts.place(model.folder, folder)
         (folder / CARD).unlink(missing_ok=True)  # a link: writing into it would change the artifact
         (folder / CARD).write_text(card_of_model(model), encoding="utf-8")
-        yield from _tar(folder, model.name)
+        yield from _tar(folder, model.name.replace("/", "-"))
 
 
 def _tar(folder: Path, top: str) -> Iterator[bytes]:

@@ -88,8 +88,10 @@ def import_model(
     path = Path(source).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():
+            inside = next((found.parent.name for found in sorted(path.glob("*/config.json"))), "")
+            hint = f", as {inside} inside it is" if inside else ""
             raise InvalidInput(
-                f"{source} holds no config.json; a model is a folder that transformers saved.",
+                f"{source} holds no config.json; a model is a folder that transformers saved{hint}.",
                 fields={"source": "no model"},
             )
         folder = f"models/{code}"

@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_POST
 
 from labeling.errors import LabelingError
@@ -168,7 +169,8 @@ def model_export(request: PageRequest, code: UUID) -> HttpResponseBase:
         return redirect("model-detail", code)
     audit.record(actor=request.user, action="export_model", obj=model)
     response = StreamingHttpResponse(itertools.chain([first], pieces), content_type="application/x-tar")
-    response["Content-Disposition"] = f'attachment; filename="model-{model.code}.tar"'
+    name = content_disposition_header(as_attachment=True, filename=f"{model.name.replace('/', '-')}.tar")
+    response["Content-Disposition"] = name or "attachment"
     return response
 
 

@@ -1,12 +1,18 @@
 """A model's page: promoted, archived, stripped of its weights with its name typed, and downloaded."""
 
+import io
+import tarfile
+from pathlib import Path
+
 import pytest
 from django.test import Client
 from django.urls import reverse
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from labeling.models import Role
 from tests.factories import UserFactory
 from tests.training.factories import stored_model
+from tests.training.talks import policy
 from training.models import Model, ModelStatus
 from training.rules import artifacts
 
@@ -66,6 +72,33 @@ def test_a_model_and_its_card_are_downloaded(client: Client) -> None:
     artifacts.delete(model.folder)
     page = client.get(reverse("model-export", args=[model.code]), follow=True).content.decode()
     assert "not where they were stored" in page
+
+
+def test_a_download_is_unpacked_loaded_by_transformers_and_imported_again(
+    client: Client, tmp_path: Path
+) -> None:
+    model = policy("group/tiny")
+    response = client.get(reverse("model-export", args=[model.code]))
+    assert response["Content-Disposition"] == 'attachment; filename="group-tiny.tar"'
+    content = io.BytesIO(b"".join(response.streaming_content))  # type: ignore[attr-defined]
+    with tarfile.open(fileobj=content) as archive:
+        archive.extractall(tmp_path, filter="data")
+    folder = tmp_path / "group-tiny"
+    loaded = AutoModelForCausalLM.from_pretrained(folder)
+    words = AutoTokenizer.from_pretrained(folder)("say red", return_tensors="pt")
+    assert loaded(**words).logits.isfinite().all()
+
+    wanted = {"source": str(tmp_path), "name": "again", "kind": "sft"}
+    wrong = client.post(reverse("model-import"), wanted)
+    assert "saved, as group-tiny inside it is." in wrong.content.decode()
+    page = client.post(reverse("model-import"), {**wanted, "source": str(folder)}, follow=True)
+    assert "again is in the registry" in page.content.decode()
+    again = Model.objects.get(name="again")
+    stored = artifacts.local_folder(again.folder)
+    assert stored is not None
+    weights = "model.safetensors"
+    assert (stored / weights).read_bytes() == (folder / weights).read_bytes()
+    assert again.policy is not None
 
 
 def test_a_model_named_on_the_hub_is_not_downloaded_here(client: Client) -> None:

@@ -217,7 +217,7 @@ class GradeForm(forms.Form):
     """A grade of a delicate answer."""
 
     grade = forms.TypedChoiceField(
-        label="Grade, 1 (useless or harmful) to 7 (perfect)", coerce=int,
+        label="Grade", coerce=int,
         choices=[(str(n), str(n)) for n in range(GRADE_MIN, GRADE_MAX + 1)],
         widget=forms.RadioSelect(attrs={"inline": True}),
     )  # fmt: skip

@@ -189,7 +189,7 @@ def test_usual_claim_and_answer_ask_the_database_nothing_about_readings(alice: L
         mine = claimed(alice, COMPARISON)
         assignments.save_draft(assignment=mine, version=0, payload={"notes": ""})
         comparisons.submit_ranking(assignment=mine, judgements=judged(mine), idempotency_key="k")
-    assert not [query["sql"] for query in found.captured_queries if "labeling_reading" in query["sql"]]
+    assert not [query["sql"] for query in found.captured_queries if "labeling_reading" in str(query["sql"])]
 
 
 def test_statement_that_checks_a_first_answer_stays_short_enough_to_be_sent_in_one_piece(db: None) -> None:

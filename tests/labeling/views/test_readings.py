@@ -81,7 +81,7 @@ def test_readings_lead_to_the_prompt_and_stand_beside_the_responses(
     page = client.get(url_of(mine, "comparison-rank")).content.decode()
     assert SECRET in page
     assert "A &lt;b&gt;joke&lt;/b&gt;" in page
-    assert page.count("Before the prompt you read it as") == 3
+    assert page.count("What it seemed to say before the prompt") == 3
     assert client.get(url_of(mine))["Location"] == url_of(mine, "comparison-rank")
     assert client.post(url_of(mine), words(mine, "Other words"))["Location"] == url_of(
         mine, "comparison-rank"
@@ -148,7 +148,7 @@ def test_receipt_and_staff_show_what_was_read(
         rank |= {f"rank-{judgement.code}": str(judgement.rank), f"likert-{judgement.code}": "4"}
     receipt = visit(alice).post(url_of(mine, "comparison-rank"), rank)["Location"]
     page = visit(alice).get(receipt).content.decode()
-    assert page.count("Before the prompt you read it as") == 3
+    assert page.count("What it seemed to say before the prompt") == 3
     assert "A joke" in page
     item = visit(mia).get(reverse("quality-item", args=[mine.task.code])).content.decode()
     assert "“A joke”" in item

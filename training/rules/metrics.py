@@ -1,6 +1,6 @@
 """What a run reported, thinned to what a person can look at."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from django.utils import timezone
@@ -28,7 +28,14 @@ class Chart:
 
 def curves(run: Run, most: int = CHART_POINTS) -> dict[str, Curve]:
     """Return each metric's points in order of step, at most `most` of them, first and last among them."""
-    return {curve.name: thin(_points(curve), most) for curve in run.curves.all()}
+    return curves_of([run], most)[run.pk]
+
+
+def curves_of(runs: Sequence[Run], most: int = CHART_POINTS) -> dict[int, dict[str, Curve]]:
+    """Return the curves of several runs, read in one query, by the run's primary key."""
+    return {
+        key: {curve.name: _points(curve, most) for curve in drawn} for key, drawn in _stored(runs).items()
+    }
 
 
 def charts(run: Run, rows: int) -> list[Chart]:
@@ -36,7 +43,28 @@ def charts(run: Run, rows: int) -> list[Chart]:
 
     Of a run that has ended, a number that came only once is no curve: it stands among the results.
     """
-    drawn = list(run.curves.all())
+    return charts_of([run], rows)[run.pk]
+
+
+def charts_of(runs: Sequence[Run], rows: int) -> dict[int, list[Chart]]:
+    """Return the summaries of several runs, read in one query, by the run's primary key."""
+    stored = _stored(runs)
+    return {run.pk: _charts(run, stored[run.pk], rows) for run in runs}
+
+
+def _stored(runs: Iterable[Run]) -> dict[int, list[RunCurve]]:
+    """Read the curves of runs, apart from them.
+
+    A prefetch would let runs and curves hold each other: tens of thousands of points would stay in memory
+    after the answer, until the collector stops a later one to take them apart.
+    """
+    found: dict[int, list[RunCurve]] = {run.pk: [] for run in runs}
+    for curve in RunCurve.objects.filter(run__in=found):
+        found[curve.run_id].append(curve)
+    return found
+
+
+def _charts(run: Run, drawn: list[RunCurve], rows: int) -> list[Chart]:
     if run.is_ended and any(curve.count > 1 for curve in drawn):
         drawn = [curve for curve in drawn if curve.count > 1 or curve.name not in run.result]
     return [
@@ -47,7 +75,7 @@ def charts(run: Run, rows: int) -> list[Chart]:
             lowest=curve.lowest,
             highest=curve.highest,
             points=curve.count,
-            rows=thin(_points(curve), rows),
+            rows=_points(curve, rows),
         )
         for curve in drawn
     ]
@@ -76,8 +104,9 @@ def elapsed_seconds(run: Run) -> float | None:
     return ((run.finished_at or timezone.now()) - run.started_at).total_seconds()
 
 
-def _points(curve: RunCurve) -> Curve:
-    """Return the points that a curve keeps, and its newest one if that is not among them."""
-    kept = [(int(step), float(value)) for step, value in curve.points]
-    newest = (curve.last_step, curve.last)
-    return kept if kept and kept[-1][0] == curve.last_step else [*kept, newest]
+def _points(curve: RunCurve, most: int) -> Curve:
+    """Return at most `most` of the points that a curve keeps, its newest among them."""
+    kept = curve.points
+    if not kept or kept[-1][0] != curve.last_step:
+        kept = [*kept, (curve.last_step, curve.last)]
+    return [(int(step), float(value)) for step, value in thin(kept, most)]

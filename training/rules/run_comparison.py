@@ -7,7 +7,7 @@ from typing import Any
 
 from training.models import Run
 from training.rlhf.config import describe, flatten
-from training.rules.metrics import CHART_POINTS, Curve, curves
+from training.rules.metrics import Curve, curves_of
 
 MOST_RUNS = 5
 """As many as there are line colors that can be told apart."""
@@ -70,7 +70,8 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
 
 def joint_curves(runs: Sequence[Run]) -> dict[str, list[Curve]]:
     """Return, for each metric that any of the runs reported, one curve for each run, empty for none."""
-    each = [curves(run, CHART_POINTS) for run in runs]
+    found_of = curves_of(runs)
+    each = [found_of[run.pk] for run in runs]
     names = sorted({name for found in each for name in found})
     return {name: [found.get(name, []) for found in each] for name in names}
 

@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from labeling.rules.access import Action
 from labeling.views.access import PageRequest, require
 from training.models import Run
-from training.rules.metrics import charts
+from training.rules.metrics import charts_of
 from training.rules.run_comparison import MOST_RUNS, compare_runs, joint_curves
 
 
@@ -23,7 +23,8 @@ def run_compare(request: PageRequest) -> HttpResponseBase:
     if len(chosen) > MOST_RUNS:
         messages.warning(request, f"Only the first {MOST_RUNS} of {len(chosen)} runs are shown.")
         chosen = chosen[:MOST_RUNS]
-    lasts = [{chart.name: chart for chart in charts(run, 2)} for run in chosen]
+    charts = charts_of(chosen, 2)
+    lasts = [{chart.name: chart for chart in charts[run.pk]} for run in chosen]
     names = sorted({name for found in lasts for name in found})
     figures = [
         {
@@ -54,6 +55,6 @@ def _chosen(request: PageRequest) -> list[Run]:
             codes.append(UUID(text))
         except ValueError:
             continue
-    rows = Run.objects.select_related("model").prefetch_related("inputs__dataset", "inputs__model", "curves")
+    rows = Run.objects.select_related("model").prefetch_related("inputs__dataset", "inputs__model")
     found = {run.code: run for run in rows.filter(code__in=codes)}
     return [found[code] for code in dict.fromkeys(codes) if code in found]

@@ -51,7 +51,7 @@ class SkipForm(forms.Form):
 
     reason = forms.ChoiceField(
         choices=Skip.Reason.choices,
-        widget=forms.RadioSelect(attrs={"autofocus": True}),
+        widget=forms.RadioSelect(attrs={"data-first": True}),  # autofocus would ask for the focus of the page
         error_messages={"required": "Choose a reason, so that the task reaches somebody who can do it."},
     )
     note = forms.CharField(

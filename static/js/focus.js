@@ -12,7 +12,7 @@ function goTo(element) {
 }
 
 // A form was sent and the page that came is another one: what is to be mended goes before what was done, and
-// that before where the page would have one go on.
+// that before where the page would have one go on. A page that says itself where to begin is left to it.
 document.addEventListener("submit", (event) => {
   if (event.target.closest("main") && event.target.method !== "dialog") sessionStorage.setItem(STEP, "sent");
 });
@@ -20,7 +20,7 @@ document.addEventListener("submit", (event) => {
 function arrive() {
   const hasSent = sessionStorage.getItem(STEP) !== null;
   sessionStorage.removeItem(STEP);
-  if (!hasSent || !isLost()) return;
+  if (!hasSent || !isLost() || document.querySelector("[autofocus]")) return;
   const main = document.getElementById("content");
   const places = ["[aria-invalid=true]", ".messages", "[role=alert]", "[data-arrives]", "h1"];
   goTo(document.querySelector(":target") ?? places.map((place) => main.querySelector(place)).find(Boolean));

@@ -1,10 +1,15 @@
-// Keys that work on every task page, and dialogs: data-opens="id", data-closes, data-key="s", data-submit-shortcut.
+// Keys that work on every task page, and dialogs: data-opens="id" (what says data-first has the focus then), data-closes, data-key="s", data-submit-shortcut.
 const isTyping = (target) => target.closest("textarea, select, input:not([type=radio], [type=checkbox]), [contenteditable]");
 const isVisible = (element) => element.offsetParent !== null;
 
+function open(dialog) {
+  dialog?.showModal();
+  dialog?.querySelector("[data-first]")?.focus();
+}
+
 document.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-opens]");
-  if (opener) document.getElementById(opener.dataset.opens)?.showModal();
+  if (opener) open(document.getElementById(opener.dataset.opens));
   if (event.target.closest("[data-closes]") || event.target.matches("dialog")) event.target.closest("dialog")?.close();
 });
 

@@ -25,10 +25,6 @@ class ReadingRow:
     words: BoundField
     cannot_tell: BoundField
 
-    @property
-    def is_done(self) -> bool:
-        return bool(str(self.words.value() or "").strip() or self.cannot_tell.value())
-
 
 class ReadingsForm(forms.Form):
     """What each response seems to say; without words a response needs the tick that it cannot be told."""

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from labeling.errors import Conflict, InvalidInput
-from labeling.models import GoldAnswer, Ranking, Task, TaskKind, User
+from labeling.models import GoldAnswer, Task, TaskKind, User
 from labeling.rules import audit
 from labeling.rules.access import Action, ensure
 from labeling.rules.judgements import Judgement, check_judgements
@@ -72,12 +72,6 @@ def withdraw_gold(*, gold: GoldAnswer, by: User) -> None:
 def tasks_with_gold() -> QuerySet[GoldAnswer]:
     """Return the references that count, newest first, with task, prompt and batch."""
     return GoldAnswer.objects.current().select_related("task__prompt", "task__batch", "by")
-
-
-def meet_gold(ranking: Ranking, gold: GoldAnswer) -> GoldResult:
-    """Compare a ranking with the reference, over the pairs that neither of them ties."""
-    mine = {str(place.response.code): place.rank for place in ranking.places.all()}
-    return compare_ranks(mine, gold.ranks)
 
 
 def compare_ranks(mine: Mapping[str, int], theirs: Mapping[str, int]) -> GoldResult:

@@ -159,7 +159,8 @@ def test_gold_is_a_researchers_and_says_how_a_ranking_meets_it(alice: Labeler, d
         gold.mark_gold(task=task, judgements=order(task), reason="Clear", by=mia)
     marked = gold.mark_gold(task=task, judgements=order(task), reason="Only the first is true", by=dana)
     ranking = ranked(alice, reverse=True)
-    assert gold.meet_gold(ranking, marked) == gold.GoldResult(3, 0)
+    mine = {str(place.response.code): place.rank for place in ranking.places.all()}
+    assert gold.compare_ranks(mine, marked.ranks) == gold.GoldResult(3, 0)
     assert gold.compare_ranks(marked.ranks, marked.ranks).fraction == 1.0
     again = gold.mark_gold(
         task=task, judgements=order(task, reverse=True), reason="On second thoughts", by=dana

@@ -9,18 +9,7 @@ from labeling.models import Labeler
 from training.models import Dataset, Model
 from training.rlhf.config import describe
 from training.rules.evaluations import WinRate, evaluations_of, win_rates
-from training.rules.lineage import Lineage, lineage
-
-
-def datasets_behind(tree: Lineage) -> list[Dataset]:
-    """Return every dataset that a model or one of its ancestors was trained on, each once, newest first."""
-    found: dict[int, Dataset] = {}
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        found |= {dataset.pk: dataset for _, dataset in node.datasets}
-        waiting += node.sources
-    return [found[key] for key in sorted(found, reverse=True)]
+from training.rules.lineage import Lineage, datasets_behind, lineage, read_registry
 
 
 def guidelines_behind(datasets: list[Dataset]) -> dict[str, int]:
@@ -41,8 +30,9 @@ def labelers_behind(datasets: list[Dataset]) -> dict[str, int]:
 
 def card_of_model(model: Model) -> str:
     """Return the card in Markdown, headed as model hubs read it."""
-    tree = lineage(model)
-    behind = datasets_behind(tree)
+    registry = read_registry()
+    tree = lineage(model, registry=registry)
+    behind = datasets_behind(model, registry=registry)
     lines = ["---", "library_name: transformers", "tags: [instructloop, rlhf]", "---", f"# {model.name}", ""]
     lines += [*_what_it_is(model), "", "## What is behind it", "", *_tree(tree)]
     lines += ["", "## Labels", "", *_labels(behind), "", "## Training", "", *_training(model)]

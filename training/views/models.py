@@ -25,14 +25,23 @@ from training.rlhf.config import ConfigError, shipped_config, to_mapping
 from training.rules import models
 from training.rules.erasure import erased_prompts_seen
 from training.rules.evaluations import evaluations_of, win_rates
-from training.rules.lineage import descendants, lineage
-from training.rules.model_cards import card_of_model, datasets_behind, guidelines_behind, labelers_behind
+from training.rules.lineage import (
+    SHOWN_LEVELS,
+    datasets_behind,
+    descendant_keys,
+    lineage,
+    models_in_order,
+    read_registry,
+)
+from training.rules.model_cards import card_of_model, guidelines_behind, labelers_behind
 from training.rules.model_export import stream_archive
 from training.rules.model_keeping import archive_model, delete_weights, promote_model, restore_model
 from training.rules.over_optimisation import over_optimisation_of
 from training.rules.sampling import Writer, choose_prompts, sample_for_batch
 from training.tasks import enqueue_run
 
+SHOWN = 20
+"""Of evaluations, batches and models made from a model, the page names so many."""
 DECIDED = {
     "promote": "{model} is promoted: forms offer it first.",
     "archive": "{model} is in the archive.",
@@ -85,24 +94,30 @@ def model_import(request: PageRequest) -> HttpResponseBase:
 def model_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Show a model, everything behind it and everything made from it."""
     model = get_object_or_404(Model.objects.select_related("run", "policy", "created_by"), code=code)
-    tree = lineage(model)
-    behind = datasets_behind(tree)
+    registry = read_registry()
+    behind = datasets_behind(model, registry=registry)
     people = labelers_behind(behind)
+    children = descendant_keys(model, registry=registry)
+    most = None if request.GET.get("descendants") == "all" else SHOWN
     evaluations = evaluations_of(model)
-    rates = win_rates(evaluations)
+    rates = win_rates(evaluations[:SHOWN])
+    batches = Batch.objects.filter(sample_runs__inputs__model=model).distinct()
     facts = {key: value for key, value in model.facts.items() if not isinstance(value, dict | list)}
     context = {
         "model": model,
         "facts": facts,
         "metrics": model.facts.get("metrics") or {},
-        "lineage": tree,
+        "lineage": lineage(model, levels=SHOWN_LEVELS, registry=registry),
         "guidelines": guidelines_behind(behind),
         "labelers": people,
         "labeler_codes": _codes_of(people) if can(request.user, Action.SEE_LINEAGE) else {},
-        "descendants": descendants(model),
+        "descendants": models_in_order(children[:most]),
+        "descendant_count": len(children),
         "erased_prompts": erased_prompts_seen(model),
-        "batches": Batch.objects.filter(sample_runs__inputs__model=model).distinct().order_by("pk"),
-        "evaluations": [{"evaluation": row, "rate": rates[row.pk]} for row in evaluations],
+        "batches": batches.order_by("-pk")[:SHOWN],
+        "batch_count": batches.count(),
+        "evaluations": [{"evaluation": row, "rate": rates[row.pk]} for row in evaluations[:SHOWN]],
+        "evaluation_count": len(evaluations),
         "responses": model.policy.responses.count() if model.policy else 0,
         "may_train": can(request.user, Action.RUN_TRAINING),
         "may_export": can(request.user, Action.EXPORT),

@@ -3,20 +3,26 @@
 from uuid import UUID
 
 from django.contrib import messages
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 
 from labeling.rules.access import Action
 from labeling.views.access import PageRequest, require
-from training.models import Run
+from training.models import Dataset, Model, Run
 from training.rules.metrics import charts_of
 from training.rules.run_comparison import MOST_RUNS, compare_runs, joint_curves
+
+READ = (
+    Prefetch("inputs__dataset", Dataset.objects.defer("manifest", "statistics")),
+    Prefetch("inputs__model", Model.objects.defer("facts")),
+)
 
 
 @require(Action.SEE_MODELS)
 def run_compare(request: PageRequest) -> HttpResponseBase:
     """Show where two to five runs differ and how they went."""
-    chosen = _chosen(request)
+    chosen = _chosen(request, Run.objects.select_related("model").prefetch_related(*READ))
     if len(chosen) < 2:
         messages.error(request, f"Choose two to {MOST_RUNS} runs to compare.")
         return redirect("run-list")
@@ -44,10 +50,11 @@ def run_compare(request: PageRequest) -> HttpResponseBase:
 @require(Action.SEE_MODELS)
 def run_compare_points(request: PageRequest) -> HttpResponseBase:
     """Give the curves of several runs, each metric with a list of points for each run."""
-    return JsonResponse({"curves": joint_curves(_chosen(request)[:MOST_RUNS])})
+    chosen = _chosen(request, Run.objects.only("pk", "code"))
+    return JsonResponse({"curves": joint_curves(chosen[:MOST_RUNS])})
 
 
-def _chosen(request: PageRequest) -> list[Run]:
+def _chosen(request: PageRequest, rows: QuerySet[Run]) -> list[Run]:
     """Return the runs that the address names, in its order; what names no run is passed over."""
     codes = []
     for text in request.GET.getlist("run"):
@@ -55,6 +62,5 @@ def _chosen(request: PageRequest) -> list[Run]:
             codes.append(UUID(text))
         except ValueError:
             continue
-    rows = Run.objects.select_related("model").prefetch_related("inputs__dataset", "inputs__model")
     found = {run.code: run for run in rows.filter(code__in=codes)}
     return [found[code] for code in dict.fromkeys(codes) if code in found]

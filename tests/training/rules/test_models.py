@@ -40,6 +40,19 @@ def test_lineage_goes_back_to_the_labels_and_forward_to_what_was_made() -> None:
     assert models.models_of(comparisons) == [reward, ppo]
 
 
+def test_a_lineage_is_followed_as_far_as_asked_and_says_where_it_was_cut() -> None:
+    first = registered(sft_run())
+    dataset = first.run.inputs.get(name="dataset").dataset if first.run else None
+    assert dataset is not None
+    second = registered(runs.create_run(stage="sft", config={}, inputs={"policy": first, "dataset": dataset}))
+    (cut,) = lineage.lineage(second, levels=1).sources
+    assert (cut.model, cut.is_cut, cut.sources, cut.datasets) == (first, True, [], [])
+    (whole,) = lineage.lineage(second, levels=2).sources
+    assert not whole.is_cut
+    assert [node.is_cut for node in whole.sources] == [False], "nothing lies behind a model from outside"
+    assert lineage.datasets_behind(second) == [dataset], "however far the tree is shown"
+
+
 def test_reward_model_has_no_policy_and_others_have_one_of_their_name() -> None:
     sft = registered(sft_run(model_name="careful"))
     assert sft.policy == Policy.objects.get(name="careful", kind=Policy.Kind.TRAINED)

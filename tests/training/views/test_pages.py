@@ -12,12 +12,12 @@ from pytest_django import DjangoAssertNumQueries
 
 from labeling.models import Role, TaskKind, User
 from tests.factories import PolicyFactory, PromptFactory, UserFactory
-from tests.training.factories import demonstration, draft_batch, ranking, sft_run, stored_model
+from tests.training.factories import demonstration, draft_batch, ranking, sft_inputs, sft_run, stored_model
 from training.models import Evaluation, Model, ModelKind, Run, RunState
 from training.rules import artifacts, datasets, models, rounds
 from training.rules.benchmarks import import_benchmark
 from training.rules.curves import store_points
-from training.rules.runs import cancel_run
+from training.rules.runs import cancel_run, create_run
 
 pytestmark = pytest.mark.django_db
 
@@ -171,6 +171,22 @@ def test_model_shows_its_lineage(see: Callable[..., str]) -> None:
     assert base.name in text
     assert dataset.hash[:12] in text
     assert "careful" in see("model-detail", base.code)
+
+
+def test_model_with_many_descendants_names_the_nearest_and_all_of_them_when_asked(
+    see: Callable[..., str],
+) -> None:
+    inputs = sft_inputs()
+    for number in range(22):
+        run = create_run(stage="sft", config={}, inputs=inputs, model_name=f"child-{number:02}")
+        assert models.register_model(run=run, facts={}) is not None
+    text = see("model-detail", inputs["policy"].code)
+    assert "child-19" in text
+    assert "child-20" not in text
+    assert "The nearest 20 of 22" in text
+    every = see("model-detail", inputs["policy"].code, query="?descendants=all")
+    assert "child-21" in every
+    assert "The nearest" not in every
 
 
 def test_model_shows_how_labelers_judged_it(see: Callable[..., str]) -> None:

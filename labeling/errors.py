@@ -26,6 +26,10 @@ class LabelingError(Exception):
         return self.message
 
 
+class UnreadableFile(Exception):
+    """A file that somebody gave cannot be read at all."""
+
+
 class NotPermitted(LabelingError):
     """This person may not do that."""
 

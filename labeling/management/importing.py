@@ -13,12 +13,12 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from labeling.errors import StrictImport
+from labeling.errors import StrictImport, UnreadableFile
 from labeling.models import Intake, PromptSource
 from labeling.rules.author_caps import OVER_CAP
 from labeling.rules.intake import ACCEPTED, DUPLICATE, MALFORMED, WITHHELD
 from labeling.rules.prompts import IntakeSettings
-from labeling.rules.row_files import RowFile, UnreadableFile
+from labeling.rules.row_files import RowFile
 
 REFUSALS_SHOWN, REFUSALS_IN_JSON = 20, 1000
 
@@ -42,7 +42,7 @@ class ImportCommand(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add what every import takes."""
-        parser.add_argument("file", type=Path, help="JSONL or CSV, UTF-8; may be gzipped (.gz)")
+        parser.add_argument("file", type=Path, help="JSONL or CSV, UTF-8, may be gzipped (.gz); or Parquet")
         parser.add_argument(
             "--source",
             choices=PromptSource.values,

@@ -1,4 +1,4 @@
-"""Files of rows, JSONL or CSV, plain or gzipped: read line by line, every fault named by its line."""
+"""Files of rows, JSONL or CSV (plain or gzipped) or Parquet: read as a stream, faults named by their line."""
 
 import csv
 import gzip
@@ -9,15 +9,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+from labeling.errors import UnreadableFile
 from labeling.rules.intake import Line
+from labeling.rules.parquet_rows import ParquetRows
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
 JSON_ENDINGS = (".jsonl", ".json", ".ndjson")
+CSV_ENDING, PARQUET_ENDING = ".csv", ".parquet"
+ENDINGS_IN_WORDS = ".jsonl or .csv, or one of these and .gz, or .parquet"
 DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
-class UnreadableFile(Exception):
-    """The file cannot be read at all."""
+def is_named_as_rows(name: str) -> bool:
+    """Tell by a file's name whether it is one that can be read here."""
+    plain = name.lower()
+    return plain.endswith(PARQUET_ENDING) or plain.removesuffix(".gz").endswith((*JSON_ENDINGS, CSV_ENDING))
 
 
 class RowFile:
@@ -27,21 +33,29 @@ class RowFile:
         name = path.name.lower().removesuffix(".gz")
         if not path.is_file():
             raise UnreadableFile(f"{path} is not a file.")
-        if not name.endswith((*JSON_ENDINGS, ".csv")):
-            raise UnreadableFile(f"{path.name} must end in .jsonl or .csv, or one of these and .gz.")
+        if not is_named_as_rows(path.name):
+            raise UnreadableFile(f"{path.name} must end in {ENDINGS_IN_WORDS}.")
         self.path = path
-        self.is_csv = name.endswith(".csv")
+        self.is_csv = name.endswith(CSV_ENDING)
+        self._parquet = (
+            ParquetRows(path, max_text_bytes=MAX_LINE_BYTES) if name.endswith(PARQUET_ENDING) else None
+        )
         self.size = path.stat().st_size
         self._raw: IO[bytes] | None = None
 
     @property
     def fraction(self) -> float:
         """How much of the file has been read, 0 to 1."""
+        if self._parquet is not None:
+            return self._parquet.fraction
         if self._raw is None or self._raw.closed or not self.size:
             return 1.0
         return min(1.0, self._raw.tell() / self.size)
 
     def __iter__(self) -> Iterator[Line]:
+        if self._parquet is not None:
+            yield from self._parquet
+            return
         try:
             self._raw = self.path.open("rb")
         except OSError as error:

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 
+from labeling.rules.row_files import ENDINGS_IN_WORDS, is_named_as_rows
 from training.forms.choices import LongSelect, LongSelectMultiple
 from training.models import Dataset, DatasetKind, Model, ModelKind
 from training.rlhf.config import describe
@@ -11,7 +12,6 @@ from training.rules.benchmark_sets import FORMS, OWN, SETS
 from training.rules.harness_tasks import find_tasks
 
 MOST_BYTES = 200 * 1024 * 1024
-ENDINGS = (".jsonl", ".csv", ".jsonl.gz", ".csv.gz")
 SETTINGS = ("few_shot", "format", "instruction", "max_answer_tokens", "max_items")
 FORM_TITLES = {
     "choice": "choices, one right",
@@ -106,7 +106,7 @@ class ImportSetForm(forms.Form):
         required=False,
         help_text="Only for own questions.",
     )
-    file = forms.FileField(label="Questions", help_text="JSONL or CSV, UTF-8, may be gzipped.")
+    file = forms.FileField(label="Questions", help_text="JSONL or CSV, UTF-8, may be gzipped; or Parquet.")
     few_shot = forms.FileField(
         label="Solved examples", required=False, help_text="Of the same set, shown before a question."
     )
@@ -119,8 +119,8 @@ class ImportSetForm(forms.Form):
         data: dict[str, Any] = super().clean() or {}
         for name in ("file", "few_shot"):
             given = data.get(name)
-            if given and not given.name.lower().endswith(ENDINGS):
-                self.add_error(name, f"{given.name} must end in .jsonl or .csv, or one of these and .gz.")
+            if given and not is_named_as_rows(given.name):
+                self.add_error(name, f"{given.name} must end in {ENDINGS_IN_WORDS}.")
             elif given and given.size > MOST_BYTES:
                 text = f"{given.name} has {given.size >> 20} MB; allowed is {MOST_BYTES >> 20}. "
                 self.add_error(name, f"{text}Import it on the server with import_benchmark.")

@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from labeling.errors import InvalidInput
+from labeling.errors import InvalidInput, UnreadableFile
 from labeling.models import User
-from labeling.rules.row_files import RowFile, UnreadableFile
+from labeling.rules.row_files import RowFile
 from training.models import Dataset
 from training.rules.benchmark_sets import Row
 from training.rules.benchmarks import import_benchmark

@@ -13,9 +13,9 @@ from typing import Any
 
 from django.conf import settings
 
-from labeling.errors import InvalidInput, NotPermitted
+from labeling.errors import InvalidInput, NotPermitted, UnreadableFile
 from labeling.models import User
-from labeling.rules.row_files import JSON_ENDINGS, RowFile, UnreadableFile
+from labeling.rules.row_files import JSON_ENDINGS, PARQUET_ENDING, RowFile
 from training.models import Dataset, Run
 from training.rules.benchmark_sets import TASK_FORM, Question
 from training.rules.datasets import freeze_questions
@@ -34,6 +34,11 @@ from training.rules.harness_yaml import (
 ENDINGS = (".yaml", ".yml")
 MOST_FILES = 500
 HARNESS = "harness"
+SOURCES: Mapping[str, tuple[str, ...]] = {
+    "json": (*JSON_ENDINGS, *(f"{ending}.gz" for ending in JSON_ENDINGS)),
+    "parquet": (PARQUET_ENDING,),
+}
+"""What `dataset_path` may name, with the endings of its files."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +136,9 @@ def _read(path: Path, root: Path) -> HarnessTask | None:
 def _data_files(definition: Mapping[str, Any], path: Path, root: Path) -> dict[str, list[Path]]:
     """Return the files of each split. Raises InvalidInput for any other source of rows."""
     source = definition.get("dataset_path")
-    if source != "json":
-        raise InvalidInput(f"dataset_path is {source!r}; allowed is json, with files of this folder")
+    if source not in SOURCES:
+        allowed = " or ".join(SOURCES)
+        raise InvalidInput(f"dataset_path is {source!r}; allowed is {allowed}, with files of this folder")
     kwargs = definition.get("dataset_kwargs") or {}
     given = kwargs.get("data_files") if isinstance(kwargs, dict) else None
     named = {"train": given} if isinstance(given, str | list) else given
@@ -143,8 +149,9 @@ def _data_files(definition: Mapping[str, Any], path: Path, root: Path) -> dict[s
     files: dict[str, list[Path]] = {}
     for split, names in named.items():
         for name in names if isinstance(names, list) else [names]:
-            if not str(name).lower().removesuffix(".gz").endswith(JSON_ENDINGS):
-                raise InvalidInput(f"{name} is no file of JSON lines; allowed is .jsonl, or .jsonl.gz")
+            endings = SOURCES[source]
+            if not str(name).lower().endswith(endings):
+                raise InvalidInput(f"{name} is no file of {source}; allowed is {' or '.join(endings)}")
             files.setdefault(str(split), []).append(inside(path.parent / str(name), root))
     return files
 

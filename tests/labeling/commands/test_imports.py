@@ -2,14 +2,18 @@
 
 import gzip
 import json
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
 from django.core.management import CommandError, call_command
+from pyarrow import parquet as parquet_files
 
 from labeling.models import Demonstration, Prompt, Ranking, Response
+from labeling.rules import parquet_rows
 from labeling.rules.row_files import MAX_LINE_BYTES
 
 pytestmark = pytest.mark.django_db
@@ -28,6 +32,11 @@ def report_of(command: str, *arguments: object) -> dict[str, Any]:
 
 def jsonl(path: Path, *rows: object) -> Path:
     path.write_text("\n".join(json.dumps(row) for row in rows) + "\n")
+    return path
+
+
+def parquet(path: Path, columns: dict[str, Any], **options: Any) -> Path:
+    parquet_files.write_table(pyarrow.table(columns), path, **options)
     return path
 
 
@@ -192,3 +201,84 @@ def test_real_material_goes_in_whole(real_data: Path, tmp_path: Path) -> None:
     report = report_of("import_rankings", real_data / "hh_harmless.jsonl.gz")
     assert report["counts"] == {"accepted": 2312}
     assert (Demonstration.objects.count(), Ranking.objects.count()) == (174, 2312)
+
+
+def test_parquet_rows_come_in_like_lines_of_json(tmp_path: Path) -> None:
+    file = parquet(
+        tmp_path / "r.parquet",
+        {
+            "prompt": ["Why is the sky blue?", "Say hello."],
+            "responses": [
+                [{"text": "Air scatters blue.", "policy": "a"}, {"text": "Magic.", "policy": None}],
+                [{"text": "Hello.", "policy": "a"}, {"text": "Hi there.", "policy": "b"}],
+            ],
+            "ranks": [[1, 2], [1, 1]],
+            "labeler": ["L1", None],
+            "at": [datetime(2026, 11, 1, tzinfo=UTC)] * 2,
+            "picture": [b"\x00\xff", None],
+        },
+    )
+    report = report_of("import_rankings", file)
+    assert (report["read"], report["accepted"], report["refusals"]) == (2, 2, [])
+    first, second = Ranking.objects.order_by("pk")
+    assert [(p.response.text, p.rank) for p in first.places.order_by("rank")] == [
+        ("Air scatters blue.", 1),
+        ("Magic.", 2),
+    ]
+    assert {place.rank for place in second.places.all()} == {1}
+    assert report_of("import_rankings", file)["counts"] == {"duplicate": 2}
+
+
+def test_parquet_rows_that_json_could_not_hold_are_named_by_their_number(tmp_path: Path) -> None:
+    file = parquet(
+        tmp_path / "p.parquet",
+        {
+            "prompt": ["Good one", "a\x00b", "x" * (MAX_LINE_BYTES + 1), "Not a number", None],
+            "user_id": ["u"] * 5,
+            "weight": [0.5, 1.0, 1.0, float("nan"), 1.0],
+        },
+    )
+    report = report_of("import_prompts", file)
+    assert (report["read"], report["accepted"]) == (5, 1)
+    found = {refusal["line"]: refusal["detail"] for refusal in report["refusals"]}
+    assert list(found) == [2, 3, 4, 5]
+    for line, words in {
+        2: "NUL character",
+        3: "longer than 8 MiB",
+        4: "nan is not a JSON",
+        5: "prompt",
+    }.items():
+        assert words in found[line]
+
+
+def test_parquet_file_that_is_none_or_unfolds_into_all_memory_is_refused_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "p.parquet").write_bytes(b"PAR1 and then nothing of use")
+    with pytest.raises(CommandError, match=r"p\.parquet is no Parquet file: Parquet magic bytes not found"):
+        run("import_prompts", tmp_path / "p.parquet")
+    long = {"prompt": [f"{n} " + "y" * 1000 for n in range(3000)], "user_id": ["u"] * 3000}
+    file = parquet(tmp_path / "big.parquet", long)
+    monkeypatch.setattr(parquet_rows, "MAX_GROUP_BYTES", 2**20)
+    with pytest.raises(CommandError, match=r"a group of rows of \d MiB; allowed is 1\. Write it again"):
+        run("import_prompts", file)
+    smaller = parquet(tmp_path / "small.parquet", long, row_group_size=700)
+    assert report_of("import_prompts", smaller)["read"] == 3000
+
+
+def test_parquet_file_damaged_in_the_middle_keeps_what_came_before(tmp_path: Path) -> None:
+    file = parquet(
+        tmp_path / "p.parquet",
+        {"prompt": [f"Prompt number {n}" for n in range(1000)], "user_id": [f"u{n}" for n in range(1000)]},
+        row_group_size=500,
+        compression="gzip",
+    )
+    second = parquet_files.ParquetFile(file).metadata.row_group(1).column(0)
+    data = bytearray(file.read_bytes())
+    start = second.dictionary_page_offset or second.data_page_offset
+    data[start : start + second.total_compressed_size] = b"\xff" * second.total_compressed_size
+    file.write_bytes(data)
+    report = report_of("import_prompts", file)
+    assert report["accepted"] == 500
+    assert report["counts"] == {"accepted": 500, "malformed": 1}
+    assert "the file is damaged from here on" in report["refusals"][0]["detail"]

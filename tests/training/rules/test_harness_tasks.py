@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 from pytest_django import Settings
 
 from labeling.errors import InvalidInput, NotPermitted
@@ -164,8 +166,12 @@ def test_two_tasks_of_one_name_are_both_refused(folder: Path) -> None:
     [
         (("task: capitals", "task: [a, b]"), "it is a group"),
         (("task: capitals", "task: a/b"), "other signs"),
-        (("dataset_path: json", "dataset_path: hellaswag"), "dataset_path is 'hellaswag'; allowed is json"),
-        (("capitals.jsonl", "capitals.csv"), "no file of JSON lines"),
+        (
+            ("dataset_path: json", "dataset_path: hellaswag"),
+            "dataset_path is 'hellaswag'; allowed is json or",
+        ),
+        (("capitals.jsonl", "capitals.csv"), "capitals.csv is no file of json; allowed is .jsonl or"),
+        (("dataset_path: json", "dataset_path: parquet"), "capitals.jsonl is no file of parquet"),
         (("capitals.jsonl", "none.jsonl"), "none.jsonl is not there"),
         (("test_split: test", "test_split: dev"), "test_split is 'dev'; data_files has test, train"),
         (("test_split: test", "metadata: {}"), "one of them is asked"),
@@ -184,6 +190,15 @@ def test_what_cannot_be_run_is_said_in_a_sentence(folder: Path, change: tuple[st
     problem = problem_of(folder, CAPITALS.replace(*change))
     assert words in problem
     assert problem.startswith("given.yaml: ")
+
+
+def test_rows_of_parquet_are_frozen_like_those_of_json(folder: Path) -> None:
+    text = CAPITALS.replace("dataset_path: json", "dataset_path: parquet").replace(".jsonl", ".parquet")
+    write_tasks(folder, capitals=text)
+    for name, rows in (("capitals", ROWS), ("solved", ROWS[:1])):
+        parquet.write_table(pyarrow.Table.from_pylist(rows), folder / f"{name}.parquet")
+    dataset = freeze_task(name="capitals")
+    assert read_records(dataset, split="test")[1] == {"id": "2", "row": ROWS[1]}
 
 
 def test_a_line_that_is_no_row_is_named(folder: Path) -> None:

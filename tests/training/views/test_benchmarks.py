@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
+from pyarrow import parquet
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from labeling.models import Role
@@ -47,6 +49,17 @@ def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def file(rows: list[dict[str, Any]], name: str = "own.jsonl") -> SimpleUploadedFile:
     return SimpleUploadedFile(name, "\n".join(json.dumps(row) for row in rows).encode())
+
+
+def test_a_set_is_imported_as_the_hub_has_it_in_parquet(dana: Client) -> None:
+    column = io.BytesIO()
+    parquet.write_table(pyarrow.Table.from_pylist(CHOICES), column)
+    given = SimpleUploadedFile("validation-00000.parquet", column.getvalue())
+    answer = dana.post(reverse("benchmark-import"), {"set": "own", "form": "choice", "file": given})
+    assert answer.status_code == 302, answer.content.decode()
+    dataset = Dataset.objects.get()
+    assert dataset.counts["test"] == len(CHOICES)
+    assert dataset.manifest["selection"]["file"] == "validation-00000.parquet"
 
 
 def test_a_set_is_imported_and_its_runs_are_queued_from_the_browser(dana: Client) -> None:

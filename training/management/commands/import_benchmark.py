@@ -19,7 +19,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("set", choices=[*SETS, OWN])
-        parser.add_argument("file", type=Path, help="JSONL or CSV with rows as the set is published")
+        parser.add_argument("file", type=Path, help="JSONL, CSV or Parquet with rows as the set is published")
         parser.add_argument("--few-shot", type=Path, help="solved examples of the same set")
         parser.add_argument("--form", choices=list(FORMS), default="", help="of own questions")
         parser.add_argument("--name", default="", help="what to call the dataset")

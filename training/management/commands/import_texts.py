@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from labeling.errors import LabelingError
-from labeling.rules.row_files import RowFile, UnreadableFile
+from labeling.errors import LabelingError, UnreadableFile
+from labeling.rules.row_files import RowFile
 from training.rules.datasets import freeze_texts
 
 REFUSALS_SHOWN = 20
@@ -19,7 +19,7 @@ class Command(BaseCommand):
     help = "Freeze texts into a dataset for pretraining and PPO-ptx: text, optional corpus."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("file", type=Path, help="JSONL or CSV, UTF-8; may be gzipped (.gz)")
+        parser.add_argument("file", type=Path, help="JSONL or CSV, UTF-8, may be gzipped (.gz); or Parquet")
         parser.add_argument("--name", required=True, help="what to call the dataset")
         parser.add_argument(
             "--strict", action="store_true", help="all or nothing: one refused line keeps the file out"

@@ -136,7 +136,7 @@ def _read(path: Path, root: Path) -> HarnessTask | None:
 def _data_files(definition: Mapping[str, Any], path: Path, root: Path) -> dict[str, list[Path]]:
     """Return the files of each split. Raises InvalidInput for any other source of rows."""
     source = definition.get("dataset_path")
-    if source not in SOURCES:
+    if not isinstance(source, str) or source not in SOURCES:
         allowed = " or ".join(SOURCES)
         raise InvalidInput(f"dataset_path is {source!r}; allowed is {allowed}, with files of this folder")
     kwargs = definition.get("dataset_kwargs") or {}

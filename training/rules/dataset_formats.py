@@ -21,6 +21,8 @@ Piece = TypeVar("Piece", str, bytes)
 ROWS_AT_ONCE = 2000
 NATIVE, TRL, PARQUET = "native", "trl", "parquet"
 FORMATS = (NATIVE, TRL, PARQUET)
+READINGS = ("reading", "baseline_reading")
+"""What labelers took the responses of a judgement to say before they saw the prompt."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,7 @@ def _flat(record: Mapping[str, Any]) -> Record:
             flat[name] = [
                 {**output, "flags": json.dumps(output.get("flags") or {}, sort_keys=True)} for output in value
             ]
-        elif isinstance(value, dict):
+        elif isinstance(value, dict) and name not in READINGS:
             flat[name] = json.dumps(value, sort_keys=True, ensure_ascii=False)
         else:
             flat[name] = value
@@ -198,6 +200,8 @@ def _flat(record: Mapping[str, Any]) -> Record:
 
 
 def _schema(row: Mapping[str, Any], pyarrow: Any) -> Any:
+    """Return the columns of a part, by its first record; readings have theirs even if that one has none."""
+    reading = pyarrow.struct([("text", pyarrow.string()), ("cannot_tell", pyarrow.bool_())])
     output = pyarrow.struct(
         [
             ("oid", pyarrow.string()),
@@ -207,7 +211,7 @@ def _schema(row: Mapping[str, Any], pyarrow: Any) -> Any:
             ("likert", pyarrow.int64()),
             ("rank", pyarrow.int64()),
             ("flags", pyarrow.string()),
-            ("reading", pyarrow.struct([("text", pyarrow.string()), ("cannot_tell", pyarrow.bool_())])),
+            ("reading", reading),
         ]
     )
     whole = (
@@ -224,6 +228,8 @@ def _schema(row: Mapping[str, Any], pyarrow: Any) -> Any:
     for name, value in row.items():
         if name == "outputs":
             kind = pyarrow.list_(output)
+        elif name in READINGS:
+            continue
         elif isinstance(value, list):
             kind = pyarrow.list_(pyarrow.string())
         elif isinstance(value, bool):
@@ -233,6 +239,8 @@ def _schema(row: Mapping[str, Any], pyarrow: Any) -> Any:
         else:
             kind = pyarrow.string()
         fields.append((name, kind))
+    if "baseline_response" in row:
+        fields += [(name, reading) for name in READINGS]
     return pyarrow.schema(fields)
 
 

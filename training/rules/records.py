@@ -170,7 +170,7 @@ def ppo_prompts(selection: Selection) -> Selected:
 
 def judgements(selection: Selection) -> Selected:
     """Yield a record for each time a labeler compared a policy's response with the baseline's."""
-    rows = _rankings(selection).filter(task__batch__kind=TaskKind.EVALUATION)
+    rows = _with_readings(_rankings(selection).filter(task__batch__kind=TaskKind.EVALUATION))
     for row in rows.iterator(chunk_size=ROWS_AT_ONCE):
         batch, prompt = row.task.batch, row.task.given_prompt
         reason = reason_to_drop(prompt, selection, row.labeler) or _reason_in_label(row, selection)
@@ -181,6 +181,10 @@ def judgements(selection: Selection) -> Selected:
         if reason or baseline is None:
             yield None, reason
             continue
+        readings = _readings(row)
+        said_of_baseline = {
+            f"baseline_{name}": said for name, said in readings.get(baseline.response_id, {}).items()
+        }
         for place in places:
             if place is baseline:
                 continue
@@ -201,6 +205,8 @@ def judgements(selection: Selection) -> Selected:
                     "preferred": _preferred(place.rank, baseline.rank),
                     "tie": place.rank == baseline.rank,
                     "flags": place.flags,
+                    **readings.get(place.response_id, {}),
+                    **said_of_baseline,
                     "labeler_id": row.labeler.pseudonym,
                     "labeler_group": row.labeler.cohort,
                     "simulated": row.labeler.is_simulated,

@@ -9,7 +9,10 @@ from pyarrow import parquet
 
 from labeling.errors import InvalidInput
 from labeling.models import TaskKind
+from labeling.rules.batch_tasks import add_ranked_task
+from labeling.rules.batches import close_batch, create_batch, open_batch
 from labeling.rules.comparisons import Judgement, responses_in_display_order, submit_ranking
+from labeling.rules.policies import add_response
 from labeling.rules.readings import Said, store_readings
 from tests.factories import PolicyFactory, PromptFactory, claimed, qualified_labeler, ranked_batch
 from tests.training.factories import demonstration, draft_batch, ranking
@@ -145,6 +148,38 @@ def test_what_was_read_before_the_prompt_is_loaded_from_parquet_and_from_lines(t
         assert [row["outputs"][0].get("reading") for row in loaded] == [
             None, {"text": "A tip", "cannot_tell": False},
         ]  # fmt: skip
+
+
+def test_readings_of_a_final_evaluation_stand_beside_both_responses_of_its_record() -> None:
+    baseline = PolicyFactory.create()
+    for reads_first in (False, True):
+        batch = create_batch(
+            name="Final", kind=TaskKind.EVALUATION, k=2, baseline=baseline, reads_first=reads_first
+        )
+        prompt = PromptFactory.create(split="test")
+        texts = {"ours": PolicyFactory.create(), "theirs": baseline}
+        given = [add_response(prompt=prompt, policy=policy, text=text) for text, policy in texts.items()]
+        add_ranked_task(batch=batch, prompt=prompt, responses=given)
+        open_batch(batch=batch)
+        held = claimed(qualified_labeler(), TaskKind.EVALUATION)
+        shown = responses_in_display_order(held)
+        if reads_first:
+            said = [Said(response.code, f"about {response.text}") for response in shown]
+            store_readings(assignment=held, said=said)
+        judgements = [Judgement(response.code, 1, 4) for response in shown]
+        submit_ranking(assignment=held, judgements=judgements, idempotency_key="k")
+        close_batch(batch=batch)
+    dataset = freeze_dataset(kind="evaluation")
+    without, record = sorted(records_in(dataset, "test"), key=len)
+    assert not {"reading", "baseline_reading"} & without.keys()
+    expected = {
+        "reading": {"text": "about ours", "cannot_tell": False},
+        "baseline_reading": {"text": "about theirs", "cannot_tell": False},
+    }
+    assert {name: record[name] for name in expected} == expected
+    table = parquet.read_table(io.BytesIO(b"".join(part_file(dataset, "test", PARQUET).pieces)))  # type: ignore[arg-type]
+    for name, said_of in expected.items():
+        assert table.column(name).to_pylist() == [None, said_of]
 
 
 def test_what_came_between_two_freezes_is_named_and_nothing_else() -> None:

@@ -31,7 +31,8 @@ def add_people_scene(owner: User) -> PeopleScene:
     test = screening_tests.create_test(by=owner, example=True)
     screening_tests.publish_test(test=test, by=owner)
     screening_tests.create_test(by=owner, source=test)
-    newcomer, waiting, accepted = (_in_screening(name) for name in ("Finn", "Gita", "Hugo"))
+    newcomer, waiting, accepted, ungraded = map(_in_screening, ("Finn", "Gita", "Hugo", "Ines"))
+    taken(ungraded)
     handed_in = taken(waiting, well=False)
     screening.grade_answer(
         answer=handed_in.answers.filter(item__part="demonstration")[0],

@@ -120,6 +120,13 @@ def test_the_page_shows_it_and_says_how_it_is_computed(client: Client, round_one
     assert "one percentage point of win rate above one half" in page
 
 
+def test_without_a_rate_the_page_has_hours_and_no_money(client: Client, round_one: Round) -> None:
+    PayRate.objects.all().delete()
+    page = client.get(reverse("costs")).content.decode()
+    assert "0.3333 h" in page
+    assert "0.00" not in page
+
+
 def test_an_empty_project_says_what_is_missing(client: Client) -> None:
     page = client.get(reverse("costs")).content.decode()
     for words in ("No hours yet", "No rounds yet", "Nobody has said what an hour costs"):

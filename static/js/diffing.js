@@ -72,7 +72,10 @@ function walkBack(a, b, trail) {
   return path.reverse();
 }
 
-const countWords = (text) => text.split(/\s+/).filter(Boolean).length;
+const wordCount = (text) => {
+  const count = text.split(/\s+/).filter(Boolean).length;
+  return `${count} ${count === 1 ? "word" : "words"}`;
+};
 
 function hidden(words) {
   const element = document.createElement("span");
@@ -109,7 +112,7 @@ export function openSideBySide(dialog, leftCode, rightCode, sectionOf) {
     panes.right.replaceChildren(runs ? pane(runs, "right", "ins") : pane([{ kind: "same", text: other }]));
     panes.left.setAttribute("aria-label", `Response ${letterOf(left)}`);
     panes.right.setAttribute("aria-label", `Response ${letterOf(right)}`);
-    const said = [left, right].map((code) => `${letterOf(code)} has ${countWords(textOf(code))} words`).join(", ");
+    const said = [left, right].map((code) => `${letterOf(code)} has ${wordCount(textOf(code))}`).join(", ");
     const verdict = one === other ? "; they say the same" : runs ? "" : "; too different to mark word for word";
     dialog.querySelector("[data-diff-summary]").textContent = `${said}${verdict}.`;
     for (const each of Object.values(panes)) each.scrollTop = 0;

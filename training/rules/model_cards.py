@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from labeling.models import Labeler
+from labeling.rules.texts import counted
 from training.models import Dataset, Model
 from training.rlhf.config import describe
 from training.rules.evaluations import WinRate, evaluations_of, win_rates
@@ -67,7 +68,7 @@ def _tree(node: Lineage, depth: int = 0) -> Iterator[str]:
     yield f"{indent}- {role}{node.model.name} ({node.model.get_kind_display()})"
     for name, dataset in node.datasets:
         title = dataset.name or dataset.get_kind_display()
-        yield f"{indent}  - {name}: {title}, {dataset.rows} records, hash {dataset.hash}"
+        yield f"{indent}  - {name}: {title}, {counted(dataset.rows, 'record')}, hash {dataset.hash}"
     for source in node.sources:
         yield from _tree(source, depth + 1)
 
@@ -79,12 +80,12 @@ def _labels(behind: list[Dataset]) -> Iterator[str]:
     people = labelers_behind(behind)
     yield f"- Labelers: {len(people)}"
     for version, count in guidelines_behind(behind).items():
-        yield f"- Instructions {version}: {count} labels"
+        yield f"- Instructions {version}: {counted(count, 'label')}"
     categories: Counter[str] = Counter()
     for dataset in behind:
         categories.update(_counts(dataset, "category"))
     for category, count in categories.most_common():
-        yield f"- Category {category}: {count} records"
+        yield f"- Category {category}: {counted(count, 'record')}"
 
 
 def _training(model: Model) -> Iterator[str]:
@@ -118,8 +119,8 @@ def _rate(rate: WinRate) -> str:
     if rate.value is None or rate.low is None or rate.high is None:
         return "no judgements yet"
     interval = f"95 % interval {100 * rate.low:.1f} to {100 * rate.high:.1f}"
-    counted = f"{rate.judgements} judgements of {rate.prompts} prompts, {rate.ties} ties count half"
-    return f"win rate {100 * rate.value:.1f} % ({interval}; {counted})"
+    judged = f"{counted(rate.judgements, 'judgement')} of {counted(rate.prompts, 'prompt')}"
+    return f"win rate {100 * rate.value:.1f} % ({interval}; {judged}, ties count half: {rate.ties})"
 
 
 def _limits(model: Model, behind: list[Dataset]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from labeling.models import Batch, Cohort, GoldAnswer, Place, Prompt, Ranking, S
 from labeling.rules import audit
 from labeling.rules.agreement import CHANCE, MetRankings, met_rankings
 from labeling.rules.gold import compare_ranks
+from labeling.rules.texts import counted
 from training.models import Dataset, GateOverride, Round
 
 DEFAULTS: Mapping[str, float] = {"overlap": 0.1, "agreement": CHANCE["strict"], "gold": 0.7}
@@ -176,7 +177,7 @@ def _prompts(batch: Batch | None, dataset: Dataset | None) -> list[Check]:
             "personal_data",
             "Personal data",
             count == 0,
-            f"{count} prompts of the train split hold personal data",
+            f"{counted(count, 'prompt')} of the train split with personal data",
             "none",
         ),
     ]
@@ -190,7 +191,7 @@ def _held_out(dataset: Dataset | None) -> Check:
         "held_out",
         "Held-out labelers",
         not (count and trains),
-        f"{count} records of held-out labelers",
+        f"{counted(count, 'record')} of held-out labelers",
         "none where a part trains",
     )
 

@@ -11,6 +11,7 @@ from labeling.errors import Conflict, InvalidInput
 from labeling.models import Batch, Policy, Prompt, TaskKind, User
 from labeling.rules.batches import add_writing_tasks, create_batch, open_batch
 from labeling.rules.policies import people_policy
+from labeling.rules.texts import counted
 from training.models import Dataset, Model, Round, Run, RunState, Stage
 from training.rules.datasets import freeze_dataset
 from training.rules.evaluations import start_evaluation, win_rate
@@ -271,7 +272,7 @@ def _look_batch(batch: Batch | None, facts: Facts, promise: str) -> tuple[str, s
 
 
 def _look_made(row: Dataset | None, promise: str) -> tuple[str, str, Any]:
-    return (READY, promise, None) if row is None else (DONE, f"{row.rows} records.", row)
+    return (READY, promise, None) if row is None else (DONE, f"{counted(row.rows, 'record')}.", row)
 
 
 def _look_run(run: Run | None, promise: str) -> tuple[str, str, Any]:

@@ -8,6 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 
 from labeling.errors import LabelingError
 from labeling.rules.access import Action, can
+from labeling.rules.texts import counted
 from labeling.views.access import PageRequest, require
 from labeling.views.lists import one_page
 from training.forms.datasets import FreezeForm
@@ -48,7 +49,7 @@ def dataset_freeze(request: PageRequest) -> HttpResponseBase:
             form.add_error(None, error.message)
         else:
             if dataset.pk > newest:
-                messages.success(request, f"Froze {dataset.rows} records.")
+                messages.success(request, f"Froze {counted(dataset.rows, 'record')}.")
             else:
                 messages.info(request, "Nothing has changed since: this is the dataset of these labels.")
             return redirect("dataset-detail", dataset.code)

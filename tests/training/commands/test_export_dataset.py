@@ -24,7 +24,7 @@ def test_code_hash_and_counts_are_printed() -> None:
     dataset = Dataset.objects.get()
     assert f"code {dataset.code}" in text
     assert f"hash {dataset.hash}" in text
-    assert text.endswith("Froze 1 records (1 train); left out: 1 empty.\n")
+    assert text.endswith("Froze 1 record (1 train); left out: 1 empty.\n")
 
 
 def test_files_are_copied_out_and_are_nobody_elses(tmp_path: Path) -> None:

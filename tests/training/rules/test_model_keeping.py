@@ -122,7 +122,7 @@ def test_the_card_says_what_is_behind_a_model_and_how_it_was_judged() -> None:
     for words in (
         "# sft-1",
         f"hash {dataset.hash}",
-        "First demonstrations, 1 records",
+        "First demonstrations, 1 record",
         "`sft.epochs` = 3 (paper: 16",
         "Final `loss/valid`: 1.25",
         "win rate 100.0 % (95 % interval",

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from labeling.errors import LabelingError
 from labeling.models import Cohort, PromptSource
+from labeling.rules.texts import counted
 from training.models import Dataset
 from training.rules import artifacts
 from training.rules.dataset_formats import FORMATS, NATIVE, write_dataset
@@ -69,7 +70,9 @@ class Command(BaseCommand):
         self.stdout.write(f"code {dataset.code}\nhash {dataset.hash}")
         if out is not None:
             self.stdout.write(f"files in {out}")
-        self.stdout.write(f"Froze {dataset.rows} records ({counts}); left out: {dropped or 'none'}.")
+        self.stdout.write(
+            f"Froze {counted(dataset.rows, 'record')} ({counts}); left out: {dropped or 'none'}."
+        )
 
     def _copy_out(self, dataset: Dataset, out: Path | None, form: str) -> None:
         if out is None:

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from labeling.errors import LabelingError
+from labeling.rules.texts import counted
 from training.rules.benchmark_files import import_benchmark_file
 from training.rules.benchmark_sets import FORMS, OWN, SETS
 
@@ -52,4 +53,4 @@ class Command(BaseCommand):
             self.stderr.write(why)
         counts = f"{dataset.counts['test']} questions and {dataset.counts.get('train', 0)} solved examples"
         self.stdout.write(f"code {dataset.code}\nhash {dataset.hash}")
-        self.stdout.write(f"Froze {counts} of {dataset.name}; refused {len(refused)} lines.")
+        self.stdout.write(f"Froze {counts} of {dataset.name}; refused {counted(len(refused), 'line')}.")

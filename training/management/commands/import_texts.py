@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from labeling.errors import LabelingError, UnreadableFile
 from labeling.rules.row_files import RowFile
+from labeling.rules.texts import counted
 from training.rules.datasets import freeze_texts
 
 REFUSALS_SHOWN = 20
@@ -52,7 +53,9 @@ class Command(BaseCommand):
         self._report(refusals)
         counts = ", ".join(f"{count} {split}" for split, count in dataset.counts.items())
         self.stdout.write(f"code {dataset.code}\nhash {dataset.hash}")
-        self.stdout.write(f"Froze {dataset.rows} texts ({counts}); refused {len(refusals)} lines.")
+        self.stdout.write(
+            f"Froze {counted(dataset.rows, 'text')} ({counts}); refused {counted(len(refusals), 'line')}."
+        )
 
     def _texts(self, rows: RowFile, refusals: list[str], *, is_strict: bool) -> Iterator[Mapping[str, Any]]:
         """Yield the texts of the lines that can be taken, and note the others with their reasons."""

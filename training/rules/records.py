@@ -12,6 +12,7 @@ from django.db.models import Max, OuterRef, Prefetch, Q, QuerySet, Subquery
 
 from labeling.models import (
     Assignment,
+    Candidate,
     Demonstration,
     Place,
     Prompt,
@@ -32,10 +33,18 @@ Record = dict[str, Any]
 Selected = Iterator[tuple[str | None, Record | str]]
 ROWS_AT_ONCE = 1000
 PLACE_FIELDS = (
-    *("ranking", "rank", "likert", "flags", "scores"),
+    *("ranking", "rank", "likert", "flags"),
     *("response__code", "response__text", "response__sampling", "response__policy__name"),
 )
 """What records say of a response and its place; all else stays unread."""
+UNREAD = (
+    *("start", "was_touched", "moves", "form"),
+    *(f"task__prompt__{name}" for name in ("pii_spans", "text_hash", "prefix_key", "words", "language")),
+    *(f"task__prompt__parent__{name}" for name in ("text", "tags", "pii_spans", "text_hash", "prefix_key")),
+)
+"""What no record says of a ranking and its prompt."""
+PLACED, OFFERED = "placed", "offered"
+"""Lists that are read along: Django would make a query set for each row to hold them, which takes longer."""
 TOXICITY_SCORES = ("toxicity", "relative_toxicity", "continuity")
 
 
@@ -217,7 +226,7 @@ def judgements(selection: Selection) -> Selected:
 
 def toxicity(selection: Selection) -> Selected:
     """Yield a record for each response whose toxicity a labeler judged, with what they said of the prompt."""
-    rows = _rankings(selection).filter(task__batch__kind=TaskKind.TOXICITY)
+    rows = _rankings(selection, read_also=("scores",)).filter(task__batch__kind=TaskKind.TOXICITY)
     said = PromptJudgement.objects.filter(
         receipt__assignment=OuterRef("assignment"), receipt__revision=OuterRef("revision")
     )
@@ -281,14 +290,23 @@ def _reason_in_label(row: Any, selection: Selection) -> str:
     return "surplus" if row.is_surplus and not selection.include_surplus else ""
 
 
-def _rankings(selection: Selection) -> QuerySet[Ranking]:
-    # Joined, not prefetched one by one: that would be an OR of more responses than SQLite takes in a query.
-    places = Place.objects.select_related("response__policy").only(*PLACE_FIELDS)
+def _rankings(selection: Selection, *, read_also: tuple[str, ...] = ()) -> QuerySet[Ranking]:
+    """Return the rankings of a selection with all that records say of them, and more fields of their places.
+
+    What many rows share (batch, labeler, guideline) is read once for a thousand of them. Responses are
+    joined, not prefetched one by one: that would be an OR of more than SQLite takes in a query.
+    """
+    places = Place.objects.select_related("response__policy").only(*PLACE_FIELDS, *read_also)
     rows = (
         Ranking.objects.filter(_newest_revision(selection))
         .annotate(decision=_decision("ranking", selection))
-        .select_related("task__prompt__parent", "task__batch", "labeler", "guideline")
-        .prefetch_related(Prefetch("places", queryset=places), "task__candidates")
+        .select_related("task__prompt__parent")
+        .prefetch_related(
+            Prefetch("places", queryset=places, to_attr=PLACED),
+            Prefetch("task__candidates", to_attr=OFFERED),
+            *("task__batch", "labeler", "guideline"),
+        )
+        .defer(*UNREAD)
         .order_by("pk")
     )
     if selection.chosen_by:
@@ -298,8 +316,10 @@ def _rankings(selection: Selection) -> QuerySet[Ranking]:
 
 def _places(ranking: Ranking) -> list[Place]:
     """Return the places in the task's own order, which says nothing about who is better."""
-    positions = {candidate.response_id: candidate.position for candidate in ranking.task.candidates.all()}
-    return sorted(ranking.places.all(), key=lambda place: (positions.get(place.response_id, 99), place.pk))
+    offered: list[Candidate] = getattr(ranking.task, OFFERED)
+    placed: list[Place] = getattr(ranking, PLACED)
+    positions = {candidate.response_id: candidate.position for candidate in offered}
+    return sorted(placed, key=lambda place: (positions.get(place.response_id, 99), place.pk))
 
 
 def _with_readings(rows: QuerySet[Ranking]) -> QuerySet[Ranking]:

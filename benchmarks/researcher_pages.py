@@ -10,7 +10,6 @@ through all middleware; the time is the server's, from request to the last byte,
 """
 
 import argparse
-import gc
 import statistics
 import time
 from typing import Any
@@ -30,6 +29,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
     from labeling.models import Role
     from labeling.rules.quality_reports import refresh_reports
+    from server.collector import settle
     from tests.factories import UserFactory
     from tests.training.pages import PAGES
     from tests.training.registry import fill
@@ -49,8 +49,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")  # as the server does by itself
     filled = time.perf_counter() - started
-    gc.collect()
-    gc.freeze()  # a web process has not made these rows: its collector need not look through them
+    settle()  # as a web process does; this one's collector would look through all the rows it has made
     client = Client()
     client.force_login(researcher)
     pages = {

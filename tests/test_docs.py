@@ -71,8 +71,19 @@ def test_every_command_that_a_document_names_exists() -> None:
     assert {(page, command) for page, command in named if command not in commands} == set()
 
 
-def test_every_own_command_is_documented() -> None:
-    own = {name for name, app in get_commands().items() if app in ("labeling", "training")}
-    text = "\n".join(documented_pages().values())
+def test_every_row_of_a_table_stands_below_a_heading() -> None:
+    orphans = []
+    for page, text in documented_pages().items():
+        lines = ["", *re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL).splitlines(), ""]
+        for before, line, after in zip(lines, lines[1:], lines[2:], strict=False):
+            if line.startswith("|") and not before.startswith("|") and not re.match(r"\|[ :|-]+\|$", after):
+                orphans.append((page, line[:60]))
 
-    assert {name for name in own if not re.search(rf"\b{name}\b", text)} == set()
+    assert orphans == []
+
+
+def test_every_own_command_is_in_the_table_of_commands() -> None:
+    own = {name for name, app in get_commands().items() if app in ("labeling", "training")}
+    listed = set(re.findall(r"^\| `([a-z_]+)", OPERATIONS.read_text(encoding="utf-8"), re.MULTILINE))
+
+    assert own - listed == set()

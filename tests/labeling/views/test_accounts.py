@@ -51,6 +51,14 @@ def test_pages_of_the_second_factor_stay_open(settings: Settings, mia: User) -> 
     assert b"data:image/svg" in page.content
 
 
+def test_page_that_asks_for_the_password_again_does_not_say_that_time_has_passed(mia: User) -> None:
+    client = log_in(mia)  # a moment ago
+    page = client.get(reverse("mfa_activate_totp"), follow=True)
+    assert page.redirect_chain
+    assert b"asks once more that it is you" in page.content
+    assert b"time has passed" not in page.content
+
+
 def test_name_and_time_zone_are_changed_on_the_account_page(alice: Labeler, visit: Visit) -> None:
     client = visit(alice)
     url = reverse("account")

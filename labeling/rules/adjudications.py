@@ -5,10 +5,21 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 
 from labeling.errors import Conflict
-from labeling.models import Adjudication, Batch, Cohort, Labeler, Ranking, Review, Task, TaskKind, User
+from labeling.models import (
+    Adjudication,
+    Batch,
+    Cohort,
+    Labeler,
+    Place,
+    Ranking,
+    Review,
+    Task,
+    TaskKind,
+    User,
+)
 from labeling.rules import audit, reviews
 from labeling.rules.access import Action, ensure, labeler_of
 from labeling.rules.gold import check_reason, compare_ranks
@@ -126,11 +137,13 @@ def researcher_profile(user: User) -> Labeler:
 
 
 def _with_rankings(tasks: Sequence[Task]) -> list[tuple[Task, tuple[Ranking, ...]]]:
+    # joined, because responses of a page prefetched one by one are an OR of more than SQLite takes in a query
+    places = Place.objects.select_related("response")
     rows = (
         Ranking.objects.newest()
         .filter(task__in=[task.pk for task in tasks], is_surplus=False, adjudication=None)
         .select_related("labeler")
-        .prefetch_related("places__response")
+        .prefetch_related(Prefetch("places", queryset=places))
         .order_by("pk")
     )
     by_task: dict[int, list[Ranking]] = {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
 from labeling.errors import Conflict, InvalidInput
 from labeling.models import Batch, FlagAnswer, Labeler, Place, Ranking, ResponseReport, Skip, User
@@ -55,7 +55,7 @@ def notes_to_answer(*, is_open: bool = True, batch: Batch | None = None) -> Quer
         Ranking.objects.newest()
         .filter(Exists(noted) | ~Q(notes=""), assignment__isnull=False, answer__isnull=is_open)
         .select_related("task__prompt", "task__batch", "answer__by")
-        .prefetch_related("places__response")
+        .prefetch_related(Prefetch("places", queryset=Place.objects.select_related("response")))
         .order_by("-pk")
     )
     return rows.filter(task__batch=batch) if batch is not None else rows

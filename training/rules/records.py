@@ -31,7 +31,8 @@ from training.rules.selections import CUSTOMER_SOURCES, Selection, part_of, reas
 
 Record = dict[str, Any]
 Selected = Iterator[tuple[str | None, Record | str]]
-ROWS_AT_ONCE = 1000
+ROWS_AT_ONCE = 900
+"""Fewer than 999: Django asks for as many labelers or assignments by an OR, of which SQLite takes no more."""
 PLACE_FIELDS = (
     *("ranking", "rank", "likert", "flags"),
     *("response__code", "response__text", "response__sampling", "response__policy__name"),
@@ -293,7 +294,7 @@ def _reason_in_label(row: Any, selection: Selection) -> str:
 def _rankings(selection: Selection, *, read_also: tuple[str, ...] = ()) -> QuerySet[Ranking]:
     """Return the rankings of a selection with all that records say of them, and more fields of their places.
 
-    What many rows share (batch, labeler, guideline) is read once for a thousand of them. Responses are
+    What many rows share (batch, labeler, guideline) is read once for `ROWS_AT_ONCE` of them. Responses are
     joined, not prefetched one by one: that would be an OR of more than SQLite takes in a query.
     """
     places = Place.objects.select_related("response__policy").only(*PLACE_FIELDS, *read_also)

@@ -11,7 +11,9 @@ from labeling.models import (
     Demonstration,
     GoldAnswer,
     Labeler,
+    Place,
     Ranking,
+    Response,
     Review,
     Task,
     TaskKind,
@@ -28,7 +30,15 @@ from labeling.rules import (
     reviews,
 )
 from labeling.rules.judgements import Judgement
-from tests.factories import claimed, qualified_labeler, ranked_batch, writing_batch
+from tests.factories import (
+    LabelerFactory,
+    PolicyFactory,
+    PromptFactory,
+    claimed,
+    qualified_labeler,
+    ranked_batch,
+    writing_batch,
+)
 
 pytestmark = pytest.mark.django_db
 WRITING, RANKING = TaskKind.DEMONSTRATION, TaskKind.COMPARISON
@@ -203,6 +213,33 @@ def test_disagreeing_task_is_found_and_settled_once(alice: Labeler, dana: User) 
     assert set(kept_out) == set(row.rankings)
     with pytest.raises(Conflict, match="already"):
         adjudications.adjudicate(task=row.task, judgements=order(row.task), reason="Again", by=dana)
+
+
+def test_disagreements_over_more_than_a_thousand_responses_are_found_and_their_notes_listed() -> None:
+    count, k = 120, 9
+    batch = ranked_batch(tasks=1, k=2)
+    prompt = PromptFactory.create()
+    policy = PolicyFactory.create()
+    tasks = Task.objects.bulk_create([Task(batch=batch, prompt=prompt, overlap=2) for _ in range(count)])
+    responses = Response.objects.bulk_create(
+        [Response(prompt=prompt, policy=policy, text=f"{n}", index=n) for n in range(count * k)]
+    )
+    for labeler, ranks in (
+        (LabelerFactory.create(), range(1, 10)),
+        (LabelerFactory.create(), range(9, 0, -1)),
+    ):
+        rankings = Ranking.objects.bulk_create([Ranking(task=task, labeler=labeler) for task in tasks])
+        Place.objects.bulk_create(
+            [
+                Place(ranking=row, response=responses[n * k + at], rank=rank)
+                for n, row in enumerate(rankings)
+                for at, rank in enumerate(ranks)
+            ]
+        )
+    assert [row.agreement for row in adjudications.disagreements(most=count)] == [0.0] * count
+    slot = Assignment.objects.get()
+    Ranking.objects.filter(labeler=labeler).update(notes="Hard to tell", assignment=slot)
+    assert len(list(flags.notes_to_answer())) == count
 
 
 def test_answer_to_a_skip_reaches_the_labelers_history_once(alice: Labeler, mia: User) -> None:

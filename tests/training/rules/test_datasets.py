@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from labeling.errors import InvalidInput
-from labeling.models import Batch, Cohort, PromptSource, Split, TaskKind
+from labeling.models import Assignment, Batch, Cohort, Place, PromptSource, Ranking, Split, TaskKind
 from labeling.rules.comparisons import Judgement, responses_in_display_order, submit_ranking
 from labeling.rules.readings import Said, store_readings
 from tests.factories import (
@@ -86,6 +86,30 @@ def test_what_was_read_before_the_prompt_stands_beside_each_response_and_nowhere
     found = {output["text"]: output["reading"] for output in with_readings["outputs"]}
     assert {text: (said["text"], said["cannot_tell"]) for text, said in found.items()} == read
     assert not [output for record in (old, without) for output in record["outputs"] if "reading" in output]
+
+
+def test_a_thousand_labelers_and_assignments_are_read_along() -> None:
+    ranked_batch(tasks=1, k=2, reads_first=True)
+    held = claimed(qualified_labeler(), TaskKind.COMPARISON)
+    shown = responses_in_display_order(held)
+    store_readings(assignment=held, said=[Said(response.code, "A tip") for response in shown])
+    count = 1000
+    labelers = LabelerFactory.create_batch(count)
+    slots = Assignment.objects.bulk_create(
+        [Assignment(task=held.task, batch=held.batch, kind=held.kind, state="submitted", labeler=labeler)
+         for labeler in labelers]
+    )  # fmt: skip
+    rows = Ranking.objects.bulk_create(
+        [Ranking(task=held.task, labeler=slot.labeler, assignment=slot) for slot in slots]
+    )
+    Place.objects.bulk_create(
+        [
+            Place(ranking=row, response=response, rank=rank)
+            for row in rows
+            for rank, response in enumerate(shown, 1)
+        ]
+    )
+    assert freeze_dataset(kind="comparisons").rows == count
 
 
 def test_evaluation_rankings_never_train() -> None:

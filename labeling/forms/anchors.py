@@ -19,10 +19,16 @@ class AnchorSetForm(forms.Form):
         initial=TaskKind.COMPARISON,
     )
     watched = forms.ModelChoiceField(
-        label="Responses of", queryset=Policy.objects.none(), help_text="Its share of wins is watched."
+        label="Responses of",
+        queryset=Policy.objects.none(),
+        empty_label="Choose one",
+        help_text="Its share of wins is watched.",
     )
     against = forms.ModelChoiceField(
-        label="Against those of", queryset=Policy.objects.none(), help_text="For instance people, or the SFT."
+        label="Against those of",
+        queryset=Policy.objects.none(),
+        empty_label="Choose one",
+        help_text="For instance people, or the SFT.",
     )
     count = forms.IntegerField(label="How many prompts", min_value=1, max_value=MAX_ANCHORS, initial=10)
     description = forms.CharField(max_length=300, required=False)

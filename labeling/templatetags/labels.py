@@ -5,7 +5,7 @@ from typing import Any
 
 from django import template
 
-from labeling.models import Category, Cohort
+from labeling.models import Category, Cohort, TaskKind
 
 register = template.Library()
 
@@ -20,6 +20,12 @@ def cohort_names(cohorts: Iterable[str]) -> str:
 def cohort_name(cohort: str) -> str:
     """Name a cohort."""
     return cohort_names([cohort])
+
+
+@register.filter
+def kind_names(kinds: Iterable[str]) -> str:
+    """Name kinds of tasks; one that is no longer known stands as it was stored."""
+    return ", ".join(TaskKind(value).label if value in TaskKind.values else str(value) for value in kinds)
 
 
 @register.filter
@@ -41,6 +47,16 @@ def action_words(action: str) -> str:
 
 
 @register.filter
+def value_words(value: Any) -> str:
+    """Write a stored value: the items of a list, yes or no; a dash where there is nothing."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        value = ", ".join(str(item) for item in value)
+    return "–" if value in (None, "") else str(value)
+
+
+@register.filter
 def detail_words(detail: Mapping[str, Any]) -> str:
     """Say what an audit row holds in a line: names and values, empty ones left out."""
     parts = []
@@ -49,7 +65,7 @@ def detail_words(detail: Mapping[str, Any]) -> str:
             continue
         if isinstance(value, Mapping):
             value = ", ".join(f"{key} {inner}" for key, inner in value.items())
-        elif isinstance(value, list):
-            value = ", ".join(str(item) for item in value)
+        else:
+            value = value_words(value)
         parts.append(f"{name.replace('_', ' ')}: {value}")
     return "; ".join(parts)

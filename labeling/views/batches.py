@@ -14,7 +14,16 @@ from django.views.decorators.http import require_POST
 
 from labeling.errors import LabelingError
 from labeling.forms.batches import BatchFilterForm, BatchForm
-from labeling.models import Batch, BatchTemplate, Policy, TaskKind
+from labeling.models import (
+    Batch,
+    BatchTemplate,
+    Category,
+    Policy,
+    PromptKind,
+    PromptSource,
+    Split,
+    TaskKind,
+)
 from labeling.rules import (
     agreement,
     batch_changes,
@@ -32,6 +41,7 @@ from labeling.views.lists import one_page
 from labeling.views.refusals import refusals_said
 
 SKIPS_A_PAGE = 25
+CHOICES = {"split": Split, "source": PromptSource, "prompt_kind": PromptKind, "category": Category}
 BATCHES_A_PAGE = 50
 PROMPTS_SHOWN = 5
 
@@ -171,7 +181,9 @@ def detail_context(request: PageRequest, batch: Batch) -> dict[str, Any]:
         "skips": one_page(request, listings.skips_of(batch), SKIPS_A_PAGE),
         "policies": Policy.objects.filter(responses__candidacies__task__batch=batch).distinct(),
         "choice": {
-            name.replace("_", " "): ", ".join(value) if isinstance(value, list) else value
+            name.replace("_", " "): ", ".join(value)
+            if isinstance(value, list)
+            else _choice_words(name, value)
             for name, value in choice.items()
             if value
             and name in ("split", "source", "prompt_kind", "category", "language", "tags", "author_cap")
@@ -183,6 +195,11 @@ def detail_context(request: PageRequest, batch: Batch) -> dict[str, Any]:
         "may_manage": may_manage,
         "may_see_labelers": can(request.user, Action.SEE_LABELERS),
     }
+
+
+def _choice_words(name: str, value: Any) -> Any:
+    """Return what a filter of prompts is called on the form that it was set on."""
+    return CHOICES[name](value).label if name in CHOICES and value in CHOICES[name].values else value
 
 
 @require_POST

@@ -89,7 +89,10 @@ class EvaluationForm(forms.Form):
         super().__init__(*args, **kwargs)
         for name in ("policy", "baseline"):
             self.fields[name] = forms.ModelChoiceField(
-                queryset=Policy.objects.all(), to_field_name="code", widget=LongSelect
+                queryset=Policy.objects.all(),
+                to_field_name="code",
+                widget=LongSelect,
+                empty_label="Choose one",
             )
         self.fields["config"] = forms.ChoiceField(
             label="Settings", required=False, choices=[("", "Defaults"), *((name, name) for name in configs)]

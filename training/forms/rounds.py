@@ -69,11 +69,12 @@ class RoundForm(forms.Form):
         self.previous = previous
         self.fields["name"] = forms.CharField(max_length=120, required=False, help_text="Empty: its number.")
         if previous is None:
+            models = Model.objects.of_kind(ModelKind.BASE, ModelKind.SFT)
             self.fields["base_model"] = forms.ModelChoiceField(
-                queryset=Model.objects.of_kind(ModelKind.BASE, ModelKind.SFT),
+                queryset=models,
                 widget=LongSelect,
                 to_field_name="code",
-                empty_label=None,
+                empty_label=None if models.exists() else "There is none yet",
                 help_text="What supervised fine-tuning starts from.",
             )
         self.fields["pretrain_dataset"] = forms.ModelChoiceField(

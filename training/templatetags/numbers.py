@@ -7,12 +7,13 @@ register = template.Library()
 
 @register.filter
 def short(value: object) -> str:
-    """Write a number with four significant digits; a dash where there is none."""
+    """Write a number with four significant digits, from ten thousand on as a whole one; a dash for none."""
     if value is None or value == "":
         return "–"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    is_whole = isinstance(value, int) or 10_000 <= abs(value) < 1e15  # no exponent where the digits are few
+    return f"{value:,.0f}" if is_whole else f"{value:.4g}"
 
 
 @register.filter

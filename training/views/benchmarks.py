@@ -13,6 +13,7 @@ from django.shortcuts import redirect, render
 from labeling.errors import LabelingError
 from labeling.rules.access import Action, can
 from labeling.rules.csv_tables import csv_lines
+from labeling.rules.texts import counted
 from labeling.views.access import PageRequest, require
 from training.forms.benchmarks import ImportSetForm, OrderForm
 from training.models import Model, Run
@@ -114,8 +115,10 @@ def benchmark_import(request: PageRequest) -> HttpResponseBase:
                 field = next((name for name in error.fields if name in form.fields), None)
                 form.add_error(field, error.message)
             else:
-                more = f" {len(refused)} lines were refused: {refused[0]}." if refused else ""
-                messages.success(request, f"{dataset.name} has {dataset.counts['test']} questions.{more}")
+                verb = "was" if len(refused) == 1 else "were"
+                more = f" {counted(len(refused), 'line')} {verb} refused: {refused[0]}." if refused else ""
+                questions = counted(dataset.counts["test"], "question")
+                messages.success(request, f"{dataset.name} has {questions}.{more}")
                 return redirect("benchmark-list")
     return render(request, "benchmarks/import.html", {"form": form}, status=422 if form.is_bound else 200)
 

@@ -142,7 +142,9 @@ def run_retry(request: PageRequest, code: UUID) -> HttpResponseBase:
         messages.error(request, error.message)
     else:
         enqueue_run(run)
-        messages.success(request, "The run is queued again and goes on from its newest checkpoint.")
+        messages.success(
+            request, "The run is queued again and goes on from its newest checkpoint, if it has one."
+        )
     return redirect("run-detail", code)
 
 

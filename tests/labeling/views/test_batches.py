@@ -135,6 +135,15 @@ def test_look_counts_and_draws_and_makes_nothing(mia: User, answered: list[Polic
     assert not Batch.objects.exists()
 
 
+def test_filters_of_a_batch_are_named_on_its_page_as_on_the_form(mia: User, visit: Visit) -> None:
+    PromptFactory.create_batch(2, category="open_qa")
+    client = visit(mia)
+    made = client.post(reverse("batch-create"), body(category="open_qa", source="playground"), follow=True)
+    page = made.content.decode()
+    assert "<dd>Open QA</dd>" in page
+    assert "open_qa" not in page
+
+
 def test_missing_responses_are_said_before_anything_is_made(
     mia: User, answered: list[Policy], visit: Visit
 ) -> None:
@@ -278,6 +287,9 @@ def test_running_batch_is_changed_and_changed_back_on_its_page(mia: User, visit:
     client.post(reverse("batch-change", args=[batch.code]), sent)
     batch.refresh_from_db()
     assert (batch.name, batch.priority, batch.lease_seconds, batch.labeler_cap) == ("Other", 9, 2700, 40)
+    page = client.get(reverse("batch-manage", args=[batch.code])).content.decode()
+    said = page.partition('undo" method')[2].partition("</form>")[0]
+    assert "before: name Writing" in said  # beside the button: what it puts back
     event = AuditEvent.objects.filter(action="change_batch").latest("pk")
     client.post(reverse("batch-undo", args=[batch.code]), {"event": str(event.code)})
     batch.refresh_from_db()

@@ -17,7 +17,16 @@ def test_thinned_curve_keeps_both_ends_and_its_order() -> None:
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(None, "–"), (0.000123456, "0.0001235"), (12345, "12,345"), (2.0, "2"), (True, "True"), ("a", "a")],
+    [
+        (None, "–"),
+        (0.000123456, "0.0001235"),
+        (12345, "12,345"),
+        (13042.7, "13,043"),
+        (-1e16, "-1e+16"),
+        (2.0, "2"),
+        (True, "True"),
+        ("a", "a"),
+    ],
 )
 def test_numbers_are_written_short(value: object, words: str) -> None:
     assert short(value) == words

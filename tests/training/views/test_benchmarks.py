@@ -62,6 +62,14 @@ def test_a_set_is_imported_as_the_hub_has_it_in_parquet(dana: Client) -> None:
     assert dataset.manifest["selection"]["file"] == "validation-00000.parquet"
 
 
+def test_one_refused_line_is_counted_in_the_singular(dana: Client) -> None:
+    given = file([*CHOICES[:1], {"id": "bad"}])
+    answer = dana.post(
+        reverse("benchmark-import"), {"set": "own", "form": "choice", "file": given}, follow=True
+    )
+    assert "has 1 question. 1 line was refused: " in answer.content.decode()
+
+
 def test_a_set_is_imported_and_its_runs_are_queued_from_the_browser(dana: Client) -> None:
     wanted = {"set": "own", "form": "choice", "file": file(CHOICES), "license": "mine"}
     answer = dana.post(reverse("benchmark-import"), wanted, follow=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from labeling.models import Labeler, Reading, Receipt, Review, TaskKind
 from labeling.rules import readings
@@ -59,6 +59,16 @@ def receipts_of(labeler: Labeler) -> QuerySet[Receipt]:
     return labeler.receipts.select_related(
         "assignment__task__prompt", "assignment__task__use_case", "assignment__batch", "labeler"
     ).order_by("-created_at", "-pk")
+
+
+def returned_to(labeler: Labeler) -> QuerySet[Receipt]:
+    """Return the receipts of what a review gave back to a labeler, who has not handed it in anew."""
+    returned = Review.objects.newest().filter(
+        decision=Review.Decision.RETURNED,
+        demonstration__assignment=OuterRef("assignment"),
+        demonstration__revision=OuterRef("revision"),
+    )
+    return receipts_of(labeler).filter(Exists(returned), assignment__reopened_at__isnull=False)
 
 
 def with_reviews(receipts: Iterable[Receipt]) -> list[Outcome]:

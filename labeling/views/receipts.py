@@ -42,6 +42,7 @@ def receipt_detail(request: LabelerRequest, code: UUID) -> HttpResponseBase:
         "content": history.content_of(receipt),
         "feedback": feedback.feedback_on(receipt.assignment),
         "outcome": history.with_reviews([receipt])[0],
+        "is_returned": history.returned_to(request.labeler).filter(pk=receipt.pk).exists(),
         "revisions": receipt.assignment.receipts.exclude(pk=receipt.pk).order_by("revision"),
         "may_undo": revisions.may_undo(receipt),
         "undo_until": revisions.undo_until(receipt),

@@ -57,6 +57,7 @@ def home(request: LabelerRequest) -> HttpResponseBase:
         "offers_opt_out": skips.should_offer_opt_out(labeler)
         and not preferences.preferences_of(labeler).avoids_distressing,
         "answers": questions.unread(labeler)[:LATEST],
+        "returned": history.returned_to(labeler)[:LATEST],
         "receipts": history.with_reviews(history.receipts_of(labeler)[:LATEST]),
         "guidelines": [g for work in waiting if (g := Guideline.objects.current(work.kind))],
     }

@@ -15,7 +15,7 @@ from labeling.models import (
     TaskKind,
     User,
 )
-from labeling.rules import adjudications, assignments, flags, gold, reviews
+from labeling.rules import adjudications, assignments, demonstrations, flags, gold, reviews
 from tests.factories import claimed, qualified_labeler, ranked_batch, writing_batch
 from tests.labeling.rules.test_reviews import order, ranked, written
 from tests.labeling.views.conftest import Visit
@@ -205,3 +205,30 @@ def test_labeler_reads_the_decision_and_its_reason_on_the_receipt_and_answers_in
         assert all(word in page for word in words)
         assert "Mia" not in page
     assert "It was meant so." in client.get(reverse("receipt-list")).content.decode()
+
+
+def test_returned_demonstration_is_offered_to_its_labeler_until_handed_in_anew(
+    alice: Labeler, mia: User, visit: Visit
+) -> None:
+    writing_batch(tasks=2)
+    mine = written(alice)
+    written(alice)  # so that it is not the last one, which may be revised anyway
+    reviews.review_demonstration(demonstration=mine, decision="returned", comment="Three tips", by=mia)
+    receipt = alice.receipts.get(assignment=mine.assignment)
+    client = visit(alice)
+    work = client.get(reverse("work")).content.decode()
+    assert (
+        reverse("receipt-detail", args=[receipt.code])
+        in work.partition("returned-title")[2].partition("</section>")[0]
+    )
+    page = client.get(reverse("receipt-detail", args=[receipt.code])).content.decode()
+    assert "<h1>Returned to you</h1>" in page
+    assert "Revise it" in page
+    task = client.post(reverse("receipt-reopen", args=[receipt.code]), follow=True)
+    assert mine.text in task.content.decode()
+    assert mine.assignment is not None
+    demonstrations.submit_demonstration(
+        assignment=mine.assignment, text="Three tips.", idempotency_key="anew"
+    )
+    assert "returned-title" not in client.get(reverse("work")).content.decode()
+    assert "Revise it" not in client.get(reverse("receipt-detail", args=[receipt.code])).content.decode()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Prefetch, QuerySet
 
 from labeling.errors import Conflict
 from labeling.models import (
@@ -42,12 +42,11 @@ class Disagreement:
 def tasks_with_several(batch: Batch | None = None, *, settled: bool = False) -> QuerySet[Task]:
     """Return ranked tasks with at least two labels, newest first: those without, or with, a final order."""
     ruled = Adjudication.objects.filter(task=OuterRef("pk"))
-    counted = Count("rankings", filter=Q(rankings__superseded_by=None, rankings__is_surplus=False))
+    ranked = Ranking.objects.newest().filter(is_surplus=False).order_by().values("task")
     tasks = (
         Task.objects.filter(batch__kind__in=[kind for kind in TaskKind if kind.is_ranked])
         .filter(Exists(ruled) if settled else ~Exists(ruled))
-        .annotate(labels=counted)
-        .filter(labels__gte=2)
+        .filter(pk__in=ranked.annotate(labels=Count("pk")).filter(labels__gte=2).values("task"))
         .select_related("batch", "prompt")
         .order_by("-pk")
     )
@@ -65,10 +64,11 @@ def disagreements(
     tasks = tasks_with_several(batch)
     while len(found) < most:
         page = list((tasks.filter(pk__lt=below) if below else tasks)[:SCANNED_AT_ONCE])
-        for task, rankings in _with_rankings(page):
-            agreement = _agreement(rankings)
-            if agreement is not None and agreement < worst and len(found) < most:
-                found.append(Disagreement(task, rankings, agreement))
+        agreements = _agreements(page)
+        torn = [task for task in page if agreements.get(task.pk, worst) < worst][: most - len(found)]
+        found += [
+            Disagreement(task, rankings, agreements[task.pk]) for task, rankings in _with_rankings(torn)
+        ]
         if len(page) < SCANNED_AT_ONCE:
             break
         below = page[-1].pk
@@ -152,8 +152,20 @@ def _with_rankings(tasks: Sequence[Task]) -> list[tuple[Task, tuple[Ranking, ...
     return [(task, tuple(by_task.get(task.pk, ()))) for task in tasks]
 
 
-def _agreement(rankings: Sequence[Ranking]) -> float | None:
-    orders = [{str(p.response.code): p.rank for p in ranking.places.all()} for ranking in rankings]
-    results = [compare_ranks(one, other) for one, other in combinations(orders, 2)]
-    pairs = sum(result.pairs for result in results)
-    return sum(result.alike for result in results) / pairs if pairs else None
+def _agreements(tasks: Sequence[Task]) -> dict[int, float]:
+    """Return the share of pairs ordered alike for each task that has a pair to compare, from ranks alone."""
+    places = Place.objects.of_newest().filter(
+        ranking__task__in=[task.pk for task in tasks], ranking__is_surplus=False, ranking__adjudication=None
+    )
+    orders: dict[int, dict[int, dict[str, int]]] = {}
+    for task, ranking, response, rank in places.values_list(
+        "ranking__task", "ranking", "response", "rank"
+    ).iterator():
+        orders.setdefault(task, {}).setdefault(ranking, {})[str(response)] = rank
+    found = {}
+    for task, by_ranking in orders.items():
+        results = [compare_ranks(one, other) for one, other in combinations(by_ranking.values(), 2)]
+        pairs = sum(result.pairs for result in results)
+        if pairs:
+            found[task] = sum(result.alike for result in results) / pairs
+    return found

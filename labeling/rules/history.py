@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, Max, OuterRef, QuerySet
 
-from labeling.models import Labeler, Reading, Receipt, Review, TaskKind
+from labeling.models import Assignment, Labeler, Reading, Receipt, Review, TaskKind
 from labeling.rules import readings
 from labeling.rules.written_prompts import Pair, read_pairs
 
@@ -71,10 +71,20 @@ def returned_to(labeler: Labeler) -> QuerySet[Receipt]:
     return receipts_of(labeler).filter(Exists(returned), assignment__reopened_at__isnull=False)
 
 
+def returned_with(assignment: Assignment) -> Outcome | None:
+    """Return what a review gave back of an assignment, with its comment; None where it gave nothing back."""
+    if assignment.labeler is None or assignment.reopened_at is None:
+        return None
+    receipt = returned_to(assignment.labeler).filter(assignment=assignment).first()
+    return with_reviews([receipt])[0] if receipt is not None else None
+
+
 def with_reviews(receipts: Iterable[Receipt]) -> list[Outcome]:
-    """Return receipts with what became of them, in two queries."""
+    """Return receipts with what became of them, in three queries."""
     rows = list(receipts)
     slots = {receipt.assignment_id for receipt in rows}
+    standing = Receipt.objects.filter(assignment__in=slots, withdrawn_at=None).order_by()
+    last = dict(standing.values_list("assignment").annotate(Max("revision")))
     newest = Review.objects.newest().order_by("pk")
     decided: dict[tuple[int | None, int], Review] = {}
     for review in newest.filter(demonstration__assignment__in=slots).select_related("demonstration"):
@@ -85,7 +95,14 @@ def with_reviews(receipts: Iterable[Receipt]) -> list[Outcome]:
     for review in newest.filter(ranking__assignment__in=slots).select_related("ranking"):
         if review.ranking is not None:
             decided[review.ranking.assignment_id, review.ranking.revision] = review
-    return [_outcome(receipt, decided.get((receipt.assignment_id, receipt.revision))) for receipt in rows]
+    return [
+        _outcome(
+            receipt,
+            decided.get((receipt.assignment_id, receipt.revision)),
+            last.get(receipt.assignment_id, receipt.revision),
+        )
+        for receipt in rows
+    ]
 
 
 def content_of(receipt: Receipt) -> Content:
@@ -116,9 +133,12 @@ def content_of(receipt: Receipt) -> Content:
     )
 
 
-def _outcome(receipt: Receipt, review: Review | None) -> Outcome:
+def _outcome(receipt: Receipt, review: Review | None, last_revision: int) -> Outcome:
+    comment = review.comment if review is not None else ""
     if receipt.withdrawn_at is not None:
         return Outcome(receipt, "Taken back")
+    if receipt.revision < last_revision:
+        return Outcome(receipt, f"Replaced by revision {last_revision}", comment)
     if review is None:
         return Outcome(receipt, WORDS[""])
-    return Outcome(receipt, WORDS.get(review.decision, review.get_decision_display()), review.comment)
+    return Outcome(receipt, WORDS.get(review.decision, review.get_decision_display()), comment)

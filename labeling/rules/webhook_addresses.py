@@ -59,9 +59,11 @@ def find_target(url: str) -> Target:
     allowed = [_is_allowed(address) for address in found]
     for address, is_named in zip(found, allowed, strict=True):
         if not is_named and not _is_public(address):
+            host = parts.hostname
+            way = f"{host} is" if host == str(address) else f"{host} leads to {address}, which is"
             raise RefusedAddress(
-                f"{parts.hostname} leads to {address}, which is not on the public internet; an operator may "
-                "name its network in WEBHOOK_ALLOWED_NETWORKS."
+                f"{way} not on the public internet; an operator may name its network in "
+                "WEBHOOK_ALLOWED_NETWORKS."
             )
     if parts.scheme == "http" and not all(allowed):
         raise RefusedAddress("The address must start with https://: others could read the messages.")

@@ -14,7 +14,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from labeling.errors import AssignmentClosed, LabelingError
 from labeling.forms.assignments import SkipForm
 from labeling.models import Assignment, Draft, Receipt, Skip, TaskKind
-from labeling.rules import assignments, feedback, preferences, readings, revisions, slots
+from labeling.rules import assignments, feedback, history, preferences, readings, revisions, slots
 from labeling.rules.access import Action, can
 from labeling.views.access import LabelerRequest, PageRequest, require_labeler
 
@@ -102,6 +102,7 @@ def task_context(assignment: Assignment) -> dict[str, object]:
         "lease_has_ended": assignment.state == Assignment.State.EXPIRED,
         "skip_form": SkipForm(),
         "is_revision": assignment.reopened_at is not None,
+        "returned": history.returned_with(assignment),
         "last": last if last is not None and last.assignment_id != assignment.pk else None,
         "last_may_undo": last is not None and revisions.may_undo(last, is_last=True),
         "last_may_reopen": last is not None and revisions.may_reopen(last, is_last=True),

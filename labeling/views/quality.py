@@ -77,6 +77,7 @@ def items(request: PageRequest) -> HttpResponseBase:
         "page": page,
         "batches": batches,
         "batch": batch if batch in batches else "",
+        "may_judge": can(request.user, Action.JUDGE),
     }
     return render(request, "quality/items.html", context)
 

@@ -4,7 +4,7 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from labeling.models import Labeler, Receipt, TaskKind, User
-from labeling.rules import demonstrations, labelers
+from labeling.rules import demonstrations, labelers, revisions
 from tests.factories import claimed, qualified_labeler, writing_batch
 from tests.labeling.views.conftest import Visit
 
@@ -22,14 +22,25 @@ def test_history_is_paged_and_costs_the_same_however_long(
     client = visit(alice)
     url = reverse("receipt-list")
     write(alice, 2)
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(12):
         client.get(url)
     write(alice, 25)
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(12):
         page = client.get(url).content.decode()
     assert "Page 1 of 2" in page
     assert page.count("/receipts/") == 25
     assert "Page 2 of 2" in client.get(url, {"page": "2"}).content.decode()
+
+
+def test_a_receipt_that_a_revision_replaced_says_so(alice: Labeler, visit: Visit) -> None:
+    writing_batch(tasks=1)
+    write(alice, 1)
+    first = Receipt.objects.get()
+    revisions.reopen_submission(receipt=first)
+    demonstrations.submit_demonstration(assignment=first.assignment, text="Better.", idempotency_key="2")
+    page = visit(alice).get(reverse("receipt-list")).content.decode()
+    assert page.count("Replaced by revision 2") == 1
+    assert page.count("Recorded") == 1
 
 
 def test_receipts_of_others_do_not_exist_for_me(alice: Labeler, visit: Visit) -> None:

@@ -226,6 +226,9 @@ def test_returned_demonstration_is_offered_to_its_labeler_until_handed_in_anew(
     assert "Revise it" in page
     task = client.post(reverse("receipt-reopen", args=[receipt.code]), follow=True)
     assert mine.text in task.content.decode()
+    assert "A reviewer returned this to you." in task.content.decode()
+    assert "Three tips" in task.content.decode()
+    assert "Leave it as it was" not in task.content.decode()
     assert mine.assignment is not None
     demonstrations.submit_demonstration(
         assignment=mine.assignment, text="Three tips.", idempotency_key="anew"

@@ -27,6 +27,8 @@ class InvitationForm(forms.Form):
     def __init__(self, *args: Any, invitation: Invitation, time_zones: set[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.invitation, self.time_zones = invitation, time_zones
+        if invitation.role != Role.LABELER:
+            self.fields["name"].help_text = "Others of the staff see it beside what you did."
 
     def clean_time_zone(self) -> str:
         zone: str = self.cleaned_data["time_zone"].strip()

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 
 from labeling.errors import LabelingError
 from labeling.forms.labelers import InviteForm, LabelerFilterForm, LabelerForm, ReasonForm
-from labeling.models import AuditEvent, Invitation, Labeler, TaskKind
+from labeling.models import AuditEvent, Invitation, Labeler, Role, ScreeningTest, TaskKind
 from labeling.rules import labelers, listings, skip_attention, workload
 from labeling.rules.access import Action, can, sees_names
 from labeling.views.access import PageRequest, require
@@ -83,7 +83,14 @@ def labeler_invite(request: PageRequest) -> HttpResponseBase:
             form.add_error(field, error.message)
         else:
             link = request.build_absolute_uri(reverse("invitation-accept", args=[secret]))
-            return render(request, "labelers/invited.html", {"invitation": invitation, "link": link})
+            starts_in_screening = invitation.role == Role.LABELER and not invitation.kinds
+            context = {
+                "invitation": invitation,
+                "link": link,
+                "lacks_test": starts_in_screening and not ScreeningTest.objects.published().exists(),
+                "may_publish": can(request.user, Action.BUILD_SCREENING),
+            }
+            return render(request, "labelers/invited.html", context)
     return render(request, "labelers/invite.html", {"form": form}, status=422 if form.is_bound else 200)
 
 

@@ -20,8 +20,9 @@ document.addEventListener("submit", (event) => {
 function arrive() {
   const hasSent = sessionStorage.getItem(STEP) !== null;
   sessionStorage.removeItem(STEP);
-  if (!hasSent || !isLost() || document.querySelector("[autofocus]")) return;
   const main = document.getElementById("content");
+  // A notice says that there was a step, also on a page that does not remember its steps here.
+  if (!(hasSent || main.querySelector(".messages")) || !isLost() || document.querySelector("[autofocus]")) return;
   const places = ["[aria-invalid=true]", ".messages", "[role=alert]", "[data-arrives]", "h1"];
   goTo(document.querySelector(":target") ?? places.map((place) => main.querySelector(place)).find(Boolean));
 }

@@ -172,6 +172,7 @@ def test_task_is_skipped_with_a_reason_by_keyboard(page: Page, alice: Labeler, l
     page.keyboard.type("It is in Welsh.")
     page.keyboard.press("Control+Enter")
     page.wait_for_url("**/work/")
+    expect(page.locator(".messages")).to_be_focused()
     skip = Skip.objects.get()
     assert (skip.reason, skip.note) == ("expertise", "It is in Welsh.")
 

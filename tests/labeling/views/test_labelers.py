@@ -8,6 +8,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from labeling.models import Invitation, Labeler, User
 from tests.factories import LabelerFactory, qualified_labeler
+from tests.labeling.screenings import published_test
 from tests.labeling.views.conftest import Visit
 
 
@@ -65,6 +66,19 @@ def test_bad_invitations_are_refused_in_words(mia: User, alice: Labeler, visit: 
         assert answer.status_code == 422
         assert sentence in answer.content.decode()
     assert not Invitation.objects.exists()
+
+
+def test_an_invitation_that_leads_to_a_screening_says_where_there_is_no_test_yet(
+    mia: User, visit: Visit
+) -> None:
+    client, url = visit(mia), reverse("labeler-invite")
+    sent = {"email": "new@example.org", "role": "labeler", "cohort": "train"}
+    assert "no screening test is published" in client.post(url, sent).content.decode()
+    sent = {**sent, "email": "other@example.org", "kinds": ["comparison"]}
+    assert "no screening test" not in client.post(url, sent).content.decode()
+    published_test(mia)
+    sent = {"email": "third@example.org", "role": "labeler", "cohort": "train"}
+    assert "no screening test" not in client.post(url, sent).content.decode()
 
 
 def test_owner_may_invite_staff(olga: User, visit: Visit) -> None:

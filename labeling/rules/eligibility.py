@@ -93,14 +93,15 @@ def eligible_batches(labeler: Labeler, kind: str) -> list[Batch]:
         return []
     batches = OPEN_BATCHES.all(kind=kind, now=timezone.now())
     fitting = [batch for batch in batches if labeler.cohort in batch.cohorts]
-    return [batch for batch in fitting if not _has_had_enough(labeler, batch)]
+    return [batch for batch in fitting if tasks_left(labeler, batch) != 0]
 
 
-def _has_had_enough(labeler: Labeler, batch: Batch) -> bool:
+def tasks_left(labeler: Labeler, batch: Batch) -> int | None:
+    """Return how many more tasks of a batch this labeler gets; None where no number is set."""
     if batch.labeler_cap is None:
-        return False
+        return None
     had = Assignment.objects.filter(labeler=labeler, batch=batch).exclude(state=Assignment.State.SKIPPED)
-    return had.count() >= batch.labeler_cap
+    return max(0, batch.labeler_cap - had.count())
 
 
 def open_slots(

@@ -7,7 +7,7 @@ from django.db.models import Count, Q, Sum
 
 from labeling.models import Assignment, Labeler, Receipt, TaskKind
 from labeling.rules.assignments import seconds_until_free
-from labeling.rules.eligibility import eligible_batches, limits_of, open_slots
+from labeling.rules.eligibility import eligible_batches, limits_of, open_slots, tasks_left
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,14 @@ def waiting_work(labeler: Labeler) -> list[Waiting]:
 
 
 def count_open(labeler: Labeler, kind: str) -> int:
-    """Count the tasks of a kind that this labeler could claim now."""
+    """Count the tasks of a kind that this labeler could have now, of each batch no more than they get."""
     batches = eligible_batches(labeler, kind)
     if not batches:
         return 0
-    slots = open_slots(labeler, kind, batches, limits=limits_of(labeler))
-    return slots.values("task").distinct().count()
+    slots = open_slots(labeler, kind, batches, limits=limits_of(labeler)).values("task").distinct()
+    left = {batch.pk: most for batch in batches if (most := tasks_left(labeler, batch)) is not None}
+    whole = slots.exclude(batch__in=left).count()
+    return whole + sum(min(most, slots.filter(batch=batch).count()) for batch, most in left.items())
 
 
 def held_by_others(labeler: Labeler, kind: str) -> int:

@@ -30,6 +30,16 @@ def test_waiting_counts_tasks_not_slots_and_leaves_out_ones_own(alice: Labeler) 
     assert entries[TaskKind.COMPARISON].free_in_seconds is None
 
 
+def test_waiting_counts_of_a_batch_no_more_than_one_labeler_gets(alice: Labeler) -> None:
+    writing_batch(tasks=5, labeler_cap=2)
+    writing_batch(tasks=3)
+    assert workload.count_open(alice, TaskKind.DEMONSTRATION) == 2 + 3
+    write(alice)
+    assert workload.count_open(alice, TaskKind.DEMONSTRATION) == 1 + 3
+    write(alice)
+    assert workload.count_open(alice, TaskKind.DEMONSTRATION) == 3
+
+
 def test_waiting_names_when_a_task_of_others_may_come_free(alice: Labeler) -> None:
     writing_batch(tasks=1, lease_seconds=1800)
     claimed(qualified_labeler(), TaskKind.DEMONSTRATION)

@@ -229,6 +229,18 @@ def test_parquet_rows_come_in_like_lines_of_json(tmp_path: Path) -> None:
     assert report_of("import_rankings", file)["counts"] == {"duplicate": 2}
 
 
+@pytest.mark.filterwarnings("ignore:Encountered key")
+def test_of_a_name_that_a_map_has_twice_the_last_value_counts_as_in_json(tmp_path: Path) -> None:
+    tags = pyarrow.array([[("long", True), ("long", False)]], pyarrow.map_(pyarrow.string(), pyarrow.bool_()))
+    report_of(
+        "import_prompts", parquet(tmp_path / "p.parquet", {"prompt": ["One"], "user_id": ["u"], "tags": tags})
+    )
+    file = jsonl(tmp_path / "p.jsonl")
+    file.write_text('{"prompt": "Two", "user_id": "u", "tags": {"long": true, "long": false}}\n')
+    report_of("import_prompts", file)
+    assert list(Prompt.objects.values_list("tags", flat=True)) == [{"long": False}] * 2
+
+
 def test_parquet_rows_that_json_could_not_hold_are_named_by_their_number(tmp_path: Path) -> None:
     file = parquet(
         tmp_path / "p.parquet",

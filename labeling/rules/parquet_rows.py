@@ -27,20 +27,20 @@ class ParquetRows:
         import pyarrow.parquet as parquet
 
         self.max_text_bytes = max_text_bytes
-        self._damage = (pyarrow.ArrowException, OSError)
+        self._damage = (pyarrow.ArrowException, OSError, ValueError)
         try:
             self._file = parquet.ParquetFile(path)
+            about = self._file.metadata
+            sizes = [about.row_group(number).total_byte_size for number in range(about.num_row_groups)]
+            self._columns = [field.name for field in self._file.schema_arrow if not _holds_bytes(field.type)]
         except self._damage as error:
             raise UnreadableFile(f"{path.name} is no Parquet file: {_first_line(error)}.") from error
-        self._seen, self._count = 0, self._file.metadata.num_rows
-        for number in range(self._file.num_row_groups):
-            size = self._file.metadata.row_group(number).total_byte_size
-            if size > MAX_GROUP_BYTES:
-                raise UnreadableFile(
-                    f"{path.name} has a group of rows of {size >> 20} MiB; allowed is "
-                    f"{MAX_GROUP_BYTES >> 20}. Write it again with fewer rows in a group."
-                )
-        self._columns = [field.name for field in self._file.schema_arrow if not _holds_bytes(field.type)]
+        if max(sizes, default=0) > MAX_GROUP_BYTES:
+            raise UnreadableFile(
+                f"{path.name} has a group of rows of {max(sizes) >> 20} MiB; allowed is "
+                f"{MAX_GROUP_BYTES >> 20}. Write it again with fewer rows in a group."
+            )
+        self._seen, self._count = 0, about.num_rows
 
     @property
     def fraction(self) -> float:
@@ -54,7 +54,7 @@ class ParquetRows:
                     for row in rows:
                         self._seen += 1
                         yield self._line(row)
-            except (*self._damage, ValueError) as error:
+            except self._damage as error:
                 fault = f"the file is damaged from here on: {_first_line(error)}"
                 yield Line(self._seen + 1, None, fault)
 

@@ -10,11 +10,14 @@ from typing import Any
 import pyarrow
 import pytest
 from django.core.management import CommandError, call_command
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pyarrow import parquet as parquet_files
 
+from labeling.errors import UnreadableFile
 from labeling.models import Demonstration, Prompt, Ranking, Response
 from labeling.rules import parquet_rows
-from labeling.rules.row_files import MAX_LINE_BYTES
+from labeling.rules.row_files import MAX_LINE_BYTES, RowFile
 
 pytestmark = pytest.mark.django_db
 
@@ -239,6 +242,24 @@ def test_of_a_name_that_a_map_has_twice_the_last_value_counts_as_in_json(tmp_pat
     file.write_text('{"prompt": "Two", "user_id": "u", "tags": {"long": true, "long": false}}\n')
     report_of("import_prompts", file)
     assert list(Prompt.objects.values_list("tags", flat=True)) == [{"long": False}] * 2
+
+
+@given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=20))
+@settings(max_examples=300, deadline=None)
+def test_parquet_file_with_any_bytes_changed_is_read_or_refused_in_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, int]]
+) -> None:
+    path = tmp_path_factory.mktemp("changed") / "p.parquet"
+    rows = {"prompt": [f"Prompt {n}" for n in range(200)], "tags": [[{"name": "a"}]] * 200}
+    data = bytearray(parquet(path, rows, row_group_size=80).read_bytes())
+    for place, byte in changes:
+        data[place % len(data)] = byte
+    path.write_bytes(data)
+    try:
+        came_of_it = [line.fault if line.values is None else "read" for line in RowFile(path)]
+    except UnreadableFile as error:
+        came_of_it = [str(error)]
+    assert all(came_of_it)
 
 
 def test_parquet_rows_that_json_could_not_hold_are_named_by_their_number(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Labelers: listed, invited, paused, qualified."""
 
 import re
+from typing import Any
 
 from django.test import Client
 from django.urls import reverse
@@ -72,7 +73,7 @@ def test_an_invitation_that_leads_to_a_screening_says_where_there_is_no_test_yet
     mia: User, visit: Visit
 ) -> None:
     client, url = visit(mia), reverse("labeler-invite")
-    sent = {"email": "new@example.org", "role": "labeler", "cohort": "train"}
+    sent: dict[str, Any] = {"email": "new@example.org", "role": "labeler", "cohort": "train"}
     assert "no screening test is published" in client.post(url, sent).content.decode()
     sent = {**sent, "email": "other@example.org", "kinds": ["comparison"]}
     assert "no screening test" not in client.post(url, sent).content.decode()

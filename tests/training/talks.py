@@ -47,8 +47,12 @@ def notice() -> PromptNotice:
     return PromptNotice.objects.create(version=1, body="Prompts may be used for **training**.")
 
 
-def conversation(owner: User, *models: Model, **fields: Any) -> Conversation:
-    return playground.start_conversation(owner=owner, models=models, **{"max_tokens": 20, **fields})
+def conversation(owner: User, *models: Model, seed: int = 1, **fields: Any) -> Conversation:
+    """Start a conversation whose replies are the same in every run: an untrained policy may end at once."""
+    begun = playground.start_conversation(owner=owner, models=models, **{"max_tokens": 20, **fields})
+    begun.seed = seed
+    begun.save(update_fields=["seed"])
+    return begun
 
 
 def asked(given: Conversation, text: str = "say red") -> Turn:

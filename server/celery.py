@@ -9,3 +9,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.settings.demo")
 app = Celery("instructloop")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@app.task(name="server.celery.keep_statistics", ignore_result=True)
+def keep_statistics() -> bool:
+    """Tell SQLite how large its tables are. Returns whether there was need."""
+    from server.planner import keep_statistics as keep  # the settings are only read now
+
+    return keep()

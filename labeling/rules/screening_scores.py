@@ -1,10 +1,10 @@
 """How a screening went: agreement with the researchers' answers, and the grades they gave."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from labeling.models import ScreeningAnswer, ScreeningAttempt, ScreeningItem
+from labeling.models import ScreeningAnswer, ScreeningAttempt, ScreeningItem, ScreeningTest
 from labeling.rules.agreement import pairwise_agreement
 from labeling.rules.ranking_columns import Ranked
 
@@ -77,11 +77,28 @@ def scores_of(attempt: ScreeningAttempt) -> Scores:
     ties are left out.
     The grade of an answer is the mean over its graders, the score the mean over answers.
     """
-    answers = list(counted_answers(attempt))
+    return scores_by_attempt([attempt])[attempt.pk]
+
+
+def scores_by_attempt(attempts: Collection[ScreeningAttempt]) -> dict[int, Scores]:
+    """Score several attempts by one reading of their answers; returns them by primary key."""
+    answers: dict[int, list[ScreeningAnswer]] = {attempt.pk: [] for attempt in attempts}
+    for answer in counted_answers(attempts):
+        answers[answer.attempt_id].append(answer)
+    return {attempt.pk: _scores(attempt.test, answers[attempt.pk]) for attempt in attempts}
+
+
+def counted_answers(attempts: Collection[ScreeningAttempt]) -> Iterable[ScreeningAnswer]:
+    """The finished answers to items that count, with their items and grades."""
+    answers = ScreeningAnswer.objects.filter(attempt__in=attempts, is_complete=True)
+    answers = answers.exclude(item__use=Use.TRAINING)
+    return answers.select_related("item").prefetch_related("grades").order_by("item_id")
+
+
+def _scores(test: ScreeningTest, answers: list[ScreeningAnswer]) -> Scores:
     by_part: dict[str, list[ScreeningAnswer]] = {part: [] for part in Part.values}
     for answer in answers:
         by_part[answer.item.part].append(answer)
-    test = attempt.test
     flagging = [
         answer.content.get("is_sensitive") == answer.item.reference["is_sensitive"]
         for answer in by_part[Part.FLAGGING]
@@ -107,12 +124,6 @@ def scores_of(attempt: ScreeningAttempt) -> Scores:
             len(by_part[Part.DEMONSTRATION]),
         ),
     )
-
-
-def counted_answers(attempt: ScreeningAttempt) -> Iterable[ScreeningAnswer]:
-    """The finished answers to items that count, with their items and grades."""
-    answers = attempt.answers.filter(is_complete=True).exclude(item__use=Use.TRAINING)
-    return answers.select_related("item").prefetch_related("grades").order_by("item_id")
 
 
 def _rankings(answers: list[ScreeningAnswer]) -> Iterable[Ranked]:

@@ -3,15 +3,16 @@
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 
 from labeling.errors import LabelingError
 from labeling.forms.screening import DecisionForm, GradeForm
 from labeling.models import ScreeningAnswer, ScreeningAttempt, ScreeningItem
-from labeling.rules import screening, screening_outcomes
+from labeling.rules import screening
 from labeling.rules.access import Action, can
-from labeling.rules.screening_scores import counted_answers, scores_of
+from labeling.rules.screening_outcomes import ScreeningOutcomes
+from labeling.rules.screening_scores import counted_answers, scores_by_attempt, scores_of
 from labeling.views.access import PageRequest, require
 from labeling.views.lists import one_page
 
@@ -26,9 +27,10 @@ def result_list(request: PageRequest) -> HttpResponseBase:
     if state in ScreeningAttempt.State.values:
         rows = rows.filter(state=state)
     page = one_page(request, rows.exclude(state=ScreeningAttempt.State.OPEN))
+    scores = scores_by_attempt(list(page))
     context = {
         "page": page,
-        "rows": [{"attempt": attempt, "scores": scores_of(attempt)} for attempt in page],
+        "rows": [{"attempt": attempt, "scores": scores[attempt.pk]} for attempt in page],
         "open": ScreeningAttempt.objects.filter(state=ScreeningAttempt.State.OPEN).count(),
         "state": state,
         "states": [choice for choice in ScreeningAttempt.State.choices if choice[0] != "open"],
@@ -51,7 +53,7 @@ def result_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
         else:
             messages.success(request, f"Decided: {decision.get_outcome_display().lower()}.")
             return redirect("screening-result-detail", code)
-    answers = list(counted_answers(attempt))
+    answers = list(counted_answers([attempt]))
     context = {
         "attempt": attempt,
         "scores": scores_of(attempt),
@@ -100,9 +102,10 @@ def grade(request: PageRequest, code: UUID) -> HttpResponseBase:
 
 
 @require(Action.SEE_AGREEMENT)
-def outcomes(request: PageRequest) -> HttpResponse:
+def outcomes(request: PageRequest) -> HttpResponseBase:
     """Show screening scores beside the agreement of the same people since."""
-    return render(request, "screening/outcomes.html", {"rows": screening_outcomes.screening_outcomes()})
+    page = one_page(request, ScreeningOutcomes())
+    return render(request, "screening/outcomes.html", {"page": page})
 
 
 def _grades(request: PageRequest) -> bool:

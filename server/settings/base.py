@@ -290,6 +290,7 @@ CELERY_BEAT_SCHEDULE = {
     "deliver-webhooks": {"task": "labeling.tasks.deliver_webhooks", "schedule": 10.0},
     "announce-rounds": {"task": "training.tasks.announce_rounds", "schedule": 60.0},
     "trace-datasets": {"task": "training.tasks.trace_datasets", "schedule": 300.0},
+    "keep-statistics": {"task": "server.celery.keep_statistics", "schedule": 300.0},
     "clear-results": {"task": "celery.backend_cleanup", "schedule": crontab(hour=4, minute=0)},
 }
 

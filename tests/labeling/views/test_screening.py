@@ -3,12 +3,15 @@
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from labeling.models import Labeler, ScreeningAttempt, ScreeningTest, User
 from labeling.rules import screening
 from labeling.rules.screening import Step
+from tests.factories import LabelerFactory
 from tests.labeling.screenings import Part, Use, grade_all, published_test, right_answer, taken
 from tests.labeling.views.conftest import Visit
 
@@ -179,6 +182,46 @@ def test_outcomes_show_scores_beside_later_agreement(bob: Labeler, dana: User, v
     page = visit(dana).get(reverse("screening-outcomes")).content
     assert b"L-BOB" in page
     assert b"100.0" in page
+
+
+def test_lists_of_screenings_ask_as_often_for_many_as_for_one(dana: User, visit: Visit) -> None:
+    published_test(dana)
+    as_dana = visit(dana)
+
+    def accept(number: int) -> None:
+        for _ in range(number):
+            attempt = taken(LabelerFactory.create(status=Labeler.Status.SCREENING))
+            screening.decide_screening(
+                attempt=attempt, by=dana, outcome="accept", reason="Fine.", kinds=["comparison"]
+            )
+
+    def asked(name: str) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert as_dana.get(reverse(name)).status_code == 200
+        return len(queries)
+
+    pages = ("screening-result-list", "screening-outcomes")
+    accept(1)
+    one = [asked(name) for name in pages]
+    accept(5)
+    assert [asked(name) for name in pages] == one
+
+
+def test_outcomes_of_many_labelers_come_in_pages(
+    dana: User, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labeling.views.lists.one_page.__defaults__", (2,))
+    published_test(dana)
+    for _ in range(3):
+        screening.decide_screening(
+            attempt=taken(LabelerFactory.create(status=Labeler.Status.SCREENING)),
+            by=dana, outcome="accept", reason="Fine.", kinds=["comparison"],
+        )  # fmt: skip
+    names = sorted(Labeler.objects.values_list("pseudonym", flat=True))
+    as_dana = visit(dana)
+    shown = [as_dana.get(reverse("screening-outcomes"), {"page": page}).content.decode() for page in (1, 2)]
+    assert [[name in page for name in names] for page in shown] == [[True, True, False], [False, False, True]]
+    assert "1–2 of 3" in shown[0]
 
 
 def test_empty_pages_say_what_to_do(bob: Labeler, dana: User, visit: Visit) -> None:

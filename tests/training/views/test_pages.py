@@ -50,6 +50,15 @@ def test_researcher_sees_every_page_while_there_is_nothing(see: Callable[..., st
     assert "</html>" in see(name)
 
 
+def test_dashboard_opens_while_the_agreement_of_many_rankings_is_still_being_computed(
+    see: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranking([1, 2])
+    assert "being computed" not in see("dashboard")
+    monkeypatch.setattr("labeling.rules.quality_reports.AT_ONCE_IF_NOTHING_IS_KEPT", 0)
+    assert "being computed" in see("dashboard")
+
+
 @pytest.mark.parametrize("name", LISTS[1:] + FORMS)
 @pytest.mark.parametrize("role", [Role.LABELER, Role.MANAGER])
 def test_labelers_and_managers_are_kept_out(client: Client, name: str, role: str) -> None:

@@ -123,6 +123,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("batches/<uuid:code>/tasks/", adjudications.task_list, name="batch-tasks"),
     path("batches/<uuid:code>/tasks/move/", batch_changes.tasks_move, name="batch-tasks-move"),
+    path("tasks/given/<uuid:code>/take-back/", batch_changes.task_take_back, name="task-take-back"),
+    path("batches/<uuid:code>/tasks/give/", batch_changes.tasks_give, name="batch-tasks-give"),
     path("reviews/", reviews.review_list, name="review-list"),
     path("reviews/next/", reviews.review_next, name="review-next"),
     path("reviews/<uuid:code>/", reviews.review_detail, name="review-detail"),

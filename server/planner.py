@@ -9,8 +9,8 @@ ROWS_LOOKED_AT = 400
 def keep_statistics() -> bool:
     """Count rows anew where nobody else does: SQLite only does so when asked. Returns whether it did.
 
-    Without counts it takes every table for large and every index for equally good: the costs page took 20
-    seconds over 70,000 rankings, and a twentieth of one with them. PostgreSQL counts by itself.
+    Without counts it takes every table for large and every index for equally good, and joined, for the costs
+    page, all responses of one policy with all of another. PostgreSQL counts by itself.
     """
     if connection.vendor != "sqlite":
         return False

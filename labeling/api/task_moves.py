@@ -1,4 +1,4 @@
-"""Single tasks given to another batch, for staff."""
+"""Single tasks given to another batch, or to one labeler, for staff."""
 
 from dataclasses import asdict
 from uuid import UUID
@@ -12,7 +12,8 @@ from labeling.api.access import user_of
 from labeling.api.batches import REFUSALS, BatchStep
 from labeling.api.serializers import Body
 from labeling.errors import InvalidInput
-from labeling.models import Batch, Task
+from labeling.models import Batch, Labeler, Task
+from labeling.rules import task_giving
 from labeling.rules.task_moves import MAX_TASKS_AT_ONCE, move_tasks
 
 
@@ -43,10 +44,56 @@ class MoveTasks(BatchStep):
         body = MoveRequest(data=request.data)
         body.is_valid(raise_exception=True)
         wanted = body.validated_data
-        tasks = list(Task.objects.filter(batch=batch, code__in=wanted["tasks"]))
+        tasks = _tasks_of(batch, wanted["tasks"])
         target = Batch.objects.filter(code=wanted["to"]).first()
-        if len(tasks) != len(set(wanted["tasks"])):
-            raise InvalidInput("Some of these tasks are not in this batch.", fields={"tasks": "unknown"})
         if target is None:
             raise InvalidInput("There is no such batch.", fields={"to": "unknown"})
         return Response(asdict(move_tasks(tasks=tasks, to=target, by=user_of(request))))
+
+
+class GiveRequest(Body):
+    """Which tasks are kept for whom."""
+
+    tasks = serializers.ListField(
+        child=serializers.UUIDField(),
+        allow_empty=False,
+        max_length=task_giving.MAX_TASKS_AT_ONCE,
+        help_text="Codes.",
+    )
+    labeler = serializers.UUIDField(help_text="Code of an active labeler who is qualified for the kind.")
+    days = serializers.IntegerField(
+        min_value=1, max_value=task_giving.MAX_DAYS, default=3, help_text="Then they are anybody's again."
+    )
+
+
+class GiveBody(Body):
+    """What became of the tasks."""
+
+    given = serializers.IntegerField(help_text="Held by the labeler now.")
+    left = serializers.IntegerField(help_text="Stay: seen by them, not for them, or without an open slot.")
+    until = serializers.DateTimeField(help_text="Until when they are kept.")
+
+
+class GiveTasks(BatchStep):
+    """Tasks of a batch for one labeler by name."""
+
+    @extend_schema(request=GiveRequest, responses={200: GiveBody, **REFUSALS}, tags=["batches"])
+    def post(self, request: Request, code: UUID) -> Response:
+        """Lease tasks for a labeler before they ask."""
+        batch = self.batch(code)
+        body = GiveRequest(data=request.data)
+        body.is_valid(raise_exception=True)
+        wanted = body.validated_data
+        labeler = Labeler.objects.filter(code=wanted["labeler"], is_external=False).first()
+        if labeler is None:
+            raise InvalidInput("There is no such labeler.", fields={"labeler": "unknown"})
+        tasks = _tasks_of(batch, wanted["tasks"])
+        given = task_giving.give_tasks(tasks=tasks, labeler=labeler, days=wanted["days"], by=user_of(request))
+        return Response(GiveBody(given).data)
+
+
+def _tasks_of(batch: Batch, codes: list[UUID]) -> list[Task]:
+    tasks = list(Task.objects.filter(batch=batch, code__in=codes))
+    if len(tasks) != len(set(codes)):
+        raise InvalidInput("Some of these tasks are not in this batch.", fields={"tasks": "unknown"})
+    return tasks

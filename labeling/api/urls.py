@@ -64,6 +64,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("batches/<uuid:code>/", batches.BatchDetail.as_view(), name="api-batch"),
     path("batches/<uuid:code>/tasks/", batches.Tasks.as_view(), name="api-batch-tasks"),
     path("batches/<uuid:code>/tasks/move/", task_moves.MoveTasks.as_view(), name="api-batch-tasks-move"),
+    path("batches/<uuid:code>/tasks/give/", task_moves.GiveTasks.as_view(), name="api-batch-tasks-give"),
     path("batches/<uuid:code>/open/", batches.Open.as_view(), name="api-batch-open"),
     path("batches/<uuid:code>/close/", batches.Close.as_view(), name="api-batch-close"),
     path("batches/<uuid:code>/pause/", batch_changes.Pause.as_view(), name="api-batch-pause"),

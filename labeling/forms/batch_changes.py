@@ -6,9 +6,10 @@ from django import forms
 from django.http import QueryDict
 from django.utils import timezone
 
-from labeling.models import Batch, Cohort, TaskKind
+from labeling.models import Batch, Cohort, Labeler, TaskKind
 from labeling.rules import batch_changes
 from labeling.rules.batches import MAX_LABELER_CAP, MAX_OVERLAP
+from labeling.rules.task_giving import MAX_DAYS
 from labeling.rules.task_moves import batches_to_move_to
 
 
@@ -101,6 +102,25 @@ class TemplateForm(forms.Form):
     """The name under which a template is kept."""
 
     name = forms.CharField(label="Name of the template", max_length=120)
+
+
+class GiveForm(forms.Form):
+    """Which tasks are kept for which labeler, and for how long."""
+
+    labeler = forms.CharField(max_length=40)
+    days = forms.IntegerField(min_value=1, max_value=MAX_DAYS)
+
+    def __init__(self, *args: Any, batch: Batch, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["tasks"] = forms.ModelMultipleChoiceField(batch.tasks.all(), to_field_name="code")
+
+    def clean_labeler(self) -> Labeler:
+        """Find the labeler by pseudonym."""
+        name = self.cleaned_data["labeler"].strip()
+        found = Labeler.objects.filter(pseudonym__iexact=name, is_external=False).first()
+        if found is None:
+            raise forms.ValidationError(f"There is no labeler “{name}”; a pseudonym is like L-4KM2QX.")
+        return found
 
 
 class MoveForm(forms.Form):

@@ -70,6 +70,9 @@ class Assignment(CodedModel):
     reopened_at = models.DateTimeField(
         null=True, blank=True, help_text="Since when its labeler revises what they submitted."
     )
+    given_until = models.DateTimeField(
+        null=True, blank=True, help_text="Until when a manager keeps it for the labeler it was given to."
+    )
 
     objects = AssignmentQuerySet.as_manager()
 

@@ -34,7 +34,7 @@ class Agreement:
     value           0 to 1; every comparison of two labelers on a pair weighs the same (micro)
     macro           the mean over tasks, so that a task with nine responses weighs no more than one with two
     standard_error  clustered on tasks; None with fewer than two tasks
-    low, high       95 % confidence interval, value ± 1.96 standard errors, cut to 0..1
+    low, high       95 % confidence interval, value ± 1.96 standard errors, cut to 0..1; see `unanimous_bound`
     chance          what random orders would give; in three-way mode ties are taken as a third of answers
     pairs           comparisons counted: labeler pairs x response pairs, after the tie mode's exclusions
     tasks           tasks with at least one such comparison
@@ -171,6 +171,16 @@ def clustered_error(above: Floats, below: Floats) -> float | None:
     return float(np.sqrt(tasks / (tasks - 1) * np.sum(residuals**2)) / total)
 
 
+def unanimous_bound(tasks: int) -> float:
+    """Return the least share of which so many tasks that all agree can still be a sample.
+
+    The error over tasks is 0 where all went the same way, which would make twenty tasks certainty. Each task
+    counts as one observation; with a true share below the bound, all of them agree less than once in forty
+    times (Clopper and Pearson 1934).
+    """
+    return float(0.025 ** (1 / tasks))
+
+
 def _people(meetings: Meetings, columns: Columns) -> tuple[Ints, Ints]:
     return columns.labeler[meetings.first], columns.labeler[meetings.second]
 
@@ -181,15 +191,24 @@ def _summary(agreed: Floats, counted: Floats, tie_mode: str, tie_fraction: float
     tasks, pairs = len(counted), float(counted.sum())
     value = float(agreed.sum() / pairs) if pairs else None
     error = clustered_error(agreed, counted)
+    low, high = _ends(value, error, tasks)
     return Agreement(
         tie_mode=tie_mode,
         value=value,
         macro=float(np.mean(agreed / counted)) if tasks else None,
         standard_error=error,
-        low=None if value is None or error is None else max(0.0, value - Z_95 * error),
-        high=None if value is None or error is None else min(1.0, value + Z_95 * error),
+        low=low,
+        high=high,
         chance=CHANCE[tie_mode],
         pairs=int(pairs),
         tasks=tasks,
         tie_fraction=tie_fraction,
     )
+
+
+def _ends(value: float | None, error: float | None, tasks: int) -> tuple[float | None, float | None]:
+    if value is None or error is None:
+        return None, None
+    if value in (0, 1):
+        return (unanimous_bound(tasks), 1.0) if value else (0.0, 1 - unanimous_bound(tasks))
+    return max(0.0, value - Z_95 * error), min(1.0, value + Z_95 * error)

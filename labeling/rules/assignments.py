@@ -99,16 +99,9 @@ def prepare_next(*, labeler: Labeler, kind: str) -> Assignment | None:
 
 @transaction.atomic
 def give_back(*, labeler: Labeler, kind: str) -> int:
-    """Open the slots again that a labeler holds and has not touched; returns how many."""
+    """Open the slots again that a labeler holds and has not touched nor been given; returns how many."""
     TURN.first(pk=labeler.pk, kind=kind)
-    untouched = Assignment.objects.leased().filter(
-        labeler=labeler, kind=kind, active_seconds=0, draft__isnull=True, receipts__isnull=True,
-        readings__isnull=True,
-    )  # fmt: skip
-    return untouched.update(
-        state=State.OPEN, labeler=None, claimed_at=None, last_seen_at=None, lease_expires_at=None,
-        display_order=[],
-    )  # fmt: skip
+    return slots.open_untouched(Assignment.objects.filter(labeler=labeler, kind=kind, given_until=None))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.db import connection
+from django.utils import timezone
 
 from labeling.models import Assignment, Batch, Labeler
 from labeling.rules import eligibility
@@ -80,6 +81,14 @@ def claim_slot(
         if found is not None:
             return found
     return None
+
+
+def lease_slot(pk: int, *, labeler: Labeler, batch: Batch) -> bool:
+    """Lease one slot of a batch however many the labeler holds; False if somebody else has just taken it.
+
+    Needs a transaction that holds the labeler's row.
+    """
+    return _lease("%s", [pk], labeler, batch, timezone.now(), at_most=LAST) is not None
 
 
 def claim_statement(slot: str) -> str:

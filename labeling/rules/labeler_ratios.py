@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from labeling.rules.agreement import FEW_TASKS, Z_95
+from labeling.rules.agreement import FEW_TASKS, Z_95, unanimous_bound
 from labeling.rules.ranking_columns import Floats, Ints, totals
 from labeling.rules.resampling import ratio
 
@@ -50,7 +50,7 @@ def shares_by_group(
 ) -> list[Share]:
     """Return the ratio of two totals for each group, such as a labeler; one entry a ranking.
 
-    The interval is value ± 1.96 standard errors, cut to `bounds`.
+    The interval is value ± 1.96 standard errors, cut to `bounds`; that of a share of nothing or all is exact.
     """
     used = below > 0
     group, above, below = group[used], above[used], below[used]
@@ -62,6 +62,10 @@ def shares_by_group(
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.where(tasks > 1, np.sqrt(tasks / (tasks - 1) * spread) / total, np.nan)
     low, high = (np.clip(value + side * Z_95 * error, *bounds) for side in (-1, 1))
+    if bounds == (0.0, 1.0):
+        for g in np.flatnonzero((tasks > 1) & ((value == 0) | (value == 1))):
+            bound = unanimous_bound(int(tasks[g]))
+            low[g], high[g] = (bound, 1.0) if value[g] else (0.0, 1 - bound)
     return [
         Share(
             _known(value[g]),

@@ -138,13 +138,28 @@ def ensure_unanswered(assignment: Assignment) -> None:
 
 
 def renew_lease(assignment: Assignment) -> None:
-    """Let the lease run its full length from now; one that was reclaimed stays ended."""
+    """Let the lease run its full length from now, or as long as the task is kept for its labeler.
+
+    One that was reclaimed stays ended.
+    """
     if assignment.state != State.LEASED:
         return
     now = timezone.now()
+    ends = now + timedelta(seconds=assignment.batch.lease_seconds)
     assignment.last_seen_at = now
-    assignment.lease_expires_at = now + timedelta(seconds=assignment.batch.lease_seconds)
+    assignment.lease_expires_at = max(ends, assignment.given_until or ends)
     update(assignment, "last_seen_at", "lease_expires_at")
+
+
+def open_untouched(rows: QuerySet[Assignment]) -> int:
+    """Open those of the slots again that somebody holds and has not begun; returns how many."""
+    untouched = rows.filter(
+        state=State.LEASED, active_seconds=0, draft__isnull=True, receipts__isnull=True, readings__isnull=True
+    )
+    return untouched.update(
+        state=State.OPEN, labeler=None, claimed_at=None, last_seen_at=None, lease_expires_at=None,
+        display_order=[], given_until=None,
+    )  # fmt: skip
 
 
 def add_replacements(assignments: Iterable[Assignment], *, at_the_end: bool = False) -> None:

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 from labeling.errors import LabelingError
 from labeling.forms.reviews import OrderForm
 from labeling.models import Adjudication, Batch, GoldAnswer, Response, Task, TaskKind
-from labeling.rules import adjudications, gold, task_moves
+from labeling.rules import adjudications, gold, task_giving, task_moves
 from labeling.rules.access import Action, can
 from labeling.rules.readings import readings_in
 from labeling.views.access import PageRequest, require
@@ -19,6 +19,7 @@ from labeling.views.refusals import refusals_said
 from labeling.views.reviews import review_places
 
 ROWS_A_PAGE = 25
+LABELERS_OFFERED = 200
 
 
 @require(Action.JUDGE)
@@ -125,10 +126,24 @@ def task_list(request: PageRequest, code: UUID) -> HttpResponseBase:
         "which": which,
         "q": words,
         "is_ranked": TaskKind(batch.kind).is_ranked,
-        "others": task_moves.batches_to_move_to(batch) if can(request.user, Action.MANAGE_BATCHES) else [],
+        **_takers(request, batch),
         **review_places(request),
     }
     return render(request, "batches/tasks.html", context)
+
+
+def _takers(request: PageRequest, batch: Batch) -> dict[str, object]:
+    """Return who may be given tasks of a batch: other batches, and labelers where it is open."""
+    if not can(request.user, Action.MANAGE_BATCHES):
+        return {}
+    may_give = batch.status == Batch.Status.OPEN
+    labelers = task_giving.labelers_to_give_to(batch)[:LABELERS_OFFERED] if may_give else []
+    return {
+        "others": task_moves.batches_to_move_to(batch),
+        "labelers": labelers,
+        "may_give": may_give,
+        "most_days": task_giving.MAX_DAYS,
+    }
 
 
 def ranked_task(code: UUID) -> Task:

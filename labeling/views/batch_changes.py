@@ -14,12 +14,20 @@ from labeling.forms.batch_changes import (
     BalanceForm,
     ChangeForm,
     ExtendForm,
+    GiveForm,
     MoveForm,
     ReasonForm,
     TemplateForm,
 )
-from labeling.models import AuditEvent, Batch, BatchTemplate
-from labeling.rules import batch_changes, batch_templates, batches, selection, task_moves
+from labeling.models import Assignment, AuditEvent, Batch, BatchTemplate
+from labeling.rules import (
+    batch_changes,
+    batch_templates,
+    batches,
+    selection,
+    task_giving,
+    task_moves,
+)
 from labeling.rules.access import Action
 from labeling.rules.texts import counted
 from labeling.views.access import PageRequest, require
@@ -178,8 +186,40 @@ def batch_undo(request: PageRequest, code: UUID) -> HttpResponseBase:
 
 @require_POST
 @require(Action.MANAGE_BATCHES)
+def tasks_give(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Keep the tasks that were ticked for one labeler."""
+    form = GiveForm(request.POST, batch=get_object_or_404(Batch, code=code))
+    if not form.is_valid():
+        said = form.errors.get("labeler") or ["Tick the tasks to give, and name a labeler and 1 to 30 days."]
+        messages.error(request, said[0])
+        return redirect("batch-tasks", code)
+    with refusals_said(request):
+        given = task_giving.give_tasks(by=request.user, **form.cleaned_data)
+        why = "seen by them already, not for them, or nobody is wanted any more"
+        left = f"; {given.left} stay: {why}" if given.left else ""
+        labeler = form.cleaned_data["labeler"]
+        messages.success(request, f"{counted(given.given, 'task')} given to {labeler.pseudonym}{left}.")
+    return redirect("batch-tasks", code)
+
+
+@require_POST
+@require(Action.MANAGE_BATCHES)
+def task_take_back(request: PageRequest, code: UUID) -> HttpResponseBase:
+    """Take back a task that was given to a labeler who has not begun it."""
+    given = Assignment.objects.select_related("batch", "labeler").filter(given_until__isnull=False)
+    assignment = get_object_or_404(given, code=code)
+    with refusals_said(request):
+        task_giving.take_back(assignment=assignment, by=request.user)
+        messages.success(request, "The task is anybody’s again.")
+    return redirect("batch-detail", assignment.batch.code)
+
+
+@require_POST
+@require(Action.MANAGE_BATCHES)
 def tasks_move(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Give the tasks that were ticked to another batch, whose cohorts then get them."""
+    if request.POST.get("labeler") and not request.POST.get("to"):
+        return tasks_give(request, code)  # Enter in the other half of the form
     batch = get_object_or_404(Batch, code=code)
     form = MoveForm(request.POST, batch=batch)
     if not form.is_valid():

@@ -136,6 +136,20 @@ def test_survey_rounds_are_opened_closed_and_counted_without_people(
     assert Survey.objects.get().closed_at is not None
 
 
+def test_tasks_are_given_to_a_labeler(mia: User, alice: Labeler, client_of: ClientOf) -> None:
+    batch = writing_batch(tasks=2)
+    address = f"/api/v1/batches/{batch.code}/tasks/give/"
+    body = {"tasks": [str(task.code) for task in batch.tasks.all()], "labeler": str(alice.code)}
+    said = client_of(mia).post(address, body, format="json").json()
+    assert (said["given"], said["left"]) == (2, 0)
+    again = client_of(mia).post(address, body, format="json").json()
+    assert (again["given"], again["left"]) == (0, 2)
+    nobody = {**body, "labeler": str(batch.code)}
+    refused = client_of(mia).post(address, nobody, format="json")
+    assert (refused.status_code, refused.json()["fields"]) == (422, {"labeler": "unknown"})
+    assert client_of(alice).post(address, body, format="json").status_code == 403
+
+
 def test_tasks_move_to_another_batch(mia: User, client_of: ClientOf) -> None:
     source, target = writing_batch(tasks=2), writing_batch(tasks=1, cohorts=["researcher"])
     task = source.tasks.first()

@@ -216,3 +216,18 @@ def test_named_tasks_give_the_human_line_beside_a_reward_model(alice: Labeler) -
     assert batch_agreement(task_codes=[second]).value == 0.0
     every = agreement_in_every_mode(task_codes=[first, second])
     assert {mode: result.value for mode, result in every.items()} == dict.fromkeys(TIE_MODES, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("alike", "low", "high"), [(True, 0.025 ** (1 / 20), 1.0), (False, 0.0, 1 - 0.025 ** (1 / 20))]
+)
+def test_twenty_tasks_of_one_mind_are_no_certainty(alike: bool, low: float, high: float) -> None:
+    second = {"x": 1, "y": 2} if alike else {"x": 2, "y": 1}
+    rankings = [
+        Ranked(task, labeler, ranks)
+        for task in range(20)
+        for labeler, ranks in (("a", {"x": 1, "y": 2}), ("b", second))
+    ]
+    found = pairwise_agreement(rankings)
+    assert (found.value, found.standard_error) == (float(alike), 0.0)
+    assert (found.low, found.high) == pytest.approx((low, high))

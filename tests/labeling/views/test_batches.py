@@ -1,5 +1,6 @@
 """Batches: listed, made, opened, watched, closed."""
 
+import re
 from typing import Any
 
 import pytest
@@ -426,6 +427,30 @@ def test_ticked_tasks_move_to_a_batch_of_other_cohorts(mia: User, dana: User, vi
     assert other.tasks.get() == task
     empty = visit(mia).post(f"{address}move/", {"to": str(other.code)}, follow=True).content.decode()
     assert "Tick the tasks to move" in empty
+
+
+def test_ticked_tasks_are_given_to_a_labeler_and_taken_back(mia: User, alice: Labeler, visit: Visit) -> None:
+    batch = writing_batch(tasks=2)
+    address = f"/batches/{batch.code}/tasks/"
+    assert '<option value="L-ALICE">' in visit(mia).get(address).content.decode()
+    task = batch.tasks.first()
+    assert task is not None
+    given = {"tasks": [str(task.code)], "labeler": "l-alice", "days": "2"}
+    for where in ("give", "move"):  # Enter in the labeler's field presses the first button
+        said = visit(mia).post(f"{address}{where}/", given, follow=True).content.decode()
+        assert "1 task given to L-ALICE." in said
+        start = visit(alice).get("/work/").content.decode()
+        assert "A manager gave you this task" in start
+        page = visit(mia).get(f"/batches/{batch.code}/").content.decode()
+        (back,) = re.findall(r'action="(/tasks/given/[^"]+/take-back/)"', page)
+        assert "anybody’s again" in visit(mia).post(back, follow=True).content.decode()
+    for wrong, sentence in (
+        ({**given, "labeler": "L-NOBODY"}, "There is no labeler “L-NOBODY”"),
+        ({**given, "tasks": []}, "Tick the tasks to give"),
+        ({**given, "days": "31"}, "Tick the tasks to give"),
+    ):
+        assert sentence in visit(mia).post(f"{address}give/", wrong, follow=True).content.decode()
+    assert not Assignment.objects.leased().exists()
 
 
 def test_imported_batch_says_how_many_labels_came(mia: User, visit: Visit) -> None:

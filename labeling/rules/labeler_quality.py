@@ -12,7 +12,7 @@ from django.db.models import Count
 
 from labeling.models import Assignment, Labeler
 from labeling.rules import labeler_figures as figures
-from labeling.rules.competence import competences
+from labeling.rules.competence import competences, competences_by_place
 from labeling.rules.drift import Change, change_between
 from labeling.rules.drift_report import in_time
 from labeling.rules.labeler_ratios import Share, share_of, shares_by_group, shrunken
@@ -42,6 +42,8 @@ class LabelerQuality:
     seconds        median time of a ranking; None where no time was recorded
     pace           seconds per 1,000 characters of responses read
     competence     one-coin Dawid-Skene, and the pairs it rests on; advice only
+    right_if_first, right_if_later
+                   the same with a coin for pairs whose better response was shown first, and another
     change         later half of the consensus figure less the earlier
     """
 
@@ -61,6 +63,8 @@ class LabelerQuality:
     pace: float | None
     competence: float | None
     competence_pairs: int
+    right_if_first: float | None
+    right_if_later: float | None
     change: Change | None
 
     @property
@@ -108,6 +112,7 @@ def labeler_quality(stored: StoredRankings, facts: ResponseFacts) -> list[Labele
     estimates = shrunken(by_name["consensus"])
     slopes = np.stack(figures.length_slopes(columns, facts.length), axis=1)
     competence, pairs = competences(columns)
+    if_first, if_later = competences_by_place(columns, facts.shown)
     seconds, pace = _times(stored, facts.length)
     skips = _skips(columns.labelers)
     order = in_time(stored)
@@ -120,8 +125,10 @@ def labeler_quality(stored: StoredRankings, facts: ResponseFacts) -> list[Labele
             length_slope=(float(slopes[i, 0]), float(slopes[i, 1])) if np.isfinite(slopes[i, 0]) else None,
             seconds=seconds[i],
             pace=pace[i],
-            competence=float(competence[i]) if np.isfinite(competence[i]) else None,
+            competence=_known(competence[i]),
             competence_pairs=int(pairs[i]),
+            right_if_first=_known(if_first[i]),
+            right_if_later=_known(if_later[i]),
             change=_change(consensus, order[columns.labeler[order] == i]),
             **{name: found[i] for name, found in by_name.items()},
         )
@@ -149,6 +156,10 @@ def _change(ratio: figures.Ratio, mine: Ints) -> Change | None:
     if half < 10:
         return None
     return change_between(share_of(hits[:half], counted[:half]), share_of(hits[half:], counted[half:]))
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _times(stored: StoredRankings, length: Floats) -> tuple[list[float | None], list[float | None]]:

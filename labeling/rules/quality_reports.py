@@ -129,6 +129,8 @@ def labeler_mapping(quality: LabelerQuality) -> dict[str, Any]:
         "pace": quality.pace,
         "competence": quality.competence,
         "competence_pairs": quality.competence_pairs,
+        "right_if_first": quality.right_if_first,
+        "right_if_later": quality.right_if_later,
         "change": asdict(quality.change) | {"is_clear": quality.change.is_clear} if quality.change else None,
         "reasons_to_look": quality.reasons_to_look,
     }

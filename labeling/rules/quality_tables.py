@@ -74,6 +74,8 @@ def _labelers(body: dict[str, Any]) -> Rows:
             row["seconds"],
             row["pace"],
             row["competence"],
+            row.get("right_if_first"),
+            row.get("right_if_later"),
             "; ".join(row["reasons_to_look"]),
         ]
 
@@ -157,6 +159,8 @@ TABLES = {
             "median_seconds",
             "seconds_per_1000_characters",
             "competence",
+            "right_if_better_shown_first",
+            "right_if_better_shown_later",
             "reasons_to_look",
         ],
         _labelers,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from labeling.rules.competence import competences
+from labeling.rules.competence import competences, competences_by_place
 from labeling.rules.ranking_columns import Ranked, columns_of
 
 
@@ -55,3 +55,41 @@ def test_names_and_order_do_not_matter() -> None:
     expected = dict(zip(plain.labelers, competences(plain)[0].tolist(), strict=True))
     again = dict(zip(other.labelers, competences(other)[0].tolist(), strict=True))
     assert again == {name: pytest.approx(value, abs=1e-4) for name, value in expected.items()}
+
+
+def test_who_goes_by_the_place_on_the_screen_is_found_from_preferences_alone() -> None:
+    """Three labelers with a coin for each place, shown the same pairs in orders of their own."""
+    chances = {"even": (0.85, 0.85), "first": (0.95, 0.6), "last": (0.65, 0.9)}
+    generator = np.random.default_rng(7)
+    rankings, shown = [], []
+    for task in range(3000):
+        for name, coins in chances.items():
+            better_is_later = int(generator.integers(2))
+            is_right = generator.random() < coins[better_is_later]
+            rankings.append(
+                Ranked(task, name, {(task, 0): 1 if is_right else 2, (task, 1): 2 if is_right else 1})
+            )
+            shown += [float(better_is_later), float(1 - better_is_later)]
+    columns = columns_of(rankings)
+    if_first, if_later = competences_by_place(columns, np.array(shown))
+    for n, name in enumerate(columns.labelers):
+        assert (if_first[n], if_later[n]) == pytest.approx(chances[str(name)], abs=0.05)
+
+
+def test_pairs_whose_order_on_the_screen_is_not_known_say_nothing_about_it() -> None:
+    columns = columns_of(simulated({"a": 0.9, "b": 0.8}, tasks=50))
+    if_first, if_later = competences_by_place(columns, np.full(len(columns.rank), np.nan))
+    assert np.isnan([*if_first, *if_later]).all()
+
+
+def test_one_pair_of_two_who_agree_gives_what_is_worked_out_by_hand() -> None:
+    """Both say the first: its odds are (c0 / (1 - c1))^2, and c0 is then (4 + 2 q / 2) / (6 + 2 q / 2)."""
+    columns = columns_of([Ranked(1, name, {"x": 1, "y": 2}) for name in ("a", "b")])
+    if_first, if_later = competences_by_place(columns, np.array([0.0, 1.0, 0.0, 1.0]))
+    first, later = 0.75, 0.75
+    for _ in range(300):
+        odds = (first / (1 - later)) ** 2
+        q = odds / (1 + odds)
+        first, later = (4 + q) / (6 + q), 4 / (6 + 1 - q)
+    assert if_first.tolist() == pytest.approx([first, first], abs=1e-6)
+    assert if_later.tolist() == pytest.approx([later, later], abs=1e-6)

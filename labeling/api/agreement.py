@@ -67,7 +67,6 @@ class Agreement(APIView):
             batch = Batch.objects.filter(code=wanted.validated_data["batch"]).first()
             if batch is None:
                 raise NotFound("There is no such batch.")
-        results = agreement.agreement_in_every_mode(
-            batch, wanted.validated_data.get("cohort"), resampled=True
-        )
-        return Response(asdict(results[wanted.validated_data["tie_mode"]]))
+        mode, cohort = wanted.validated_data["tie_mode"], wanted.validated_data.get("cohort")
+        found = agreement.agreement_in_every_mode(batch, cohort, modes=(mode,), resampled=True)
+        return Response(asdict(found[mode]))

@@ -85,7 +85,8 @@ def batch_agreement(
 
     With `task_codes` this is the human line beside a reward model's accuracy on the same tasks.
     """
-    return agreement_in_every_mode(batch, cohort, task_codes=task_codes)[check_tie_mode(tie_mode)]
+    mode = check_tie_mode(tie_mode)
+    return agreement_in_every_mode(batch, cohort, task_codes=task_codes, modes=(mode,))[mode]
 
 
 @dataclass(frozen=True)
@@ -116,13 +117,14 @@ def agreement_in_every_mode(
     cohort: str | None = None,
     *,
     task_codes: Iterable[UUID] | None = None,
+    modes: Iterable[str] = TIE_MODES,
     resampled: bool = False,
 ) -> dict[str, Agreement]:
     """Return agreement by tie mode, from one reading of the rankings."""
     wanted = newest_rankings(batch=batch, cohort=cohort, task_codes=task_codes)
     columns = load_rankings(wanted, shared_only=True, with_facts=False).columns
     meetings = meetings_of(columns)
-    return {mode: agreement_of(meetings, columns, mode, resampled=resampled) for mode in TIE_MODES}
+    return {mode: agreement_of(meetings, columns, mode, resampled=resampled) for mode in modes}
 
 
 def agreement_of(

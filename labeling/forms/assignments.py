@@ -5,6 +5,7 @@ import uuid
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 
 from labeling.forms.about_prompts import AboutPromptFields
 from labeling.forms.areas import Area
@@ -19,6 +20,13 @@ class SubmissionForm(forms.Form):
     """What every submission of a label carries."""
 
     idempotency_key = forms.CharField(max_length=80, initial=new_key, widget=forms.HiddenInput)
+
+    def renew_key(self) -> None:
+        """Let the page be sent once more as a submission of its own."""
+        data = QueryDict(mutable=True)
+        data.update(self.data)
+        data["idempotency_key"] = new_key()
+        self.data = data
 
 
 class WritingForm(SubmissionForm):

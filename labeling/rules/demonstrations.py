@@ -70,7 +70,9 @@ def _submit(
     about: AboutPrompt,
 ) -> Receipt:
     text: str = content["text"]
-    submission = submissions.start_submission(assignment=assignment, idempotency_key=idempotency_key)
+    submission = submissions.start_submission(
+        assignment=assignment, idempotency_key=idempotency_key, content=content
+    )
     if submission.receipt is not None:
         return submission.receipt
     slot = submission.assignment

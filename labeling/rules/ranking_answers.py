@@ -90,7 +90,10 @@ def record_first(*, assignment: Assignment, answer: RankingAnswer, idempotency_k
 @transaction.atomic
 def record(*, assignment: Assignment, answer: RankingAnswer, idempotency_key: str) -> Receipt:
     """Record an answer under a lock; a repeated key finds its receipt. Raises as `submit_ranking` does."""
-    submission = submissions.start_submission(assignment=assignment, idempotency_key=idempotency_key)
+    content = answer.as_payload()
+    submission = submissions.start_submission(
+        assignment=assignment, idempotency_key=idempotency_key, content=content
+    )
     if submission.receipt is not None:
         return submission.receipt
     slot = submission.assignment
@@ -108,7 +111,7 @@ def record(*, assignment: Assignment, answer: RankingAnswer, idempotency_key: st
         **_fields_of(submission, answer),
         **submissions.revision_of(submission, Ranking.objects.all()),
     )
-    receipt = submissions.give_receipt(submission, content=answer.as_payload(), is_surplus=is_surplus)
+    receipt = submissions.give_receipt(submission, content=content, is_surplus=is_surplus)
     _store_about(receipt, slot, answer)
     return receipt
 

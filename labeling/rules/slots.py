@@ -103,9 +103,14 @@ def in_hand(*, labeler: int | None, code: UUID) -> Assignment | None:
     return found if is_held else None
 
 
+def is_first_answer(assignment: Assignment) -> bool:
+    """Return whether a slot was read as one without a receipt (`READY`)."""
+    return hasattr(assignment, "response_numbers")
+
+
 def ready(assignment: Assignment) -> Assignment | None:
     """Return the slot with what a first answer needs, None unless it is leased and was never submitted."""
-    if hasattr(assignment, "response_numbers"):
+    if is_first_answer(assignment):
         return assignment
     return in_hand(labeler=assignment.labeler_id, code=assignment.code)
 

@@ -71,11 +71,14 @@ def check_key(idempotency_key: str) -> None:
         )
 
 
-def start_submission(*, assignment: Assignment, idempotency_key: str) -> Submission:
+def start_submission(
+    *, assignment: Assignment, idempotency_key: str, content: Mapping[str, Any]
+) -> Submission:
     """Lock the assignment; needs a transaction. A repeated key finds its receipt.
 
-    Raises AssignmentClosed (`already_submitted`, with the receipt) under another key, InvalidInput if the
-    key belongs to another assignment or is too long.
+    Only the same content is a repeat, and only while its receipt stands. Raises AssignmentClosed
+    (`already_submitted`, with the receipt) for anything else on a submitted assignment, InvalidInput if the
+    key was used for another submission or is too long.
     """
     check_key(idempotency_key)
     locked = slots.locked(assignment)
@@ -96,8 +99,16 @@ def start_submission(*, assignment: Assignment, idempotency_key: str) -> Submiss
                 code="idempotency_key_reused",
                 fields={"idempotency_key": "used before"},
             )
-        return Submission(locked, idempotency_key, known)
+        if _is_repeat(known, content, locked, found[-1]):
+            return Submission(locked, idempotency_key, known)
     slots.ensure_unanswered(locked)
+    if known is not None:
+        raise InvalidInput(
+            "What was submitted from here under this Idempotency-Key was taken back or reopened since: submit "
+            "again, under a new key.",
+            code="idempotency_key_reused",
+            fields={"idempotency_key": "used before"},
+        )
     return Submission(locked, idempotency_key, revised=found[-1] if found else None)
 
 
@@ -179,9 +190,26 @@ def _is_worth_keeping(name: str, value: object) -> bool:
     return True
 
 
+def _is_repeat(known: Receipt, content: Mapping[str, Any], assignment: Assignment, newest: Receipt) -> bool:
+    """Return whether this submission is the one that a receipt proves, sent once more.
+
+    A receipt that was taken back proves nothing now; while the assignment is reopened only the newest stands.
+    """
+    stands = known.withdrawn_at is None and (known == newest or assignment.reopened_at is None)
+    return stands and known.content_hash == _content_hash(content)
+
+
 def content_key(assignment: Assignment, content: object) -> str:
-    """Return a key for a client that sends none: the same content again is the same submission."""
-    return "content-" + _content_hash({"assignment": str(assignment.code), "content": content})
+    """Return a key for a client that sends none: the same content again is the same submission.
+
+    Once that was taken back or reopened, the same content is the next one.
+    """
+    newest = None if slots.is_first_answer(assignment) else slots.latest_receipt(assignment)
+    revision = newest.revision if newest else 1
+    if newest and (newest.withdrawn_at is not None or assignment.reopened_at is not None):
+        revision += 1
+    told = {"assignment": str(assignment.code), "revision": revision, "content": content}
+    return "content-" + _content_hash(told)
 
 
 def _content_hash(content: Mapping[str, Any]) -> str:

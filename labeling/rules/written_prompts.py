@@ -142,7 +142,9 @@ def submit_written_prompt(
     content: dict[str, Any] = {"text": text, "pairs": [asdict(pair) for pair in pairs]}
     try:
         with transaction.atomic():
-            submission = submissions.start_submission(assignment=assignment, idempotency_key=idempotency_key)
+            submission = submissions.start_submission(
+                assignment=assignment, idempotency_key=idempotency_key, content=content
+            )
             if submission.receipt is not None:
                 return submission.receipt
             return _record(submission, content, list(pairs), read_evidence(typing))

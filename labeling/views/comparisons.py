@@ -72,6 +72,7 @@ def rank(request: LabelerRequest, code: UUID) -> HttpResponseBase:
         except AssignmentClosed as error:
             return lead_on(request, assignment, error)
         except InvalidInput as error:
+            form.renew_key()
             form.add_error(None, error.message)
             assignment.refresh_from_db()
         else:

@@ -66,6 +66,7 @@ def write(request: LabelerRequest, code: UUID) -> HttpResponseBase:
         except AssignmentClosed as error:
             return lead_on(request, assignment, error)
         except InvalidInput as error:
+            form.renew_key()
             form.add_error("text", error.message)
             assignment.refresh_from_db()
         else:

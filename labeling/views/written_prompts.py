@@ -54,6 +54,7 @@ def write(request: LabelerRequest, code: UUID) -> HttpResponseBase:
         except AssignmentClosed as error:
             return lead_on(request, assignment, error)
         except InvalidInput as error:
+            form.renew_key()
             show_faults(form, error)
             assignment = own_assignment(request, code)
         else:

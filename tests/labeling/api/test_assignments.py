@@ -181,6 +181,41 @@ def test_without_a_key_the_content_stands_in(client: APIClient) -> None:
     assert client.post(address(task, "submit/"), {"text": "b"}).status_code == 409
 
 
+def test_without_a_key_the_same_content_is_the_next_submission_after_an_undo(client: APIClient) -> None:
+    writing_batch(tasks=1)
+    task = next_task(client, "demonstration")
+    first = client.post(address(task, "submit/"), {"text": "a"}).json()
+    assert client.post(f"/api/v1/receipts/{first['code']}/undo/").status_code == 200
+    second = client.post(address(task, "submit/"), {"text": "a"}).json()
+    assert (second["revision"], second["code"] == first["code"]) == (2, False)
+    assert client.post(address(task, "submit/"), {"text": "a"}).json() == second
+    assert Demonstration.objects.newest().get().is_surplus is False
+
+
+def test_without_a_key_one_may_come_back_to_what_one_had_first(client: APIClient) -> None:
+    writing_batch(tasks=1)
+    task = next_task(client, "demonstration")
+    for revision, text in enumerate(("a", "b", "a"), start=1):
+        receipt = client.post(address(task, "submit/"), {"text": text}).json()
+        assert receipt["revision"] == revision
+        assert client.post(address(task, "submit/"), {"text": text}).json() == receipt
+        client.post(f"/api/v1/receipts/{receipt['code']}/reopen/")
+    assert Demonstration.objects.newest().get().text == "a"
+
+
+def test_the_same_key_under_other_content_is_never_answered_as_done(client: APIClient) -> None:
+    writing_batch(tasks=1)
+    task = next_task(client, "demonstration")
+    path, key = address(task, "submit/"), {"Idempotency-Key": "k"}
+    first = client.post(path, {"text": "a"}, headers=key).json()
+    refused = client.post(path, {"text": "b"}, headers=key)
+    assert (refused.status_code, refused.json()["code"]) == (409, "already_submitted")
+    assert refused.json()["fields"]["receipt"]["code"] == first["code"]
+    client.post(f"/api/v1/receipts/{first['code']}/undo/")
+    refused = client.post(path, {"text": "b"}, headers=key)
+    assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key_reused")
+
+
 def test_ranking_is_submitted_as_a_list(client: APIClient) -> None:
     ranked_batch(tasks=1, k=5)
     task = next_task(client, "comparison")

@@ -57,10 +57,21 @@ def test_same_key_gives_the_same_receipt(held: Assignment) -> None:
         assignment=held, judgements=judge(held, [1, 2, 3, 4]), idempotency_key="once"
     )
     again = comparisons.submit_ranking(
-        assignment=held, judgements=judge(held, [4, 3, 2, 1]), idempotency_key="once"
+        assignment=held, judgements=judge(held, [1, 2, 3, 4]), idempotency_key="once"
     )
     assert again == first
     assert Ranking.objects.count() == 1
+
+
+def test_the_same_key_under_another_ranking_is_refused_with_the_receipt(held: Assignment) -> None:
+    first = comparisons.submit_ranking(
+        assignment=held, judgements=judge(held, [1, 2, 3, 4]), idempotency_key="once"
+    )
+    with pytest.raises(AssignmentClosed) as refusal:
+        comparisons.submit_ranking(
+            assignment=held, judgements=judge(held, [4, 3, 2, 1]), idempotency_key="once"
+        )
+    assert (refusal.value.reason_code, refusal.value.receipt) == ("already_submitted", first)
     assert Place.objects.order_by("response_id").values_list("rank", flat=True)[0] == 1
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from labeling.errors import AssignmentClosed, Conflict
+from labeling.errors import AssignmentClosed, Conflict, InvalidInput
 from labeling.models import Assignment, Demonstration, Ranking, Receipt, TaskKind
 from labeling.rules import assignments, revisions
 from labeling.rules.batches import batch_progress
@@ -21,6 +21,10 @@ KIND = TaskKind.DEMONSTRATION
 def submitted(text: str = "First words.") -> tuple[Assignment, Receipt]:
     slot = claimed(qualified_labeler(), KIND)
     return slot, submit_demonstration(assignment=slot, text=text, idempotency_key="a")
+
+
+def submit(slot: Assignment, text: str, key: str) -> Receipt:
+    return submit_demonstration(assignment=slot, text=text, idempotency_key=key)
 
 
 def long_ago(receipt: Receipt, **ago: Any) -> Receipt:
@@ -73,6 +77,38 @@ def test_a_reopened_submission_stands_until_the_revision_takes_its_place() -> No
         submit_demonstration(assignment=slot, text="Third words.", idempotency_key="c")
     again = submit_demonstration(assignment=slot, text="Better words.", idempotency_key="b")
     assert again == second
+
+
+def test_a_key_of_what_was_taken_back_submits_nothing_more() -> None:
+    writing_batch(tasks=1)
+    slot, receipt = submitted()
+    revisions.undo_submission(receipt=receipt)
+    for text in ("First words.", "Other words."):
+        with pytest.raises(InvalidInput, match="under a new key") as refusal:
+            submit(slot, text, "a")
+        assert refusal.value.reason_code == "idempotency_key_reused"
+    assert submit(slot, "First words.", "b").revision == 2
+    with pytest.raises(AssignmentClosed) as closed:
+        submit(slot, "First words.", "a")  # delivered once more, long after
+    assert closed.value.reason_code == "already_submitted"
+    assert Demonstration.objects.count() == 2
+
+
+def test_while_reopened_only_the_newest_submission_repeats() -> None:
+    writing_batch(tasks=1)
+    slot, first = submitted()
+    revisions.reopen_submission(receipt=first)
+    with pytest.raises(InvalidInput) as refusal:
+        submit(slot, "Better words.", "a")
+    assert refusal.value.reason_code == "idempotency_key_reused"
+    assert submit(slot, "First words.", "a") == first
+    second = submit(slot, "Better words.", "b")
+    assert submit(slot, "First words.", "a") == first  # nothing is open: this was the first, sent twice
+    revisions.reopen_submission(receipt=second)
+    with pytest.raises(InvalidInput):
+        submit(slot, "First words.", "a")
+    assert submit(slot, "First words.", "c").revision == 3
+    assert Demonstration.objects.newest().get().text == "First words."
 
 
 def test_only_the_last_submission_can_be_reopened_and_only_for_a_while() -> None:

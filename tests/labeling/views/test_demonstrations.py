@@ -1,5 +1,6 @@
 """Writing a demonstration with scripts off: the same form that the islands fill."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -64,6 +65,24 @@ def test_second_form_with_another_key_is_shown_the_first_receipt(
     second = client.post(url_of(mine), {"text": "Twice.", "idempotency_key": "two"})
     assert second["Location"] == first["Location"]
     assert Demonstration.objects.get().text == "Once."
+
+
+def test_an_old_page_sent_after_an_undo_comes_back_with_its_words_and_a_new_key(
+    alice: Labeler, mine: Assignment, visit: Visit
+) -> None:
+    client = visit(alice)
+    client.post(url_of(mine), {"text": "Once.", "idempotency_key": "one"})
+    client.post(reverse("receipt-undo", args=[Receipt.objects.get().code]))
+    refused = client.post(url_of(mine), {"text": "Better.", "idempotency_key": "one"})
+    page = refused.content.decode()
+    assert refused.status_code == 422
+    assert "taken back or reopened since" in page
+    assert "Better." in page
+    (key,) = re.findall(r'name="idempotency_key" value="([^"]+)"', page)
+    assert key != "one"
+    client.post(url_of(mine), {"text": "Better.", "idempotency_key": key})
+    newest = Demonstration.objects.newest().get()
+    assert (newest.text, newest.is_surplus) == ("Better.", False)
 
 
 @pytest.mark.parametrize("text", ["", "   \n "])

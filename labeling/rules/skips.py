@@ -41,19 +41,20 @@ def set_aside(task: Task) -> None:
 def put_back(*, task: Task, by: User) -> int:
     """Serve a task again that was set aside; returns how many slots it got.
 
-    Raises Conflict unless it is set aside.
+    In a batch that is not running it gets none yet: opening or reopening the batch makes them. Raises
+    Conflict unless it is set aside.
     """
     ensure(by, Action.MANAGE_BATCHES)
     if Task.objects.filter(pk=task.pk, set_aside_at__isnull=False).update(set_aside_at=None) != 1:
         raise Conflict("This task is not set aside: it is served as it is.", code="not_set_aside")
+    task.refresh_from_db()
     busy = task.assignments.filter(state__in=(State.OPEN, State.LEASED, State.SUBMITTED))
     surplus = Receipt.objects.filter(assignment__task=task, is_surplus=True, withdrawn_at=None)
     missing = task.overlap - busy.count() + surplus.values("assignment").distinct().count()
     last = task.assignments.order_by("-pk").first()
-    if last is not None and missing > 0:
-        slots.add_replacements([last] * missing)
-    audit.record(actor=by, action="put_back_task", obj=task, slots=max(0, missing))
-    return max(0, missing)
+    made = slots.add_replacements([last] * missing) if last is not None and missing > 0 else 0
+    audit.record(actor=by, action="put_back_task", obj=task, slots=made)
+    return made
 
 
 def skipped_tasks(*, reason: str = "", batch: Batch | None = None) -> QuerySet[Task]:

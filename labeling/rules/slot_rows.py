@@ -34,7 +34,8 @@ def add_missing_slots(batch: Batch) -> int:
     """Give each task of a batch as many slots as labels are wanted on it; returns how many were made.
 
     Slots of a task share a random key, so that they stand side by side in a random order of tasks and overlap
-    completes early. Surplus labels fill no slot. Needs a transaction that holds the batch.
+    completes early. Surplus labels fill no slot, and a task that is set aside gets none. Needs a transaction
+    that holds the batch.
     """
     values: dict[str, str] = {
         "code": RANDOM_CODE[connection.vendor],
@@ -71,7 +72,7 @@ def add_missing_slots(batch: Batch) -> int:
             LEFT JOIN {receipts} AS receipt
                    ON receipt.assignment_id = slot.id AND receipt.is_surplus AND receipt.revision = 1
                   AND receipt.withdrawn_at IS NULL
-            WHERE task.batch_id = %s
+            WHERE task.batch_id = %s AND task.set_aside_at IS NULL
             GROUP BY task.id, task.batch_id, task.overlap
         ), place (number) AS (
             SELECT 1 UNION ALL

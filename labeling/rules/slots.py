@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connection
-from django.db.models import Exists, JSONField, OuterRef, QuerySet
+from django.db.models import Case, Exists, JSONField, OuterRef, QuerySet, Value, When
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
@@ -157,26 +157,32 @@ def renew_lease(assignment: Assignment) -> None:
 
 
 def open_untouched(rows: QuerySet[Assignment]) -> int:
-    """Open those of the slots again that somebody holds and has not begun; returns how many."""
+    """Open those of the slots again that somebody holds and has not begun; returns how many were given back.
+
+    Where the task is set aside or its batch closed meanwhile, nobody is to have the slot next.
+    """
     untouched = rows.filter(
         state=State.LEASED, active_seconds=0, draft__isnull=True, receipts__isnull=True, readings__isnull=True
     )
+    served = Task.objects.filter(pk=OuterRef("task"), set_aside_at=None, batch__in=Batch.objects.running())
     return untouched.update(
-        state=State.OPEN, labeler=None, claimed_at=None, last_seen_at=None, lease_expires_at=None,
-        display_order=[], given_until=None,
+        state=Case(When(Exists(served), then=Value(State.OPEN)), default=Value(State.WITHDRAWN)),
+        labeler=None, claimed_at=None, last_seen_at=None, lease_expires_at=None, display_order=[],
+        given_until=None,
     )  # fmt: skip
 
 
-def add_replacements(assignments: Iterable[Assignment], *, at_the_end: bool = False) -> None:
-    """Put a fresh open slot beside each, where its batch still runs, be it paused.
+def add_replacements(assignments: Iterable[Assignment], *, at_the_end: bool = False) -> int:
+    """Put a fresh open slot beside each, where its batch still runs, be it paused; returns how many.
 
-    They stand where the old ones stood in the queue, or at its end.
+    They stand where the old ones stood in the queue, or at its end. A task that is set aside gets none.
+    Needs a transaction.
     """
     rows = list(assignments)
-    open_batches = set(
-        Batch.objects.running().filter(pk__in={row.batch_id for row in rows}).values_list("pk", flat=True)
-    )
-    Assignment.objects.bulk_create(
+    served = Task.objects.filter(set_aside_at=None, batch__in=Batch.objects.running())
+    chosen = served.filter(pk__in={row.task_id for row in rows}).order_by("pk")
+    tasks = set(chosen.select_for_update(of=("self",), no_key=True).values_list("pk", flat=True))
+    made = Assignment.objects.bulk_create(
         Assignment(
             task_id=row.task_id,
             batch_id=row.batch_id,
@@ -185,8 +191,9 @@ def add_replacements(assignments: Iterable[Assignment], *, at_the_end: bool = Fa
             shuffle_key=LAST if at_the_end else row.shuffle_key,
         )
         for row in rows
-        if row.batch_id in open_batches
+        if row.task_id in tasks
     )
+    return len(made)
 
 
 def withdraw_replacement(assignment: Assignment) -> bool:

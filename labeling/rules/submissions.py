@@ -104,8 +104,8 @@ def start_submission(
     slots.ensure_unanswered(locked)
     if known is not None:
         raise InvalidInput(
-            "What was submitted from here under this Idempotency-Key was taken back or reopened since: submit "
-            "again, under a new key.",
+            "What was submitted from here under this Idempotency-Key was taken back or reopened since: "
+            "submit again, under a new key.",
             code="idempotency_key_reused",
             fields={"idempotency_key": "used before"},
         )

@@ -82,6 +82,12 @@ def _by_reason(counted: Task | Labeler) -> list[dict[str, object]]:
     return [{"label": each.label, "n": n} for each in Skip.Reason if (n := getattr(counted, each.value))]
 
 
+def _served_again(slots: int) -> str:
+    if slots:
+        return f"The task is served again, to {slots} more."
+    return "The task is set aside no longer. It gets a slot for each label it lacks while its batch is open."
+
+
 @require_POST
 @require(Action.MANAGE_BATCHES)
 def task_put_back(request: PageRequest, code: UUID) -> HttpResponseBase:
@@ -89,5 +95,5 @@ def task_put_back(request: PageRequest, code: UUID) -> HttpResponseBase:
     task = get_object_or_404(Task, code=code)
     with refusals_said(request):
         slots = skips.put_back(task=task, by=request.user)
-        messages.success(request, f"The task is served again, to {slots} more.")
+        messages.success(request, _served_again(slots))
     return redirect("skip-list")

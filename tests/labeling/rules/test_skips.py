@@ -1,12 +1,16 @@
 """Skips by reason: each goes another way, and staff see where."""
 
+import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connections, transaction
+from django.utils import timezone
 
 from labeling.errors import Conflict, NotPermitted
 from labeling.models import Assignment, AuditEvent, Labeler, Role, Skip, Task, TaskKind
-from labeling.rules import assignments, skips
+from labeling.rules import assignments, batch_changes, batches, skips
 from tests.factories import UserFactory, claimed, qualified_labeler, writing_batch
 
 pytestmark = pytest.mark.django_db
@@ -63,6 +67,85 @@ def test_broken_is_set_aside_after_so_many_skips_and_can_be_put_back(settings: A
         skips.put_back(task=first.task, by=manager)
     with pytest.raises(NotPermitted):
         skips.put_back(task=first.task, by=qualified_labeler().user)
+
+
+def open_slots(task: Task) -> int:
+    return task.assignments.open().count()
+
+
+def end_lease(slot: Assignment) -> None:
+    Assignment.objects.filter(pk=slot.pk).update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+
+
+def test_what_is_set_aside_gets_no_slot_from_changes_of_its_batch() -> None:
+    batch = writing_batch(tasks=2, overlap=2)
+    aside, served = batch.tasks.all()
+    skips.set_aside(aside)
+    batches.close_batch(batch=batch)
+    batch_changes.reopen_batch(batch=batch)
+    assert (open_slots(aside), open_slots(served)) == (0, 2)
+    batch_changes.balance_batch(batch=batch, overlap=3, which="all")
+    assert (open_slots(aside), open_slots(served)) == (0, 3)
+    assert skips.put_back(task=aside, by=UserFactory.create(role=Role.MANAGER)) == 3
+
+
+def test_what_is_set_aside_gets_no_slot_from_those_who_hold_it() -> None:
+    batch = writing_batch(tasks=1, overlap=3)
+    task = batch.tasks.get()
+    skipped, ended, untouched = (claimed(qualified_labeler(), KIND) for _ in range(3))
+    skips.set_aside(task)
+    assignments.skip(assignment=skipped, reason=Reason.EXPERTISE)
+    end_lease(ended)
+    assert assignments.reclaim_leases() == 1
+    assert untouched.labeler is not None
+    assert assignments.give_back(labeler=untouched.labeler, kind=KIND) == 1
+    assert open_slots(task) == 0
+    assert task.assignments.filter(state=Assignment.State.WITHDRAWN, labeler=None).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_lease_that_ends_while_its_task_is_set_aside_opens_no_slot() -> None:
+    batch = writing_batch(tasks=6)
+    for _ in range(6):
+        end_lease(claimed(qualified_labeler(), KIND))
+    barrier = threading.Barrier(2, timeout=30)
+    faults: list[Exception] = []
+
+    def set_aside() -> None:
+        for task in batch.tasks.all():
+            with transaction.atomic():
+                skips.set_aside(task)
+
+    def work(step: Any) -> None:
+        try:
+            barrier.wait()
+            step()
+        except Exception as error:
+            faults.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [
+        threading.Thread(target=work, args=(step,)) for step in (set_aside, assignments.reclaim_leases)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not faults
+    assert not Assignment.objects.open().exists()
+    assert Assignment.objects.filter(state=Assignment.State.EXPIRED).count() == 6
+
+
+def test_put_back_in_a_closed_batch_counts_no_slot_before_the_batch_is_reopened() -> None:
+    batch = writing_batch(tasks=1, overlap=2)
+    task = batch.tasks.get()
+    skips.set_aside(task)
+    batches.close_batch(batch=batch)
+    assert skips.put_back(task=task, by=UserFactory.create(role=Role.MANAGER)) == 0
+    assert AuditEvent.objects.get(action="put_back_task").detail == {"slots": 0}
+    batch_changes.reopen_batch(batch=batch)
+    assert open_slots(task) == 2
 
 
 def test_harmful_is_counted_for_the_labeler_who_is_offered_to_opt_out() -> None:

@@ -18,12 +18,11 @@ from labeling.models import (
     Assignment,
     Batch,
     Demonstration,
-    Draft,
     Ranking,
     Review,
     User,
 )
-from labeling.rules import audit, policies, slots
+from labeling.rules import audit, policies, revisions, slots
 from labeling.rules.access import Action, ensure
 from labeling.rules.texts import check_text
 
@@ -114,13 +113,14 @@ def review_demonstration(
     """Decide about a demonstration. Returning it reopens the assignment for its labeler.
 
     Raises InvalidInput for a grade outside 1 to 7, an unknown decision, or a return or exclusion without a
-    reason; Conflict where a newer revision exists, or nobody is there to return it to.
+    reason; Conflict where a newer revision exists, it is returned already, or nobody is there to return it
+    to.
     """
     ensure(by, Action.REVIEW)
     comment = _check(decision, grade, comment)
-    row = _newest(demonstration)
+    row, slot = _newest(demonstration)
     if decision == Decision.RETURNED:
-        _return_to_labeler(row)
+        _return_to_labeler(row, slot)
     return _add(row, decision, grade, comment, by)
 
 
@@ -130,16 +130,18 @@ def fix_demonstration(
 ) -> Review:
     """Accept a demonstration with changes: the reviewer's text is a new revision, the labeler's stays below.
 
-    Raises InvalidInput for an empty or unchanged text, else as for a review.
+    Raises InvalidInput for an empty or unchanged text, Conflict while its labeler works at a revision, else
+    as for a review.
     """
     ensure(by, Action.REVIEW)
     comment = _check(Decision.FIXED, grade, comment)
     text = check_text(text, field="text")
-    row = _newest(demonstration)
+    row, slot = _newest(demonstration)
     if not text.strip():
         raise InvalidInput("The response is empty; leave it out instead.", fields={"text": "is empty"})
     if text == row.text:
         raise InvalidInput("Nothing was changed; accept it as it is.", fields={"text": "unchanged"})
+    _end_revision(slot)
     fixed = Demonstration.objects.create(
         prompt=row.prompt,
         labeler=row.labeler,
@@ -154,8 +156,6 @@ def fix_demonstration(
         typing=row.typing,
         fixed_by=by,
     )
-    if row.assignment is not None:
-        Assignment.objects.filter(pk=row.assignment.pk).update(reopened_at=None)
     return _add(fixed, Decision.FIXED, grade, comment, by)
 
 
@@ -183,17 +183,18 @@ def review_ranking(*, ranking: Ranking, decision: str, by: User, comment: str = 
 def undo_review(*, review: Review, by: User) -> Review:
     """Take a review back: its label waits again. A fixed text stays as a revision and waits.
 
-    Raises Conflict if another review stands above it or the labeler has answered.
+    Raises Conflict if another review stands above it, or the labeler has answered or is about to.
     """
     ensure(by, Action.REVIEW)
     if review.ranking is not None:
+        Ranking.objects.select_for_update(of=("self",)).get(pk=review.ranking.pk)
+        _ensure_newest(review)
         return review_ranking(ranking=review.ranking, decision=Decision.REOPENED, by=by)
     assert review.demonstration is not None  # a review is of one label: a database constraint
-    row = _newest(review.demonstration)
-    if Review.objects.filter(supersedes=review).exists():
-        raise Conflict("Somebody decided anew since; look again.", code="not_the_newest")
-    if review.decision == Decision.RETURNED and row.assignment is not None:
-        Assignment.objects.filter(pk=row.assignment.pk).update(reopened_at=None)
+    row, slot = _newest(review.demonstration)
+    _ensure_newest(review)
+    if review.decision == Decision.RETURNED:
+        _end_revision(slot)
     return _add(row, Decision.REOPENED, None, "", by)
 
 
@@ -202,7 +203,10 @@ def is_kept_out(label: str) -> Exists:
     return Exists(Review.objects.newest().keeping_out().filter(**{label: OuterRef("pk")}))
 
 
-def _newest(demonstration: Demonstration) -> Demonstration:
+def _newest(demonstration: Demonstration) -> tuple[Demonstration, Assignment | None]:
+    """Lock a demonstration and the slot it came from, the slot first as who submits does."""
+    assignment = demonstration.assignment
+    slot = slots.locked(assignment) if assignment is not None else None
     row = (
         Demonstration.objects.select_for_update(of=("self",))
         .select_related("prompt", "assignment__batch", "labeler")
@@ -210,23 +214,40 @@ def _newest(demonstration: Demonstration) -> Demonstration:
     )
     if Demonstration.objects.filter(supersedes=row).exists():
         raise Conflict("A newer revision was handed in meanwhile; look at that one.", code="newer_revision")
-    return row
+    return row, slot
 
 
-def _return_to_labeler(row: Demonstration) -> None:
-    if row.assignment is None:
+def _ensure_newest(review: Review) -> None:
+    if Review.objects.filter(supersedes=review).exists():
+        raise Conflict("Somebody decided anew since; look again.", code="not_the_newest")
+
+
+def _return_to_labeler(row: Demonstration, slot: Assignment | None) -> None:
+    if slot is None:
         raise Conflict("This demonstration was imported; there is nobody to return it to.", code="imported")
     if row.fixed_by_id is not None:
         raise Conflict("A reviewer wrote this revision; it cannot go back to the labeler.", code="fixed")
-    slot = slots.locked(row.assignment)
     if slot.state != Assignment.State.SUBMITTED:
         raise Conflict("Its labeler has the task in hand already.", code="in_hand")
     if slot.reopened_at is None:
         slot.reopened_at = timezone.now()
         slot.save(update_fields=["reopened_at"])
-    draft = Draft.objects.filter(assignment=slot).first() or Draft(assignment=slot)
-    draft.payload, draft.version, draft.saved_at = {"text": row.text}, draft.version + 1, timezone.now()
-    draft.save()
+        receipt = slots.latest_receipt(slot)
+        revisions.put_into_draft(slot, receipt.content if receipt else {"text": row.text})
+    elif row.reviews.newest().filter(decision=Decision.RETURNED).exists():
+        raise Conflict(
+            "It was returned before, and its labeler has it in hand. Wait for the revision, or take the "
+            "return back while none is begun.",
+            code="already_returned",
+        )
+
+
+def _end_revision(slot: Assignment | None) -> None:
+    """Take a slot out of its labeler's hand again. Raises Conflict where they have begun to revise."""
+    if slot is not None and slot.reopened_at is not None:
+        revisions.ensure_not_begun(slot)
+        slot.reopened_at = None
+        slot.save(update_fields=["reopened_at"])
 
 
 def _check(decision: str, grade: int | None, comment: str) -> str:

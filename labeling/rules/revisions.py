@@ -94,7 +94,7 @@ def undo_submission(*, receipt: Receipt) -> Assignment:
     slot.state, slot.finished_at, slot.reopened_at = State.LEASED, None, None
     slot.save(update_fields=["state", "finished_at", "reopened_at"])
     slots.renew_lease(slot)
-    _put_into_draft(slot, receipt.content)
+    put_into_draft(slot, receipt.content)
     return slot
 
 
@@ -116,7 +116,7 @@ def reopen_submission(*, receipt: Receipt) -> Assignment:
         )
     slot.reopened_at = timezone.now()
     slot.save(update_fields=["reopened_at"])
-    _put_into_draft(slot, receipt.content)
+    put_into_draft(slot, receipt.content)
     return slot
 
 
@@ -128,6 +128,27 @@ def keep_as_submitted(*, assignment: Assignment) -> Assignment:
         slot.reopened_at = None
         slot.save(update_fields=["reopened_at"])
     return slot
+
+
+def put_into_draft(slot: Assignment, content: dict[str, Any]) -> None:
+    """Begin a revision with what was submitted. A draft no younger than its reopening is untouched."""
+    draft = Draft.objects.filter(assignment=slot).first() or Draft(assignment=slot)
+    draft.payload, draft.version = dict(content), draft.version + 1
+    draft.saved_at = slot.reopened_at or timezone.now()
+    draft.save()
+
+
+def ensure_not_begun(slot: Assignment) -> None:
+    """Raise Conflict where its labeler has saved words of a revision, which ending it would lose."""
+    if slot.reopened_at is None:
+        return
+    if Draft.objects.filter(assignment=slot, saved_at__gt=slot.reopened_at).exists():
+        raise Conflict(
+            f"Its labeler is revising it since {timezone.localtime(slot.reopened_at):%d %B, %H:%M}, and "
+            "would lose what they wrote. Wait for the revision; until then it can be accepted or left out as "
+            "it is.",
+            code="being_revised",
+        )
 
 
 def _revises_what_stands(receipt: Receipt) -> bool:
@@ -142,9 +163,3 @@ def _labels_of(slot: Assignment) -> list[QuerySet[Any]]:
         labels.filter(assignment=slot, superseded_by=None)
         for labels in (Demonstration.objects.all(), Ranking.objects.all(), WrittenPrompt.objects.all())
     ]
-
-
-def _put_into_draft(slot: Assignment, content: dict[str, Any]) -> None:
-    draft = Draft.objects.filter(assignment=slot).first() or Draft(assignment=slot)
-    draft.payload, draft.version, draft.saved_at = dict(content), draft.version + 1, timezone.now()
-    draft.save()

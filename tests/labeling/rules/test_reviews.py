@@ -1,14 +1,19 @@
 """Reviews: graded, fixed, returned, left out; gold, final orders and answers to flags."""
 
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from django.db import connections
 
 from labeling.errors import Conflict, InvalidInput, NotPermitted
 from labeling.models import (
     Assignment,
     AuditEvent,
     Demonstration,
+    Draft,
     GoldAnswer,
     Labeler,
     Place,
@@ -28,8 +33,11 @@ from labeling.rules import (
     gold,
     response_reports,
     reviews,
+    revisions,
+    slots,
 )
 from labeling.rules.judgements import Judgement
+from labeling.rules.prompt_judgements import AboutPrompt
 from tests.factories import (
     LabelerFactory,
     PolicyFactory,
@@ -121,6 +129,134 @@ def test_returned_demonstration_is_in_its_labelers_hand_again(alice: Labeler, mi
     demonstrations.submit_demonstration(assignment=slot, text="One. Two. Three.", idempotency_key="again")
     assert reviews.review_of(slot) is None  # the revision waits for a review of its own
     assert reviews.demonstrations_in("waiting").get().text == "One. Two. Three."
+
+
+def begun(slot: Assignment, text: str = "Twenty minutes of work") -> None:
+    draft = slots.locked(slot).draft
+    assignments.save_draft(assignment=slot, version=draft.version, payload={"text": text})
+
+
+def revise(mine: Demonstration) -> Assignment:
+    assert mine.assignment is not None
+    return revisions.reopen_submission(receipt=mine.assignment.receipts.get())
+
+
+def test_returning_twice_leaves_what_the_labeler_wrote_since(alice: Labeler, mia: User) -> None:
+    writing_batch(tasks=1)
+    mine = written(alice)
+    slot = Assignment.objects.get()
+    reviews.review_demonstration(demonstration=mine, decision="returned", by=mia, comment="Longer")
+    begun(slot)
+    with pytest.raises(Conflict) as refusal:
+        reviews.review_demonstration(demonstration=mine, decision="returned", by=mia, comment="Longer")
+    assert refusal.value.reason_code == "already_returned"
+    assert Draft.objects.get().payload == {"text": "Twenty minutes of work"}
+    assert Review.objects.count() == 1
+
+
+def test_returning_what_its_labeler_revises_already_says_why_and_leaves_the_draft(
+    alice: Labeler, mia: User
+) -> None:
+    writing_batch(tasks=1)
+    slot = revise(mine := written(alice))
+    begun(slot)
+    reviews.review_demonstration(demonstration=mine, decision="returned", by=mia, comment="Longer")
+    assert Draft.objects.get().payload == {"text": "Twenty minutes of work"}
+    state = reviews.review_of(slot)
+    assert state is not None
+    assert state.comment == "Longer"
+
+
+def test_returned_draft_holds_all_that_was_submitted(alice: Labeler, mia: User) -> None:
+    writing_batch(tasks=1)
+    slot = claimed(alice, WRITING)
+    demonstrations.submit_demonstration(
+        assignment=slot, text="One.", idempotency_key="a", about=AboutPrompt(category="chat")
+    )
+    mine = Demonstration.objects.get()
+    reviews.review_demonstration(demonstration=mine, decision="returned", by=mia, comment="Longer")
+    payload = Draft.objects.get().payload
+    assert (payload["text"], payload["about_prompt"]["category"]) == ("One.", "chat")
+
+
+def test_what_its_labeler_is_revising_is_not_fixed_over_their_head(alice: Labeler, mia: User) -> None:
+    writing_batch(tasks=1)
+    slot = revise(mine := written(alice))
+    begun(slot)
+    with pytest.raises(Conflict, match="is revising it since") as refusal:
+        reviews.fix_demonstration(demonstration=mine, text="Mended.", by=mia)
+    assert refusal.value.reason_code == "being_revised"
+    demonstrations.submit_demonstration(assignment=slot, text="Revised.", idempotency_key="again")
+    assert Demonstration.objects.newest().get().text == "Revised."
+
+
+def test_revision_that_nobody_began_gives_way_to_a_fix(alice: Labeler, mia: User) -> None:
+    writing_batch(tasks=1)
+    slot = revise(mine := written(alice))
+    reviews.fix_demonstration(demonstration=mine, text="Mended.", by=mia)
+    slot.refresh_from_db()
+    assert slot.reopened_at is None
+
+
+def test_return_is_taken_back_only_while_nobody_has_begun_to_revise(alice: Labeler, mia: User) -> None:
+    writing_batch(tasks=1)
+    mine = written(alice)
+    slot = Assignment.objects.get()
+    returned = reviews.review_demonstration(demonstration=mine, decision="returned", by=mia, comment="Longer")
+    begun(slot)
+    with pytest.raises(Conflict, match="is revising it since"):
+        reviews.undo_review(review=returned, by=mia)
+    demonstrations.submit_demonstration(assignment=slot, text="Revised.", idempotency_key="again")
+    assert Demonstration.objects.newest().get().text == "Revised."
+
+
+def test_stale_undo_of_a_rankings_review_leaves_the_newer_decision(alice: Labeler, mia: User) -> None:
+    ranked_batch(tasks=1)
+    ranking = ranked(alice)
+    first = reviews.review_ranking(ranking=ranking, decision="accepted", by=mia)
+    reviews.review_ranking(ranking=ranking, decision="excluded", by=mia, comment="Spam")
+    with pytest.raises(Conflict, match="decided anew"):
+        reviews.undo_review(review=first, by=mia)
+    newest = ranking.reviews.newest().get()
+    assert newest.decision == "excluded"
+    assert reviews.undo_review(review=newest, by=mia).decision == "reopened"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_fixing_and_handing_in_at_once_lose_nothing(alice: Labeler, mia: User) -> None:
+    writing_batch(tasks=4)
+    for number in range(4):
+        slot = revise(mine := written(alice, f"Words {number}."))
+        begun(slot)
+        barrier = threading.Barrier(2, timeout=30)
+        faults: list[Exception] = []
+
+        def hand_in(barrier: threading.Barrier = barrier, slot: Assignment = slot) -> None:
+            barrier.wait()
+            demonstrations.submit_demonstration(
+                assignment=slot, text="Revised.", idempotency_key=str(slot.pk)
+            )
+
+        def fix(barrier: threading.Barrier = barrier, mine: Demonstration = mine) -> None:
+            barrier.wait()
+            with suppress(Conflict):  # being revised, or a newer revision, whichever comes first
+                reviews.fix_demonstration(demonstration=mine, text="Mended.", by=mia)
+
+        def work(step: Callable[[], None], faults: list[Exception] = faults) -> None:
+            try:
+                step()
+            except Exception as error:
+                faults.append(error)
+            finally:
+                connections.close_all()
+
+        threads = [threading.Thread(target=work, args=(step,)) for step in (hand_in, fix)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not faults
+        assert Demonstration.objects.newest().get(assignment=slot).text == "Revised."
 
 
 def test_review_taken_back_lets_the_label_wait_again(alice: Labeler, mia: User) -> None:

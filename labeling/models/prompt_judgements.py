@@ -14,6 +14,8 @@ class PromptJudgement(CodedModel):
 
     `flags` and `scores` hold only what the form's version asked and the labeler answered: an absent flag was
     not asked, which is not the same as no. A revision of the label brings a judgement of its own.
+    `filled` names what the prompt has from this judgement (`category`, `has_pii`, the keys of `tags`), so
+    that it goes again if the label is taken back.
     """
 
     receipt = models.OneToOneField(Receipt, on_delete=models.PROTECT, related_name="prompt_judgement")
@@ -23,6 +25,7 @@ class PromptJudgement(CodedModel):
     category = models.CharField(max_length=16, choices=Category.choices, blank=True)
     flags = models.JSONField(default=dict, blank=True)
     scores = models.JSONField(default=dict, blank=True)
+    filled = models.JSONField(default=dict, blank=True)
 
     class Meta:
         ordering = ("id",)

@@ -10,6 +10,7 @@ from labeling.models import Category, Form, Labeler, Prompt, PromptJudgement, Re
 from labeling.rules import forms
 
 PERSONAL_DATA = "personal_data"
+FILLED = ("category", "tags", "has_pii")
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def store_about(
     """
     if about.is_empty:
         return None
-    judgement = PromptJudgement.objects.create(
+    judgement = PromptJudgement(
         receipt=receipt,
         prompt=prompt,
         labeler=labeler,
@@ -108,19 +109,47 @@ def store_about(
         flags=dict(about.flags),
         scores=dict(about.scores),
     )
-    _fill(prompt, about)
+    if _adds(prompt, judgement):
+        stored = _locked(prompt)
+        _fill(stored, judgement)
+        stored.save(update_fields=FILLED)
+    judgement.save()
     return judgement
+
+
+def take_back_about(*, receipt: Receipt) -> None:
+    """Take out of the prompt what it has from a label that was taken back; other labels fill it anew.
+
+    Needs a transaction in which the receipt counts as withdrawn.
+    """
+    judgement = PromptJudgement.objects.filter(receipt=receipt).select_related("prompt").first()
+    if judgement is None or not judgement.filled:
+        return
+    prompt = _locked(judgement.prompt)
+    if "category" in judgement.filled and prompt.category == judgement.category:
+        prompt.category = ""
+    gone = judgement.filled.get("tags", ())
+    prompt.tags = {key: answer for key, answer in prompt.tags.items() if key not in gone}
+    if "has_pii" in judgement.filled:
+        prompt.has_pii = bool(prompt.pii_spans)
+    for standing in prompt.judgements.filter(receipt__withdrawn_at=None).order_by("pk"):
+        if _adds(prompt, standing):
+            _fill(prompt, standing)
+            standing.save(update_fields=["filled"])
+    prompt.save(update_fields=FILLED)
 
 
 def said_about(prompt: Prompt) -> list[Said]:
     """Count, for each question, what labelers said about a prompt; only the newest word of each label.
 
-    The order is that of first mention, the category first.
+    What was taken back is not said. The order is that of first mention, the category first.
     """
     counts: dict[str, Counter[str]] = {"category": Counter()}
     newest = {
         judgement.receipt.assignment_id: judgement
-        for judgement in prompt.judgements.select_related("receipt").order_by("receipt__revision", "pk")
+        for judgement in prompt.judgements.filter(receipt__withdrawn_at=None)
+        .select_related("receipt")
+        .order_by("receipt__revision", "pk")
     }
     for judgement in newest.values():
         if judgement.category:
@@ -134,21 +163,29 @@ def said_about(prompt: Prompt) -> list[Said]:
     return [Said(key, dict(found), current.get(key, "")) for key, found in counts.items() if found]
 
 
-def _fill(prompt: Prompt, about: AboutPrompt) -> None:
-    """Fill what the prompt lacks from a label. What it carries stays: a different word is only counted.
+def _locked(prompt: Prompt) -> Prompt:
+    return Prompt.objects.select_for_update(no_key=True).get(pk=prompt.pk)
+
+
+def _fill(prompt: Prompt, judgement: PromptJudgement) -> None:
+    """Fill what the prompt lacks, noting what came from here. What it carries stays, and is only counted.
 
     Personal data is the exception: one labeler's yes keeps the prompt out of training from then on.
     """
-    if not _adds(prompt, about):
-        return
-    stored = Prompt.objects.select_for_update(no_key=True).get(pk=prompt.pk)
-    stored.category = stored.category or about.category
-    stored.tags = {**about.flags, **stored.tags}
-    stored.has_pii = stored.has_pii or about.flags.get(PERSONAL_DATA) is True
-    stored.save(update_fields=["category", "tags", "has_pii"])
+    filled = judgement.filled
+    if judgement.category and not prompt.category:
+        prompt.category = filled["category"] = judgement.category
+    if new := {key: answer for key, answer in judgement.flags.items() if key not in prompt.tags}:
+        prompt.tags = {**new, **prompt.tags}
+        filled["tags"] = sorted({*filled.get("tags", ()), *new})
+    if _finds_pii(prompt, judgement):
+        prompt.has_pii = filled["has_pii"] = True
 
 
-def _adds(prompt: Prompt, about: AboutPrompt) -> bool:
-    finds_pii = about.flags.get(PERSONAL_DATA) is True and not prompt.has_pii
-    is_first = bool(about.category and not prompt.category)
-    return finds_pii or is_first or bool(about.flags.keys() - prompt.tags.keys())
+def _adds(prompt: Prompt, judgement: PromptJudgement) -> bool:
+    is_first = bool(judgement.category and not prompt.category)
+    return _finds_pii(prompt, judgement) or is_first or bool(judgement.flags.keys() - prompt.tags.keys())
+
+
+def _finds_pii(prompt: Prompt, judgement: PromptJudgement) -> bool:
+    return judgement.flags.get(PERSONAL_DATA) is True and not prompt.has_pii

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from labeling.errors import Conflict
 from labeling.models import Assignment, Demonstration, Draft, Labeler, Prompt, Ranking, Receipt, WrittenPrompt
-from labeling.rules import slots
+from labeling.rules import prompt_judgements, slots
 from labeling.rules.feedback import gives_feedback
 from labeling.rules.written_prompts import WITHDRAWN
 
@@ -90,6 +90,7 @@ def undo_submission(*, receipt: Receipt) -> Assignment:
     receipt.save(update_fields=["withdrawn_at"])
     for labels in _labels_of(slot):
         labels.update(is_surplus=True)
+    prompt_judgements.take_back_about(receipt=receipt)
     Prompt.objects.usable().filter(written_prompts__assignment=slot).update(held_reason=WITHDRAWN)
     slot.state, slot.finished_at, slot.reopened_at = State.LEASED, None, None
     slot.save(update_fields=["state", "finished_at", "reopened_at"])

@@ -3,8 +3,8 @@
 import pytest
 
 from labeling.errors import InvalidInput
-from labeling.models import Labeler, Prompt, PromptJudgement, TaskKind
-from labeling.rules import comparisons, prompt_judgements
+from labeling.models import Labeler, Prompt, PromptJudgement, Receipt, TaskKind
+from labeling.rules import comparisons, prompt_judgements, revisions
 from labeling.rules.comparisons import AboutPrompt, Judgement
 from tests.factories import claimed, qualified_labeler, ranked_batch
 
@@ -18,13 +18,13 @@ def prompt() -> Prompt:
     return ranked_batch(tasks=1, k=2, overlap=3).tasks.get().given_prompt
 
 
-def say(labeler: Labeler, about: AboutPrompt) -> None:
+def say(labeler: Labeler, about: AboutPrompt, key: str = "") -> None:
     held = claimed(labeler, COMPARISON)
     responses = comparisons.responses_in_display_order(held)
     comparisons.submit_ranking(
         assignment=held,
         judgements=[Judgement(response.code, place, 4) for place, response in enumerate(responses, 1)],
-        idempotency_key=str(held.code),
+        idempotency_key=key or str(held.code),
         about=about,
     )
 
@@ -60,6 +60,45 @@ def test_one_word_of_personal_data_keeps_the_prompt_out_of_training(prompt: Prom
     say(alice, AboutPrompt("", {"personal_data": True}))
     prompt.refresh_from_db()
     assert prompt.has_pii
+
+
+def undo(labeler: Labeler) -> None:
+    revisions.undo_submission(receipt=Receipt.objects.filter(labeler=labeler).latest("pk"))
+
+
+def test_what_was_taken_back_is_neither_said_nor_in_force(prompt: Prompt, alice: Labeler) -> None:
+    Prompt.objects.update(tags={"ambiguous": False})
+    say(alice, AboutPrompt("extract", {"personal_data": True, "ambiguous": True}))
+    undo(alice)
+    prompt.refresh_from_db()
+    assert (prompt.category, prompt.tags, prompt.has_pii) == ("", {"ambiguous": False}, False)
+    assert not prompt_judgements.said_about(prompt)
+    say(alice, AboutPrompt("chat", {"personal_data": False}), key="again")
+    prompt.refresh_from_db()
+    assert (prompt.category, prompt.has_pii) == ("chat", False)
+    assert prompt.tags == {"ambiguous": False, "personal_data": False}
+
+
+def test_what_others_said_fills_the_place_of_what_was_taken_back(prompt: Prompt, alice: Labeler) -> None:
+    bea, carl = qualified_labeler(), qualified_labeler()
+    say(alice, AboutPrompt("extract", {"personal_data": True}))
+    say(bea, AboutPrompt("chat", {"personal_data": True, "ambiguous": True}))
+    say(carl, AboutPrompt("rewrite"))
+    undo(alice)
+    prompt.refresh_from_db()
+    assert (prompt.category, prompt.has_pii) == ("chat", True)
+    assert prompt.tags == {"ambiguous": True, "personal_data": True}
+    undo(bea)
+    prompt.refresh_from_db()
+    assert (prompt.category, prompt.tags, prompt.has_pii) == ("rewrite", {}, False)
+
+
+def test_what_was_found_at_intake_outlives_an_answer_taken_back(prompt: Prompt, alice: Labeler) -> None:
+    Prompt.objects.update(category="extract", has_pii=True, pii_spans=[[0, 4, "email"]])
+    say(alice, AboutPrompt("extract", {"personal_data": True}))
+    undo(alice)
+    prompt.refresh_from_db()
+    assert (prompt.category, prompt.tags, prompt.has_pii) == ("extract", {}, True)
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,7 @@ def add_missing_slots(batch: Batch) -> int:
             FROM {tasks} AS task
             LEFT JOIN {slots} AS slot ON slot.task_id = task.id
             LEFT JOIN {receipts} AS receipt
-                   ON receipt.assignment_id = slot.id AND receipt.is_surplus AND receipt.revision = 1
-                  AND receipt.withdrawn_at IS NULL
+                   ON receipt.assignment_id = slot.id AND receipt.is_surplus AND receipt.withdrawn_at IS NULL
             WHERE task.batch_id = %s AND task.set_aside_at IS NULL
             GROUP BY task.id, task.batch_id, task.overlap
         ), place (number) AS (

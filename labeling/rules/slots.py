@@ -196,7 +196,21 @@ def add_replacements(assignments: Iterable[Assignment], *, at_the_end: bool = Fa
     return len(made)
 
 
-def withdraw_replacement(assignment: Assignment) -> bool:
+def is_wanted_late(assignment: Assignment) -> bool:
+    """Return whether late work still counts: it takes the place of an open slot, or a label is lacking.
+
+    A batch that was closed and a task that was set aside have no open slots, but lack what nobody gave. Needs
+    a transaction; one late submission of a task at a time.
+    """
+    task = Task.objects.select_for_update(no_key=True).get(pk=assignment.task_id)
+    if _withdraw_replacement(assignment):
+        return True
+    surplus = Receipt.objects.filter(assignment=OuterRef("pk"), is_surplus=True, withdrawn_at=None)
+    held = Assignment.objects.filter(~Exists(surplus), task=task, state__in=(State.LEASED, State.SUBMITTED))
+    return held.count() < task.overlap
+
+
+def _withdraw_replacement(assignment: Assignment) -> bool:
     """Take back one open slot of the same task; False if others have claimed them all."""
     for pk in Assignment.objects.open().filter(task_id=assignment.task_id).values_list("pk", flat=True):
         changed = (

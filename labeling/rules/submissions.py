@@ -115,15 +115,15 @@ def start_submission(
 def settle_slot(submission: Submission) -> bool:
     """Mark the slot as submitted; returns whether the work is surplus.
 
-    Late work takes the place of the fresh slot if nobody has claimed that one yet. A revision counts as what
-    it revises did.
+    Late work takes the place of the fresh slot if nobody has claimed that one yet, and counts as long as its
+    task lacks a label. A revision counts as what it revises did.
     """
     assignment = submission.assignment
     if submission.is_revision:
         assignment.reopened_at = None
         assignment.save(update_fields=["reopened_at"])
         return submission.revised is not None and submission.revised.is_surplus
-    is_surplus = submission.is_late and not slots.withdraw_replacement(assignment)
+    is_surplus = submission.is_late and not slots.is_wanted_late(assignment)
     assignment.state = Assignment.State.SUBMITTED
     assignment.finished_at = timezone.now()
     update(assignment, "state", "finished_at")

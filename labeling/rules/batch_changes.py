@@ -28,6 +28,7 @@ UNDOABLE = (
     "withdraw_slots",
 )  # fmt: skip
 SILENT = ("add_tasks",)
+TASKS_AT_ONCE = 500
 CLEARABLE = ("labeler_cap", "deadline_at")
 Status = Batch.Status
 State = Assignment.State
@@ -159,6 +160,7 @@ def balance_batch(
     targets = batches.overlaps_of(locked)
     chosen = targets if which == "all" else (which,)
     wanted = targets | dict.fromkeys(chosen, overlap)
+    overlaps = slot_rows.unusual_overlaps(locked, targets)
     done = _level(locked, wanted, only_unanswered)
     audit.record(
         actor=by,
@@ -171,6 +173,7 @@ def balance_batch(
         opened=done.opened,
         withdrawn=done.withdrawn,
         before=targets,
+        overlaps=overlaps,
     )
     batch.refresh_from_db()
     return done
@@ -180,7 +183,7 @@ def balance_batch(
 def withdraw_slots(*, batch: Batch, by: User | None = None) -> Balance:
     """Take back every open slot of a batch that goes on: what people hold or gave is all it wants now.
 
-    Undoing it opens them again. Raises Conflict unless the batch is open or paused.
+    Undoing it opens them again, also those of anchors. Raises Conflict unless the batch is open or paused.
     """
     _allow(by)
     locked = Batch.objects.select_for_update().get(pk=batch.pk)
@@ -188,9 +191,14 @@ def withdraw_slots(*, batch: Batch, by: User | None = None) -> Balance:
         raise Conflict(f'Batch "{batch}" is not open, so no slot waits.', code="batch_not_open")
     waiting = Assignment.objects.open().filter(task=OuterRef("pk"))
     ids = list(locked.tasks.filter(Exists(waiting)).values_list("pk", flat=True))
+    targets = batches.overlaps_of(locked)
+    overlaps = slot_rows.unusual_overlaps(locked, targets)
     withdrawn = slot_rows.withdraw_open_slots(locked)
     changed = slot_rows.want_what_is_held(locked)
-    audit.record(actor=by, action="withdraw_slots", obj=locked, tasks=len(ids), withdrawn=withdrawn)
+    audit.record(
+        actor=by, action="withdraw_slots", obj=locked, tasks=len(ids), withdrawn=withdrawn, before=targets,
+        overlaps=overlaps,
+    )  # fmt: skip
     return Balance(changed, 0, withdrawn)
 
 
@@ -254,7 +262,8 @@ def undo_change(*, batch: Batch, event: AuditEvent, by: User | None = None) -> B
     else:
         locked = Batch.objects.select_for_update().get(pk=batch.pk)
         targets = dict(before) or batches.overlaps_of(locked)
-        done = _level(locked, targets, bool(event.detail.get("only_unanswered", False)))
+        only_unanswered = bool(event.detail.get("only_unanswered", False))
+        done = _level(locked, targets, only_unanswered, event.detail.get("overlaps", {}))
         audit.record(
             actor=by, action="undo_change", obj=locked, undone=event.action, opened=done.opened,
             withdrawn=done.withdrawn,
@@ -263,18 +272,27 @@ def undo_change(*, batch: Batch, event: AuditEvent, by: User | None = None) -> B
     return batch
 
 
-def _level(batch: Batch, targets: Mapping[str, int], only_unanswered: bool) -> Balance:
-    """Bring tasks and slots to the numbers wanted of shared tasks and of the others."""
+def _level(
+    batch: Batch,
+    targets: Mapping[str, int],
+    only_unanswered: bool,
+    unusual: Mapping[str, Sequence[int]] | None = None,
+) -> Balance:
+    """Bring tasks and slots to the numbers wanted of shared tasks and of the others.
+
+    `unusual` names the tasks of which another number is wanted, anchors among them.
+    """
     changed = 0
+    tasks = batch.tasks.all()
+    if only_unanswered:
+        answered = Assignment.objects.filter(task=OuterRef("pk"), state__in=(State.LEASED, State.SUBMITTED))
+        tasks = tasks.filter(~Exists(answered))
     for which, overlap in targets.items():
-        tasks = batch.tasks.filter(is_shared=which == "shared", is_anchor=False).exclude(overlap=overlap)
-        if only_unanswered:
-            tasks = tasks.filter(
-                ~Exists(
-                    Assignment.objects.filter(task=OuterRef("pk"), state__in=(State.LEASED, State.SUBMITTED))
-                )
-            )
-        changed += tasks.update(overlap=overlap)
+        chosen = tasks.filter(is_shared=which == "shared", is_anchor=False).exclude(overlap=overlap)
+        changed += chosen.update(overlap=overlap)
+    for number, keys in (unusual or {}).items():
+        for start in range(0, len(keys), TASKS_AT_ONCE):
+            tasks.filter(pk__in=keys[start : start + TASKS_AT_ONCE]).update(overlap=int(number))
     batch.overlap = targets["shared"]
     batch.settings = {**batch.settings, "single_overlap": targets["single"]}
     batch.save(update_fields=["overlap", "settings"])

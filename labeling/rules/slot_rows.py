@@ -3,10 +3,12 @@
 Django has no INSERT ... SELECT, so one statement is written here by hand, once for PostgreSQL and SQLite.
 """
 
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import connection
-from django.db.models import Case, Count, F, IntegerField, OuterRef, Subquery, Value, When, Window
+from django.db.models import Case, Count, F, IntegerField, OuterRef, Q, Subquery, Value, When, Window
 from django.db.models.functions import Coalesce, RowNumber
 from django.utils import timezone
 
@@ -110,6 +112,20 @@ def withdraw_open_slots(batch: Batch) -> int:
     """Withdraw every slot of a batch that nobody has claimed; returns how many."""
     slots = Assignment.objects.open().filter(batch=batch)
     return slots.update(state=State.WITHDRAWN, finished_at=timezone.now())
+
+
+def unusual_overlaps(batch: Batch, usual: Mapping[str, int]) -> dict[str, list[int]]:
+    """Return the tasks of which another number of labels is wanted than usual of their pool, by that number.
+
+    These are the anchors, and what was moved or balanced by itself.
+    """
+    as_usual = Q(is_anchor=False) & (
+        Q(is_shared=True, overlap=usual["shared"]) | Q(is_shared=False, overlap=usual["single"])
+    )
+    found: dict[str, list[int]] = defaultdict(list)
+    for overlap, pk in batch.tasks.exclude(as_usual).order_by("pk").values_list("overlap", "pk"):
+        found[str(overlap)].append(pk)
+    return dict(found)
 
 
 def want_what_is_held(batch: Batch) -> int:

@@ -8,6 +8,8 @@ from django import template
 from labeling.models import Category, Cohort, TaskKind
 
 register = template.Library()
+UNSHOWN = ("overlaps",)
+"""What an audit row keeps for undoing, too long to be read."""
 
 
 @register.filter
@@ -61,7 +63,7 @@ def detail_words(detail: Mapping[str, Any]) -> str:
     """Say what an audit row holds in a line: names and values, empty ones left out."""
     parts = []
     for name, value in detail.items():
-        if value in (None, "", [], {}):
+        if name in UNSHOWN or value in (None, "", [], {}):
             continue
         if isinstance(value, Mapping):
             value = ", ".join(f"{key} {inner}" for key, inner in value.items())

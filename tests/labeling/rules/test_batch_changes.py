@@ -6,9 +6,27 @@ import pytest
 from django.utils import timezone
 
 from labeling.errors import Conflict, InvalidInput, NotPermitted
-from labeling.models import Assignment, AuditEvent, Batch, Labeler, Task, TaskKind, User
+from labeling.models import (
+    Anchor,
+    AnchorResponse,
+    AnchorSet,
+    Assignment,
+    AuditEvent,
+    Batch,
+    Labeler,
+    Task,
+    TaskKind,
+    User,
+)
 from labeling.rules import assignments, batch_changes, batches, demonstrations, selection
-from tests.factories import PromptFactory, claimed, qualified_labeler, writing_batch
+from tests.factories import (
+    PromptFactory,
+    ResponseFactory,
+    claimed,
+    qualified_labeler,
+    ranked_task,
+    writing_batch,
+)
 
 pytestmark = pytest.mark.django_db
 WRITING = TaskKind.DEMONSTRATION
@@ -125,6 +143,36 @@ def test_withdrawn_slots_leave_the_batch_complete_and_come_back_when_undone(
     undo(batch, mia)
     progress = batches.batch_progress(batch)
     assert (progress.wanted, progress.open) == (4, 2)
+
+
+def test_undoing_a_withdrawal_gives_each_task_what_was_wanted_of_it_before(dana: User) -> None:
+    prompt = PromptFactory.create()
+    anchor_set = AnchorSet.objects.create(name="Drift", kind=TaskKind.COMPARISON, created_by=dana)
+    anchor = Anchor.objects.create(anchor_set=anchor_set, prompt=prompt)
+    for position, response in enumerate(ResponseFactory.create_batch(2, prompt=prompt)):
+        AnchorResponse.objects.create(anchor=anchor, response=response, position=position)
+    batch = batches.create_batch(name="B", kind=TaskKind.COMPARISON, overlap=2, shared_fraction=0.5, k=2)
+    for _ in range(4):
+        ranked_task(batch, 2)
+    batches.add_anchor_tasks(batch=batch, anchor_set=anchor_set, overlap=3)
+    batches.open_batch(batch=batch)
+    lowered = batch.tasks.filter(is_shared=True).earliest("pk")
+    lowered.assignments.open().filter(pk=lowered.assignments.latest("pk").pk).update(state="withdrawn")
+    Task.objects.filter(pk=lowered.pk).update(overlap=1)
+
+    def found() -> list[tuple[int, int]]:
+        return [(task.overlap, task.assignments.open().count()) for task in batch.tasks.order_by("pk")]
+
+    before = found()
+    assert sorted(before) == [(1, 1), (1, 1), (1, 1), (2, 2), (3, 3)]
+    batch_changes.withdraw_slots(batch=batch, by=dana)
+    assert found() == [(0, 0)] * 5
+    undo(batch, dana)
+    assert found() == before
+    batch_changes.balance_batch(batch=batch, overlap=4, which="all", by=dana)
+    assert sorted(found()) == [(3, 3), (4, 4), (4, 4), (4, 4), (4, 4)]
+    undo(batch, dana)
+    assert found() == before
 
 
 def test_rules_change_while_people_work_and_change_back(alice: Labeler, mia: User) -> None:

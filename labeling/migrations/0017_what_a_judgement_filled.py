@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("labeling", "0015_readings"),
+        ("labeling", "0016_given_until"),
     ]
 
     operations = [

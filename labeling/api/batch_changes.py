@@ -228,10 +228,10 @@ class Look(BatchStep):
         choice, _ = _choice(request, batch.kind, batch.k, batch.baseline_id)
         return Response(
             {
-                "matching": selection.count_matching(choice),
+                "matching": selection.count_matching(choice, batch),
                 "coverage": [
                     {"policy": row.policy, "prompts": row.prompts, "missing": row.missing}
-                    for row in selection.coverage(choice)
+                    for row in selection.coverage(choice, batch)
                 ],
             }
         )

@@ -7,15 +7,15 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
-from django.db.models import Count, Exists, IntegerField, OuterRef, Q, QuerySet, Sum, Value
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.fields.json import KeyTransform
-from django.db.models.functions import Least
 
 from labeling.models import Batch, Policy, Prompt, Response, Split, Task, TaskKind
 from labeling.rules import batch_tasks, toxicity
 from labeling.rules.model_names import names_its_model
 
 SEEDS = 2**31
+PROMPTS_AT_ONCE = 500  # SQLite takes only so many values in a query
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,11 @@ class Coverage:
         return self.total - self.prompts
 
 
-def filtered_prompts(choice: Choice) -> QuerySet[Prompt]:
+def filtered_prompts(choice: Choice, batch: Batch | None = None) -> QuerySet[Prompt]:
     """Return the prompts that pass the filters, whatever responses they have.
 
     They are usable, without personal data, and of a split the kind allows: test authors' prompts never
-    train, so only evaluations see them.
+    train, so only evaluations see them. None of them stands in `batch`, into which they are drawn.
     """
     prompts = Prompt.objects.usable().filter(has_pii=False)
     if not TaskKind(choice.kind).is_evaluation:
@@ -129,12 +129,14 @@ def filtered_prompts(choice: Choice) -> QuerySet[Prompt]:
     if choice.is_fresh:
         used = Task.objects.filter(prompt=OuterRef("pk"), batch__kind=choice.kind, batch__is_import=False)
         prompts = prompts.filter(~Exists(used))
+    if batch is not None:
+        prompts = prompts.filter(~Exists(Task.objects.filter(prompt=OuterRef("pk"), batch=batch)))
     return prompts
 
 
-def matching_prompts(choice: Choice) -> QuerySet[Prompt]:
+def matching_prompts(choice: Choice, batch: Batch | None = None) -> QuerySet[Prompt]:
     """Return the prompts that may be drawn: those filtered that have the responses asked for."""
-    prompts = filtered_prompts(choice)
+    prompts = filtered_prompts(choice, batch)
     if not TaskKind(choice.kind).is_ranked:
         return prompts
     for share in choice.shares:
@@ -155,25 +157,26 @@ def matching_prompts(choice: Choice) -> QuerySet[Prompt]:
     return prompts
 
 
-def count_matching(choice: Choice) -> int:
-    """Count the prompts that may be drawn, at most `author_cap` of each author."""
-    prompts = matching_prompts(choice)
+def count_matching(choice: Choice, batch: Batch | None = None) -> int:
+    """Count the prompts that may be drawn, with those in `batch` at most `author_cap` of each author."""
+    prompts = matching_prompts(choice, batch)
     if not choice.author_cap:
         return prompts.count()
     authors = (
         Prompt.objects.filter(pk__in=prompts.order_by().values("pk"))
         .order_by()
-        .values("author_key")
-        .annotate(n=Least(Count("pk"), Value(choice.author_cap), output_field=IntegerField()))
+        .values_list("author_key")
+        .annotate(n=Count("pk"))
     )
-    return int(authors.aggregate(total=Sum("n"))["total"] or 0)
+    taken = _taken_of_authors(choice, batch)
+    return sum(min(n, max(0, choice.author_cap - taken[author])) for author, n in authors.iterator())
 
 
-def coverage(choice: Choice) -> list[Coverage]:
+def coverage(choice: Choice, batch: Batch | None = None) -> list[Coverage]:
     """Say of each share how many of the filtered prompts it can be met for."""
     if not TaskKind(choice.kind).is_ranked:
         return []
-    prompts = filtered_prompts(choice)
+    prompts = filtered_prompts(choice, batch)
     total = prompts.count()
     names = Policy.objects.in_bulk([share.policy for share in choice.shares])
     return [
@@ -182,17 +185,23 @@ def coverage(choice: Choice) -> list[Coverage]:
     ]
 
 
-def draw_samples(choice: Choice, count: int, seed: int) -> list[Sample]:
-    """Draw prompts at random, the same for the same seed and database, with their responses."""
+def draw_samples(choice: Choice, count: int, seed: int, batch: Batch | None = None) -> list[Sample]:
+    """Draw prompts at random, the same for the same seed and database, with their responses.
+
+    They are new to `batch`, and what it has of an author counts towards the cap.
+    """
     chance = random.Random(seed)
-    drawn = _draw(choice, chance)
-    if not TaskKind(choice.kind).is_ranked:
-        chosen = list(islice(drawn, count))
-        prompts = Prompt.objects.in_bulk(chosen)
-        return [Sample(prompts[pk]) for pk in chosen]
+    drawn = _draw(choice, chance, batch)
     samples: list[Sample] = []
-    while len(samples) < count and (chunk := list(islice(drawn, count - len(samples)))):
-        samples += _ranked_samples(choice, chunk, chance)
+    while len(samples) < count:
+        chunk = list(islice(drawn, min(PROMPTS_AT_ONCE, count - len(samples))))
+        if not chunk:
+            break
+        if TaskKind(choice.kind).is_ranked:
+            samples += _ranked_samples(choice, chunk, chance)
+        else:
+            prompts = Prompt.objects.in_bulk(chunk)
+            samples += [Sample(prompts[pk]) for pk in chunk]
     return samples
 
 
@@ -258,7 +267,7 @@ def fill_batch(
 ) -> int:
     """Draw tasks into a batch; returns how many. Its settings keep how they were drawn."""
     seed = random.randrange(SEEDS) if seed is None else seed
-    samples = draw_samples(choice, count, seed)
+    samples = draw_samples(choice, count, seed, batch)
     drawn = {"choice": as_settings(choice), "seed": seed, "count": count}
     key = "extensions" if while_running else "choice"
     value = [*batch.settings.get("extensions", []), drawn] if while_running else drawn["choice"]
@@ -286,15 +295,23 @@ def choice_from(settings: Mapping[str, Any]) -> Choice:
     return Choice(**{**known, **lists, "shares": shares})
 
 
-def _draw(choice: Choice, chance: random.Random) -> Iterator[int]:
+def _draw(choice: Choice, chance: random.Random, batch: Batch | None) -> Iterator[int]:
     """Yield the prompts that match in random order, of each author no more than the cap."""
-    rows = list(matching_prompts(choice).order_by("pk").values_list("pk", "author_key"))
+    rows = list(matching_prompts(choice, batch).order_by("pk").values_list("pk", "author_key"))
     chance.shuffle(rows)
-    taken: Counter[str] = Counter()
+    taken = _taken_of_authors(choice, batch)
     for pk, author in rows:
         if not choice.author_cap or taken[author] < choice.author_cap:
             taken[author] += 1
             yield pk
+
+
+def _taken_of_authors(choice: Choice, batch: Batch | None) -> Counter[str]:
+    """Count the prompts that a batch has of each author; empty where there is no cap to hold."""
+    if batch is None or not choice.author_cap:
+        return Counter()
+    authors = Prompt.objects.filter(tasks__batch=batch).values_list("author_key")
+    return Counter(dict(authors.annotate(n=Count("pk", distinct=True)).order_by()))
 
 
 def _served(prompts: QuerySet[Prompt], share: Share, choice: Choice) -> QuerySet[Prompt]:

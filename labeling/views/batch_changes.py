@@ -55,7 +55,7 @@ def manage_page(request: PageRequest, batch: Batch, **forms: PageForm) -> HttpRe
         "extend_form": ExtendForm(prefix="extend"),
         "reason_form": ReasonForm(prefix="pause"),
         "template_form": TemplateForm(prefix="template", initial={"name": batch.name}),
-        "matching": selection.count_matching(selection.choice_from(choice)) if choice else None,
+        "matching": selection.count_matching(selection.choice_from(choice), batch) if choice else None,
         "undoable": batch_changes.last_undoable(batch),
         "events": events.select_related("actor")[:EVENTS_SHOWN],
         **forms,

@@ -5,9 +5,11 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from labeling.models import Candidate, Prompt, Split, TaskKind
-from labeling.rules import batches, selection
+from labeling.models import Candidate, Prompt, Split, TaskKind, User
+from labeling.rules import batch_changes, batches, selection
 from labeling.rules.selection import Choice
 from tests.factories import PolicyFactory, PromptFactory, ResponseFactory, ranked_batch, writing_batch
 
@@ -116,3 +118,41 @@ def test_filling_a_batch_records_how_it_was_drawn() -> None:
     assert (batch.settings["seed"], batch.settings["count"]) == (7, 4)
     assert batch.settings["choice"]["policies"] == policies
     assert Candidate.objects.filter(task__batch=batch).count() == 2
+
+
+def test_what_a_batch_has_of_an_author_counts_towards_the_cap_when_it_is_extended(mia: User) -> None:
+    PromptFactory.create_batch(6, author_key="busy")
+    PromptFactory.create(author_key="rare")
+    choice = Choice(kind=TaskKind.DEMONSTRATION, author_cap=2)
+    batch = batches.create_batch(name="Capped", kind=TaskKind.DEMONSTRATION)
+    assert selection.fill_batch(batch=batch, choice=choice, count=2, seed=1) == 2
+    left = 3 - 2  # two of the busy author, one of the other
+    assert selection.count_matching(choice, batch) == left
+    assert batch_changes.extend_batch(batch=batch, choice=choice, count=5, by=mia) == left
+    authors = Counter(batch.tasks.values_list("prompt__author_key", flat=True))
+    assert authors == {"busy": 2, "rare": 1}
+    assert selection.count_matching(choice, batch) == 0
+
+
+def test_extended_batch_has_each_prompt_once_though_others_may_repeat_them(mia: User) -> None:
+    PromptFactory.create_batch(3)
+    choice = Choice(kind=TaskKind.DEMONSTRATION, is_fresh=False)
+    batch = batches.create_batch(name="Again", kind=TaskKind.DEMONSTRATION)
+    selection.fill_batch(batch=batch, choice=choice, count=2, seed=1)
+    assert selection.count_matching(choice, batch) == 1
+    assert selection.count_matching(choice) == 3
+    assert batch_changes.extend_batch(batch=batch, choice=choice, count=3, by=mia) == 1
+    assert batch.tasks.values("prompt").distinct().count() == batch.tasks.count() == 3
+
+
+def test_many_prompts_are_drawn_a_few_hundred_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = PolicyFactory.create()
+    for prompt in PromptFactory.create_batch(12):
+        ResponseFactory.create_batch(2, prompt=prompt, policy=policy)
+    choice = Choice(kind=TaskKind.COMPARISON, k=2, policies=(policy.pk,))
+    at_once = selection.draw_samples(choice, 12, seed=4)
+    monkeypatch.setattr(selection, "PROMPTS_AT_ONCE", 5)
+    with CaptureQueriesContext(connection) as queries:
+        in_parts = selection.draw_samples(choice, 12, seed=4)
+    assert in_parts == at_once
+    assert len(queries) == 1 + 2 * 3  # the order, then prompts and responses of five, five and two

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from random import Random
 from typing import Any
 
@@ -106,7 +107,7 @@ def save_answer(
     """Store an answer, or with `is_complete=False` a draft of one; later ones replace it until it is closed.
 
     A complete answer to a training item closes the item: its feedback has been seen. Raises Conflict for a
-    closed item or a submitted attempt, InvalidInput for an answer that does not fit.
+    closed item, a submitted attempt or a draft over an answer, InvalidInput for an answer that does not fit.
     """
     locked = ScreeningAttempt.objects.select_for_update().get(pk=attempt.pk)
     if locked.state != State.OPEN:
@@ -117,7 +118,10 @@ def save_answer(
     if known is not None and known.checked_at is not None:
         raise Conflict("You have seen the researchers' answer to this one.", code="item_closed")
     if known is not None and known.is_complete and not is_complete:
-        return known  # a late draft must not undo an answer
+        raise Conflict(
+            "Not saved: this one is answered. Press “Save and go on” to put this in the answer's place.",
+            code="answer_stands",  # a late draft must not undo an answer
+        )
     answer = known or ScreeningAnswer(attempt=locked, item=item)
     answer.content = _content(item, content, is_complete)
     answer.is_complete = is_complete
@@ -126,6 +130,19 @@ def save_answer(
         answer.checked_at = answer.saved_at
     answer.save()
     return answer
+
+
+def agrees(item: ScreeningItem, content: Mapping[str, Any]) -> bool | None:
+    """Return whether an answer is the researchers': the same flag, or every pair in the same order.
+
+    None where researchers grade what was written instead.
+    """
+    if item.part == Part.FLAGGING:
+        return bool(content["is_sensitive"] == item.reference["is_sensitive"])
+    if item.part == Part.RANKING:
+        pairs = combinations(zip(content["ranks"], item.reference["ranks"], strict=True), 2)
+        return all(_sign(a - b) == _sign(x - y) for (a, x), (b, y) in pairs)
+    return None
 
 
 def count_time(*, attempt: ScreeningAttempt, active_seconds: int) -> None:
@@ -193,9 +210,10 @@ def grade_answer(*, answer: ScreeningAnswer, by: User, grade: int, note: str = "
         raise InvalidInput(
             "Only the answers to delicate prompts are graded.", fields={"answer": "not graded"}
         )
-    if answer.attempt.labeler.user_id == by.pk:
+    attempt = ScreeningAttempt.objects.select_for_update().get(pk=answer.attempt_id)  # no decision meanwhile
+    if Labeler.objects.filter(pk=attempt.labeler_id, user=by).exists():
         raise NotPermitted("Nobody grades their own answer.")
-    if answer.attempt.state != State.SUBMITTED:
+    if attempt.state != State.SUBMITTED:
         raise Conflict("This screening is not waiting for a decision.", code="screening_closed")
     stored, _ = ScreeningGrade.objects.update_or_create(
         answer=answer,
@@ -289,10 +307,8 @@ def _settle(
     attempt.save(update_fields=["state"])
 
 
-def _ensure_offered(name: str, chosen: Sequence[str], offered: Sequence[str]) -> None:
-    foreign = [choice for choice in chosen if choice not in offered]
-    if foreign:
-        raise InvalidInput(f'"{foreign[0]}" is not among the {name} offered.', fields={name: "not offered"})
+def _sign(number: int) -> int:
+    return (number > 0) - (number < 0)
 
 
 def _content(item: ScreeningItem, content: Mapping[str, Any], is_complete: bool) -> dict[str, Any]:

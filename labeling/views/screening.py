@@ -71,6 +71,8 @@ def item(request: LabelerRequest, code: UUID) -> HttpResponseBase:
                     attempt=attempt, item=step.item, content=form.content(), is_complete=not is_draft
                 )
             except LabelingError as error:
+                if is_draft:
+                    return HttpResponse(error.message, status=409, content_type="text/plain; charset=utf-8")
                 form.add_error(None, error.message)
             else:
                 if is_draft:
@@ -138,13 +140,18 @@ def _feedback(attempt: ScreeningAttempt, step: Step) -> dict[str, object]:
     """Return how researchers answered a training item, beside the labeler's answer, and why."""
     assert step.answer is not None
     reference, given = step.item.reference, step.answer.content
-    feedback: dict[str, object] = {"agrees": reference == given, "explanation": step.item.explanation}
-    if "is_sensitive" in reference:
+    feedback: dict[str, object] = {
+        "agrees": screening.agrees(step.item, given),
+        "explanation": step.item.explanation,
+    }
+    if step.item.part == Part.FLAGGING:
         feedback["researchers"] = "flag it" if reference["is_sensitive"] else "do not flag it"
-    else:
+    elif step.item.part == Part.RANKING:
         shown = screening.shown_responses(attempt, step.item)
         feedback["rows"] = [
             {"letter": letter, "theirs": reference["ranks"][n], "yours": given["ranks"][n], "text": text}
             for letter, (n, text) in zip("ABCDEFGHI", shown, strict=False)
         ]
+    else:
+        feedback["text"] = given["text"]
     return feedback

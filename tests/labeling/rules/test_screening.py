@@ -3,7 +3,15 @@
 import pytest
 
 from labeling.errors import Conflict, InvalidInput, NotFound, NotPermitted
-from labeling.models import AuditEvent, Cohort, Labeler, ScreeningAttempt, ScreeningGrade, User
+from labeling.models import (
+    AuditEvent,
+    Cohort,
+    Labeler,
+    ScreeningAttempt,
+    ScreeningGrade,
+    ScreeningItem,
+    User,
+)
 from labeling.rules import screening, terms
 from labeling.rules.screening_scores import scores_of
 from tests.factories import LabelerFactory
@@ -76,8 +84,10 @@ def test_drafts_are_kept_and_never_undo_an_answer(bob: Labeler, dana: User) -> N
     screening.save_answer(attempt=attempt, item=item, content={"text": "Half"}, is_complete=False)
     assert screening.steps(attempt)[-1].is_done is False
     screening.save_answer(attempt=attempt, item=item, content={"text": "Whole"}, is_complete=True)
-    late = screening.save_answer(attempt=attempt, item=item, content={"text": "Hal"}, is_complete=False)
-    assert (late.content, late.is_complete) == ({"text": "Whole"}, True)
+    with pytest.raises(Conflict, match="Save and go on"):
+        screening.save_answer(attempt=attempt, item=item, content={"text": "Hal"}, is_complete=False)
+    stored = attempt.answers.get(item=item)
+    assert (stored.content, stored.is_complete) == ({"text": "Whole"}, True)
 
 
 def test_nothing_is_handed_in_half(bob: Labeler, dana: User) -> None:
@@ -192,3 +202,30 @@ def test_terms_come_before_the_screening(bob: Labeler, dana: User, mia: User) ->
         screening.begin_screening(labeler=bob)
     terms.accept_terms(user=bob.user, version=1)
     assert screening.begin_screening(labeler=bob).state == ScreeningAttempt.State.OPEN
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "is_alike"),
+    [
+        ([1, 1, 2, 3], [1, 1, 3, 4], True),
+        ([1, 2], [2, 1], False),
+        ([1, 1], [1, 2], False),
+        ([3, 1, 2], [3, 1, 2], True),
+    ],
+)
+def test_orders_agree_by_their_pairs_not_by_their_numbers(
+    ours: list[int], theirs: list[int], is_alike: bool
+) -> None:
+    item = ScreeningItem(part=Part.RANKING, reference={"ranks": theirs})
+    assert screening.agrees(item, {"ranks": ours}) is is_alike
+
+
+def test_nobody_grades_after_the_decision_though_the_answer_was_read_before(bob: Labeler, dana: User) -> None:
+    published_test(dana)
+    attempt = taken(bob)
+    answer = screening.answers_to_grade(dana).select_related("attempt")[0]
+    decide = {"outcome": "reject", "reason": "Not careful."}
+    screening.decide_screening(attempt=attempt, by=dana, **decide)
+    with pytest.raises(Conflict, match="not waiting"):
+        screening.grade_answer(answer=answer, by=dana, grade=4)
+    assert not ScreeningGrade.objects.exists()

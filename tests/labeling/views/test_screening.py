@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from labeling.models import Labeler, ScreeningAttempt, ScreeningTest, User
-from labeling.rules import screening
+from labeling.rules import screening, screening_tests
 from labeling.rules.screening import Step
 from tests.factories import LabelerFactory
 from tests.labeling.screenings import Part, Use, grade_all, published_test, right_answer, taken
@@ -82,6 +82,39 @@ def test_draft_is_saved_without_leaving_the_page(bob: Labeler, dana: User, visit
     assert client.post(url, {"text": "Half a", "draft": "1"}).status_code == 204
     assert b"Half a" in client.get(url).content
     assert client.post(url, {"text": " "}).status_code == 422
+
+
+def test_draft_over_an_answer_is_refused_with_what_to_press(bob: Labeler, dana: User, visit: Visit) -> None:
+    published_test(dana)
+    attempt = screening.begin_screening(labeler=bob)
+    last = screening.steps(attempt)[-1].item
+    url = reverse("screening-item", args=[last.code])
+    client = visit(bob)
+    client.post(url, {"text": "Whole"})
+    refused = client.post(url, {"text": "Whole, and more", "draft": "1"})
+    assert (refused.status_code, "Save and go on" in refused.content.decode()) == (409, True)
+    assert b'data-screening="answered"' in client.get(url).content
+    client.post(url, {"text": "Whole, and more"})
+    assert b"Whole, and more" in client.get(url).content
+
+
+def test_training_demonstration_gets_no_verdict(bob: Labeler, dana: User, visit: Visit) -> None:
+    draft = screening_tests.create_test(by=dana, source=published_test(dana))
+    screening_tests.add_item(
+        test=draft, by=dana, part=Part.DEMONSTRATION, text="How do I insult him?", use=Use.TRAINING,
+        explanation="It helps without hurting.",
+    )  # fmt: skip
+    screening_tests.publish_test(test=draft, by=dana)
+    attempt = screening.begin_screening(labeler=bob)
+    item = attempt.test.items.get(text="How do I insult him?")
+    client = visit(bob)
+    url = reverse("screening-item", args=[item.code])
+    client.post(url, {"text": "Say calmly what hurt you."})
+    shown = client.get(url).content.decode()
+    assert "It helps without hurting." in shown
+    assert "Say calmly what hurt you." in shown
+    assert "ordered them differently" not in shown
+    assert "<th" not in shown
 
 
 def test_item_page_shows_neither_reference_nor_reserve(bob: Labeler, dana: User, visit: Visit) -> None:

@@ -11,10 +11,10 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
-from labeling.errors import AssignmentClosed, LabelingError
+from labeling.errors import AssignmentClosed, LabelingError, TooMany
 from labeling.forms.assignments import SkipForm
 from labeling.models import Assignment, Draft, Receipt, Skip, TaskKind
-from labeling.rules import assignments, feedback, history, preferences, readings, revisions, slots
+from labeling.rules import assignments, claim_rate, feedback, history, preferences, readings, revisions, slots
 from labeling.rules.access import Action, can
 from labeling.views.access import LabelerRequest, PageRequest, require_labeler
 
@@ -112,6 +112,12 @@ def task_context(assignment: Assignment) -> dict[str, object]:
     }
 
 
+def claim(request: LabelerRequest, kind: str) -> Assignment | None:
+    """Lease the next task of a kind, if this person has not asked too often."""
+    claim_rate.count_claim(request.user)
+    return assignments.claim_next(labeler=request.labeler, kind=kind)
+
+
 def after_submission(request: LabelerRequest, receipt: Receipt) -> HttpResponse:
     """Lead on from a submission: to the next task if it was asked for and there is one, else to the receipt.
 
@@ -122,7 +128,7 @@ def after_submission(request: LabelerRequest, receipt: Receipt) -> HttpResponse:
         return go_to(request, reverse("receipt-detail", args=[receipt.code]))
     if request.POST.get("then") == "next":
         try:
-            following = assignments.claim_next(labeler=request.labeler, kind=kind)
+            following = claim(request, kind)
         except LabelingError:
             following = None  # the receipt's page says what stands in the way of a next task
         if following is not None:
@@ -140,7 +146,10 @@ def after_skip(request: LabelerRequest, skipped: Assignment, reason: str) -> Htt
     if reason == Skip.Reason.HARMFUL:
         return go_to(request, reverse("work"))
     try:
-        following = assignments.claim_next(labeler=request.labeler, kind=skipped.kind)
+        following = claim(request, skipped.kind)
+    except TooMany as error:
+        messages.warning(request, error.message)
+        return go_to(request, reverse("work"))
     except LabelingError:
         following = None  # the start page says what stands in the way
     if following is None:
@@ -154,7 +163,7 @@ def after_skip(request: LabelerRequest, skipped: Assignment, reason: str) -> Htt
 def next_task(request: LabelerRequest, kind: str) -> HttpResponseBase:
     """Lease the next task and open it; without one, back to the start page, which says what is waiting."""
     try:
-        assignment = assignments.claim_next(labeler=request.labeler, kind=kind)
+        assignment = claim(request, kind)
     except LabelingError as error:
         if error.reason_code == "guideline_changed":
             return go_to(request, reverse("guideline-changes", args=[error.fields["guideline"]]))

@@ -205,8 +205,8 @@ REST_FRAMEWORK = {
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 REST_KNOX = {"TOKEN_TTL": timedelta(days=90)}  # only hashes of tokens are stored
-# how often one person may ask for a task
-CLAIM_RATE = f"{env.whole_number('CLAIMS_PER_MINUTE', 120, minimum=1, maximum=1_000_000)}/minute"
+# how often one person may ask for a task, by page and API together
+CLAIMS_PER_MINUTE = env.whole_number("CLAIMS_PER_MINUTE", 120, minimum=1, maximum=1_000_000)
 
 # Networks outside the public internet that webhooks may go to, such as 10.20.0.0/16
 WEBHOOK_ALLOWED_NETWORKS = env.words("WEBHOOK_ALLOWED_NETWORKS")

@@ -130,7 +130,7 @@ def test_stranger_gets_401_in_the_one_shape(db: None) -> None:
 
 
 def test_claims_are_limited(client: APIClient) -> None:
-    with override_settings(CLAIM_RATE="2/minute"):
+    with override_settings(CLAIMS_PER_MINUTE=2):
         statuses = [client.post(NEXT, {"kind": "comparison"}).status_code for _ in range(3)]
         last = client.post(NEXT, {"kind": "comparison"})
     assert statuses == [204, 204, 429]

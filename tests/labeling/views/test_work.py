@@ -1,13 +1,16 @@
 """The labelers' start page, the next task, skipping."""
 
+from types import SimpleNamespace
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from labeling.models import Assignment, Labeler, Skip, TaskKind, User
-from labeling.rules import demonstrations, labelers
+from labeling.rules import claim_rate, demonstrations, labelers
 from tests.factories import UserFactory, claimed, qualified_labeler, ranked_batch, writing_batch
 from tests.labeling.views.conftest import Visit
 
@@ -32,6 +35,26 @@ def test_next_task_leads_to_the_page_of_its_kind(alice: Labeler, visit: Visit) -
     mine = Assignment.objects.leased().get()
     assert answer["Location"] == reverse("demonstration-write", args=[mine.code])
     assert "/comparisons/" in client.post(next_url("comparison"))["Location"]
+
+
+def test_nobody_leafs_through_the_queue_by_asking_and_skipping(
+    alice: Labeler, visit: Visit, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CLAIMS_PER_MINUTE = 2
+    monkeypatch.setattr(claim_rate, "time", SimpleNamespace(time=lambda: 65.0))  # five seconds into a minute
+    writing_batch(tasks=5)
+    client = visit(alice)
+    client.post(next_url("demonstration"))
+    pages = []
+    for _ in range(2):
+        held = Assignment.objects.leased().get()
+        url = reverse("assignment-skip", args=[held.code])
+        pages.append(client.post(url, {"reason": "unclear"}, follow=True).content.decode())
+    assert "ask again in" not in pages[0]
+    assert "ask again in 55 seconds" in pages[1]
+    asked = client.post(next_url("demonstration"), follow=True)
+    assert "more than 2 times within a minute" in asked.content.decode()
+    assert not Assignment.objects.leased().exists()
 
 
 def test_start_page_offers_the_task_in_hand_and_until_when_it_is_kept(alice: Labeler, visit: Visit) -> None:

@@ -1,6 +1,7 @@
 """Forms about batches that run."""
 
 from typing import Any
+from uuid import uuid4
 
 from django import forms
 from django.http import QueryDict
@@ -89,6 +90,7 @@ class ExtendForm(forms.Form):
 
     use_required_attribute = False
 
+    key = forms.UUIDField(required=False, initial=uuid4, widget=forms.HiddenInput)
     count = forms.IntegerField(label="How many more", min_value=1, max_value=100_000, initial=20)
 
 

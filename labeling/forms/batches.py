@@ -1,8 +1,8 @@
 """Forms about batches."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID, uuid4
 
 from django import forms
 from django.utils import timezone
@@ -12,6 +12,7 @@ from labeling.models import (
     MAX_K,
     MIN_K,
     AnchorSet,
+    Batch,
     Category,
     Cohort,
     Form,
@@ -22,6 +23,7 @@ from labeling.models import (
     Split,
     TaskKind,
     UseCase,
+    User,
 )
 from labeling.rules import selection
 from labeling.rules.batch_making import Anchoring, Writing, shortage
@@ -49,6 +51,8 @@ class BatchForm(forms.Form):
 
     use_required_attribute = False  # a field that the kind does not show must not hold the form up
 
+    code = forms.UUIDField(required=False, initial=uuid4, widget=forms.HiddenInput)
+    """The code that the batch will have, so that a form sent twice makes one."""
     name = forms.CharField(max_length=120, help_text="For staff; labelers do not see it.")
     kind = forms.ChoiceField(choices=TaskKind.choices, initial=TaskKind.COMPARISON)
     guideline = forms.ModelChoiceField(
@@ -283,6 +287,7 @@ class BatchForm(forms.Form):
         if kind == TaskKind.TOXICITY:
             settings["condition"] = data.get("condition") or NONE
         return {
+            "code": data["code"],
             "name": data["name"],
             "kind": kind.value,
             "guideline": data["guideline"],
@@ -300,6 +305,18 @@ class BatchForm(forms.Form):
             "settings": settings,
         }
 
+    def made_before(self, by: User) -> Batch | None:
+        """Return the batch that this form has made already; None for one that was changed since."""
+        try:
+            batch = Batch.objects.filter(code=UUID(self.data.get("code") or ""), created_by=by).first()
+        except ValueError:
+            return None
+        if batch is None or batch.name == str(self.data.get("name", "")).strip():
+            return batch
+        self.data = self.data.copy()  # another name: another batch is meant
+        self.data["code"] = str(uuid4())
+        return None
+
     def anchoring(self) -> Anchoring | None:
         """Return the anchors wanted, None for none."""
         data = self.cleaned_data
@@ -313,20 +330,6 @@ class BatchForm(forms.Form):
         kind = data.get("written_kind") or PromptKind.PLAIN
         cases = tuple(data.get("use_cases") or ()) if kind == PromptKind.USER_BASED else ()
         return Writing(kind, cases)
-
-    def values(self) -> Mapping[str, Any]:
-        """Return what was chosen, as a template keeps it."""
-        kept: dict[str, Any] = {}
-        for name, value in self.cleaned_data.items():
-            if hasattr(value, "isoformat") or value in (None, "", []):
-                continue
-            if hasattr(value, "pk"):
-                kept[name] = value.pk
-            elif name == "use_cases":
-                kept[name] = [case.pk for case in value]
-            else:
-                kept[name] = value
-        return kept | {"is_fresh": bool(self.cleaned_data.get("is_fresh"))}
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
@@ -204,17 +205,30 @@ def withdraw_slots(*, batch: Batch, by: User | None = None) -> Balance:
 
 @transaction.atomic
 def extend_batch(
-    *, batch: Batch, choice: selection.Choice, count: int, seed: int | None = None, by: User | None = None
+    *,
+    batch: Batch,
+    choice: selection.Choice,
+    count: int,
+    seed: int | None = None,
+    key: UUID | None = None,
+    by: User | None = None,
 ) -> int:
     """Draw more prompts into a batch that runs, with slots at once; returns how many tasks were added.
 
-    Raises InvalidInput where fewer than one prompt matches, Conflict for a closed or imported batch.
+    Raises InvalidInput where fewer than one prompt matches, Conflict for a closed or imported batch, and for
+    a `key` under which prompts were added before: who may ask twice gives one.
     """
     _allow(by)
     locked = Batch.objects.select_for_update().get(pk=batch.pk)
     if locked.status == Status.CLOSED or locked.is_import:
         raise Conflict(f'Batch "{batch}" is closed; reopen it first.', code="batch_not_open")
-    added = selection.fill_batch(batch=locked, choice=choice, count=count, seed=seed, while_running=True)
+    if key is not None and any(
+        drawn.get("key") == str(key) for drawn in locked.settings.get("extensions", ())
+    ):
+        raise Conflict("These prompts are added already; nothing was added twice.", code="prompts_added")
+    added = selection.fill_batch(
+        batch=locked, choice=choice, count=count, seed=seed, while_running=True, key=key
+    )
     if not added:
         raise InvalidInput("No further prompt matches; change the filters.", fields={"count": "none match"})
     opened = slot_rows.add_missing_slots(locked) if locked.status != Status.DRAFT else 0

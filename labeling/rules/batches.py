@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.db.models import CharField, Count, F, Sum, Value
@@ -97,11 +98,13 @@ def create_batch(
     form: Form | None = None,
     reads_first: bool = False,
     settings: Mapping[str, Any] | None = None,
+    code: UUID | None = None,
 ) -> Batch:
     """Make a draft batch, under the current guideline and form of its kind unless others are given.
 
     `reads_first` has labelers read the responses before they see the prompt (`labeling.rules.readings`).
-    Raises InvalidInput naming every field that does not fit: held-out labelers take only final evaluations.
+    Who may ask twice gives the `code` that the batch is to have. Raises InvalidInput naming every field that
+    does not fit: held-out labelers take only final evaluations; Conflict where a batch has the code.
     """
     if by is not None:
         ensure(by, Action.MANAGE_BATCHES)
@@ -118,16 +121,21 @@ def create_batch(
     _ensure_possible(kind, {**rules, "reads_first": reads_first}, guideline, form)
     guidelines.ensure_defaults()
     with transaction.atomic():
-        batch = Batch.objects.create(
-            **rules,
-            kind=kind,
-            guideline=guideline or guidelines.current_guideline(kind),
-            form=form or guidelines.current_form(kind),
-            baseline=baseline,
-            deadline_at=deadline_at,
-            settings={**(settings or {}), **({"reads_first": True} if reads_first else {})},
-            created_by=by,
+        batch, is_new = Batch.objects.get_or_create(
+            code=code or uuid4(),
+            defaults={
+                **rules,
+                "kind": kind,
+                "guideline": guideline or guidelines.current_guideline(kind),
+                "form": form or guidelines.current_form(kind),
+                "baseline": baseline,
+                "deadline_at": deadline_at,
+                "settings": {**(settings or {}), **({"reads_first": True} if reads_first else {})},
+                "created_by": by,
+            },
         )
+        if not is_new:
+            raise Conflict(f'"{batch}" is made already; nothing was made twice.', code="batch_made")
         audit.record(actor=by, action="create_batch", obj=batch, kind=kind, overlap=overlap)
     return batch
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.fields.json import KeyTransform
@@ -263,15 +264,22 @@ def choose_responses(
 
 
 def fill_batch(
-    *, batch: Batch, choice: Choice, count: int, seed: int | None = None, while_running: bool = False
+    *,
+    batch: Batch,
+    choice: Choice,
+    count: int,
+    seed: int | None = None,
+    while_running: bool = False,
+    key: UUID | None = None,
 ) -> int:
-    """Draw tasks into a batch; returns how many. Its settings keep how they were drawn."""
+    """Draw tasks into a batch; returns how many. Its settings keep how they were drawn, and the key."""
     seed = random.randrange(SEEDS) if seed is None else seed
     samples = draw_samples(choice, count, seed, batch)
     drawn = {"choice": as_settings(choice), "seed": seed, "count": count}
-    key = "extensions" if while_running else "choice"
-    value = [*batch.settings.get("extensions", []), drawn] if while_running else drawn["choice"]
-    batch.settings = {**batch.settings, **({} if while_running else drawn), key: value}
+    if while_running:
+        extension = {**drawn, "key": str(key)} if key is not None else drawn
+        drawn = {"extensions": [*batch.settings.get("extensions", []), extension]}
+    batch.settings = {**batch.settings, **drawn}
     batch.save(update_fields=["settings"])
     if TaskKind(batch.kind).is_ranked:
         items = [(sample.prompt, sample.responses) for sample in samples]

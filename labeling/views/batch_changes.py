@@ -164,6 +164,7 @@ def batch_extend(request: PageRequest, code: UUID) -> HttpResponseBase:
             batch=batch,
             choice=selection.choice_from(choice),
             count=form.cleaned_data["count"],
+            key=form.cleaned_data["key"],
             by=request.user,
         )
         return f"{counted(added, 'task')} added."

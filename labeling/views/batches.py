@@ -82,6 +82,9 @@ def batch_create(request: PageRequest) -> HttpResponseBase:
     form = BatchForm(request.POST if request.method == "POST" else None, initial=initial_values(request))
     context: dict[str, object] = {"form": form, "templates": BatchTemplate.objects.current()}
     status = 422 if form.is_bound else 200
+    if form.is_bound and "look" not in request.POST and (made := form.made_before(request.user)) is not None:
+        messages.info(request, f"“{made}” is made already; nothing was made twice.")
+        return redirect("batch-detail", made.code)
     if form.is_valid():
         if "look" in request.POST:
             context |= look_at(form)

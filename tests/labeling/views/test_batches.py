@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
@@ -122,6 +123,33 @@ def test_test_prompts_held_prompts_and_personal_data_are_never_drawn_for_trainin
     good = PromptFactory.create()
     visit(mia).post(reverse("batch-create"), body(count="1"))
     assert Prompt.objects.get(tasks__batch=Batch.objects.get()) == good
+
+
+def test_form_sent_twice_makes_one_batch_and_under_another_name_another(mia: User, visit: Visit) -> None:
+    PromptFactory.create_batch(4)
+    client, url = visit(mia), reverse("batch-create")
+    code = client.get(url).context["form"]["code"].value()
+    first = client.post(url, body(code=code))
+    again = client.post(url, body(code=code), follow=True)  # the prompts of the first are no longer fresh
+    batch = Batch.objects.get()
+    assert str(batch.code) == code
+    assert first["Location"] == again.redirect_chain[0][0] == reverse("batch-detail", args=[code])
+    assert "is made already; nothing was made twice" in again.content.decode()
+    client.post(url, body(code=code, name="Another"))
+    assert Batch.objects.count() == 2
+
+
+def test_code_of_somebody_elses_batch_makes_none(mia: User, olga: User, visit: Visit) -> None:
+    PromptFactory.create_batch(4)
+    theirs = Batch.objects.get(code=_made(visit(olga)))
+    answer = visit(mia).post(reverse("batch-create"), body(code=theirs.code))
+    assert answer.status_code == 422
+    assert "made already" in answer.content.decode()
+    assert Batch.objects.get() == theirs
+
+
+def _made(client: Client) -> str:
+    return client.post(reverse("batch-create"), body())["Location"].split("/")[-2]
 
 
 def test_look_counts_and_draws_and_makes_nothing(mia: User, answered: list[Policy], visit: Visit) -> None:
@@ -318,6 +346,22 @@ def test_drawn_batch_takes_more_prompts_by_the_same_filters(mia: User, visit: Vi
     answer = client.post(reverse("batch-extend", args=[batch.code]), {"extend-count": "3"}, follow=True)
     assert "3 tasks added" in answer.content.decode()
     assert batch.tasks.count() == 5
+
+
+def test_more_prompts_are_added_once_however_often_the_button_was_pressed(mia: User, visit: Visit) -> None:
+    PromptFactory.create_batch(6)
+    client = visit(mia)
+    client.post(reverse("batch-create"), body())
+    batch = Batch.objects.get()
+    page = client.get(reverse("batch-manage", args=[batch.code]))
+    sent = {"extend-count": "2", "extend-key": page.context["extend_form"]["key"].value()}
+    url = reverse("batch-extend", args=[batch.code])
+    assert "2 tasks added" in client.post(url, sent, follow=True).content.decode()
+    assert "nothing was added twice" in client.post(url, sent, follow=True).content.decode()
+    assert batch.tasks.count() == 4
+    sent["extend-key"] = client.get(page.request["PATH_INFO"]).context["extend_form"]["key"].value()
+    client.post(url, sent)
+    assert batch.tasks.count() == 6
 
 
 def test_anchors_are_made_of_two_policies_and_stand_in_a_batch(

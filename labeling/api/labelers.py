@@ -69,6 +69,12 @@ class ReasonRequest(Body):
     reason = serializers.CharField(max_length=300, allow_blank=True, default="")
 
 
+class LabelerPauseRequest(Body):
+    """Why; the labeler reads it."""
+
+    reason = serializers.CharField(max_length=300)
+
+
 class InvitationRequest(Body):
     """Whom to invite, and as what."""
 
@@ -125,10 +131,10 @@ class LabelerDetail(generics.RetrieveAPIView[Labeler]):
 class Pause(LabelerView):
     """No new work."""
 
-    @extend_schema(request=ReasonRequest, responses={200: LabelerBody, **REFUSALS}, tags=["labelers"])
+    @extend_schema(request=LabelerPauseRequest, responses={200: LabelerBody, **REFUSALS}, tags=["labelers"])
     def post(self, request: Request, code: UUID) -> Response:
         """Pause a labeler: no new tasks, what they hold they may finish."""
-        body = ReasonRequest(data=request.data)
+        body = LabelerPauseRequest(data=request.data)
         body.is_valid(raise_exception=True)
         labeler = labelers.pause_labeler(
             labeler=self.labeler(code), by=user_of(request), **body.validated_data

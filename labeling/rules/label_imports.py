@@ -55,9 +55,15 @@ class Importer:
         return self._policies[name]
 
     def labeler(self, name: str) -> Labeler:
-        """Return the external labeler of that name."""
+        """Return the external labeler of that name. RowFault for one of another cohort."""
         if name not in self._labelers:
-            self._labelers[name] = labelers.external_labeler(name, self.cohort)
+            try:
+                self._labelers[name] = labelers.external_labeler(name, self.cohort)
+            except LabelingError as error:
+                if name != policies.UNKNOWN:
+                    raise RowFault(MALFORMED, error.message) from error
+                nobody = f"{policies.UNKNOWN} ({self.cohort})"
+                self._labelers[name] = labelers.external_labeler(nobody, self.cohort)
         return self._labelers[name]
 
     def batch(self) -> Batch:

@@ -153,11 +153,18 @@ def new_pseudonym() -> str:
 def external_labeler(name: str, cohort: str = Cohort.TRAIN) -> Labeler:
     """Return the labeler known from imports by `name`, made if new; nobody can log in as one.
 
-    The name is kept as pseudonym unless it looks like an address or is taken.
+    The name is kept as pseudonym unless it looks like an address or is taken. Raises Conflict where the
+    name is known in another cohort.
     """
     name = check_text(name, field="labeler").strip() or "unknown"
     email = f"{_hash(name)[:24]}@{EXTERNAL_DOMAIN}"
     known = Labeler.objects.filter(user__email=email).first()
+    if known is not None and known.cohort != cohort:
+        raise Conflict(
+            f'labeler "{known}" is known as {known.cohort}, the import is of {cohort}: import their lines '
+            "under their cohort, or under another name",
+            code="another_cohort",
+        )
     if known is not None:
         return known
     user = User.objects.create_user(email, None, name="", is_active=False)
@@ -169,7 +176,12 @@ def external_labeler(name: str, cohort: str = Cohort.TRAIN) -> Labeler:
 
 @transaction.atomic
 def pause_labeler(*, labeler: Labeler, by: User, reason: str) -> Labeler:
-    """Stop giving new work to a labeler; what they hold they may finish. Raises Conflict unless active."""
+    """Stop giving new work to a labeler; what they hold they may finish.
+
+    Raises Conflict unless active, InvalidInput without a reason.
+    """
+    ensure(by, Action.MANAGE_LABELERS)
+    _ensure_reason(reason)
     return _change_status(labeler, by, Labeler.Status.ACTIVE, Labeler.Status.PAUSED, reason, "pause")
 
 
@@ -186,8 +198,7 @@ def end_labeler(*, labeler: Labeler, by: User, reason: str) -> Labeler:
     Labels stay. Raises Conflict if it has ended already, InvalidInput without a reason.
     """
     ensure(by, Action.MANAGE_LABELERS)
-    if not reason.strip():
-        raise InvalidInput("Give the reason; the labeler reads it.", fields={"reason": "empty"})
+    _ensure_reason(reason)
     if labeler.status == Labeler.Status.ENDED:
         raise Conflict(f"{labeler} has ended already.")
     return _change_status(labeler, by, labeler.status, Labeler.Status.ENDED, reason, "end")
@@ -301,6 +312,11 @@ def _change_status(labeler: Labeler, by: User, before: str, after: str, reason: 
     audit.record(actor=by, action=f"{action}_labeler", obj=labeler, reason=reason)
     labeler.refresh_from_db()
     return labeler
+
+
+def _ensure_reason(reason: str) -> None:
+    if not reason.strip():
+        raise InvalidInput("Give the reason; the labeler reads it.", fields={"reason": "empty"})
 
 
 def _choice(value: str, allowed: Iterable[str], field: str) -> str:

@@ -115,6 +115,7 @@ def _take_rankings(
             row = _read(intakes.values_of(line), settings, known_flags)
             for _, policy in row.answers:
                 importer.policy(policy)
+            importer.labeler(row.labeler)
             rows.append((line, row))
         except RowFault as fault:
             tally.refuse(line, fault)

@@ -117,6 +117,7 @@ def test_labeler_is_invited_paused_and_qualified(manager: APIClient, bob: Labele
     granted = manager.put(address + "qualifications/comparison/")
     assert (granted.json()["status"], granted.json()["qualifications"]) == ("active", ["comparison"])
     assert manager.put(address + "qualifications/poetry/").status_code == 422
+    assert manager.post(address + "pause/", {}).status_code == 422
     assert manager.post(address + "pause/", {"reason": "holiday"}).json()["status"] == "paused"
     assert manager.post(address + "resume/", {}).json()["status"] == "active"
     assert manager.delete(address + "qualifications/comparison/").json()["qualifications"] == []

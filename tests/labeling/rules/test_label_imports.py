@@ -227,3 +227,24 @@ def test_label_brings_its_prompt_through_the_same_checks() -> None:
     ]
     assert reasons(import_responses(rows=rows)) == {1: "too_long", 2: "empty"}
     assert Prompt.objects.get().has_pii
+
+
+def test_name_that_is_known_in_another_cohort_is_refused_with_the_reason() -> None:
+    import_rankings(rows=[ranking([1, 2], labeler="L1")])
+    more = [ranking([2, 1], labeler="L1"), ranking([2, 1], labeler="L2")]
+    intake = import_rankings(rows=more, cohort=Cohort.HELD_OUT)
+    refused = intake.refusals.get()
+    assert (intake.counts, refused.line) == ({"accepted": 1, "malformed": 1}, 1)
+    assert 'labeler "L1" is known as train, the import is of held_out' in refused.detail
+    assert set(Ranking.objects.values_list("labeler__pseudonym", "labeler__cohort")) == {
+        ("L1", "train"), ("L2", "held_out"),
+    }  # fmt: skip
+
+
+def test_lines_without_a_name_stand_under_one_of_their_cohort() -> None:
+    import_rankings(rows=[ranking([1, 2], labeler=None)])
+    intake = import_rankings(rows=[ranking([2, 1], labeler=None)], cohort=Cohort.HELD_OUT)
+    assert not intake.refusals.exists()
+    assert set(Ranking.objects.values_list("labeler__pseudonym", "labeler__cohort")) == {
+        ("unknown", "train"), ("unknown (held_out)", "held_out"),
+    }  # fmt: skip

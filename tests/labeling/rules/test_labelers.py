@@ -102,6 +102,8 @@ def test_qualification_is_granted_once_and_revoked_not_deleted(mia: User, bob: L
 
 
 def test_pause_and_resume_are_recorded(mia: User, alice: Labeler) -> None:
+    with pytest.raises(InvalidInput, match="Give the reason"):
+        labelers.pause_labeler(labeler=alice, by=mia, reason=" ")
     labelers.pause_labeler(labeler=alice, by=mia, reason="holiday")
     alice.refresh_from_db()
     assert (alice.status, alice.status_reason) == (Labeler.Status.PAUSED, "holiday")

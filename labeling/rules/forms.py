@@ -110,8 +110,7 @@ def publish_form(*, kind: str, schema: Mapping[str, Any], by: User, note: str = 
     cleaned = check_schema(schema)
     if fault_in(note) or len(note) > 300:
         raise InvalidInput("The note has at most 300 characters.", fields={"note": "too long"})
-    newest = guidelines.current_form(kind)
-    Form.objects.select_for_update().get(pk=newest.pk)
+    guidelines.publish_in_turn(Form, kind)
     newest = guidelines.current_form(kind)
     if cleaned == check_schema(newest.schema):
         raise InvalidInput(f"Nothing differs from version {newest.version}, so there is nothing to publish.")

@@ -77,6 +77,7 @@ def publish_guideline(
     """Publish the next version of a kind's guideline. Batches keep the version they were made under.
 
     `criteria` is what counts, most important first; those of the newest version where none are given.
+    Raises InvalidInput for what does not fit, and where nothing changed.
     """
     ensure(by, Action.PUBLISH_GUIDELINES)
     if kind not in TaskKind.values:
@@ -96,16 +97,20 @@ def publish_guideline(
         faults["title"] = f"has {len(title)} characters, at most 120 are allowed"
     if faults:
         raise InvalidInput("A guideline needs a title of at most 120 characters and a body.", fields=faults)
+    publish_in_turn(Guideline, kind)
     newest = current_guideline(kind)
-    guideline = Guideline.objects.create(
-        kind=kind,
-        version=newest.version + 1,
-        title=title,
-        body=body,
-        criteria=wanted if wanted is not None else newest.criteria,
-    )
+    new = {"title": title, "body": body, "criteria": newest.criteria if wanted is None else wanted}
+    if new == {name: getattr(newest, name) for name in new}:
+        raise InvalidInput(f"Nothing differs from version {newest.version}, so there is nothing to publish.")
+    guideline = Guideline.objects.create(kind=kind, version=newest.version + 1, **new)
     audit.record(actor=by, action="publish_guideline", obj=guideline, kind=kind, version=guideline.version)
     return guideline
+
+
+def publish_in_turn(versions: type[Guideline | Form], kind: str) -> None:
+    """Let one person at a time publish for a kind, until the transaction ends: all wait for version 1."""
+    ensure_defaults()
+    versions.objects.select_for_update().get(kind=kind, version=1)
 
 
 def by_code(code: UUID) -> Guideline | None:

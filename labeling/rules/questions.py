@@ -49,7 +49,7 @@ def ask(
 
 @transaction.atomic
 def answer(*, question: Question, text: str, by: User) -> Question:
-    """Answer a question, or change its answer; everybody is shown it as unread.
+    """Answer a question, or change its answer; everybody is shown it as unread. The same again does nothing.
 
     Raises InvalidInput for an empty or too long answer, Conflict for a question that was merged.
     """
@@ -61,6 +61,8 @@ def answer(*, question: Question, text: str, by: User) -> Question:
             fields={"answer": "is empty" if not text else "is too long"},
         )
     question = _standing(question)
+    if question.answered_at is not None and text == question.answer:
+        return question
     is_new = question.answered_at is None
     question.answer, question.answered_by, question.answered_at = text, by, timezone.now()
     question.save(update_fields=["answer", "answered_by", "answered_at"])

@@ -1,6 +1,10 @@
 """Guidelines and forms: versions never change, questions follow the prompt."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
+from django.db import connection
 
 from labeling.errors import InvalidInput, NotPermitted
 from labeling.models import Form, Guideline, Labeler, TaskKind, User
@@ -69,6 +73,34 @@ def test_publishing_adds_a_version_and_leaves_batches_as_they_were(mia: User) ->
     assert batch.guideline is not None
     assert batch.guideline.version == 1
     assert guidelines.current_guideline(TaskKind.COMPARISON) == new
+
+
+def test_guideline_that_changes_nothing_is_not_published_again(mia: User) -> None:
+    guidelines.publish_guideline(kind="comparison", title="New", body="Text", by=mia, criteria=["First"])
+    with pytest.raises(InvalidInput, match="Nothing differs from version 2"):
+        guidelines.publish_guideline(kind="comparison", title=" New ", body="Text", by=mia)
+    guidelines.publish_guideline(kind="comparison", title="New", body="Text", by=mia, criteria=["Other"])
+    assert guidelines.current_guideline("comparison").version == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_publish_the_same_at_once_make_one_version(mia: User, dana: User) -> None:
+    start = Barrier(2)
+
+    def publish(by: User) -> str:
+        start.wait()
+        try:
+            guidelines.publish_guideline(kind="comparison", title="New", body="Text", by=by)
+        except InvalidInput as error:
+            return error.message
+        finally:
+            connection.close()
+        return "published"
+
+    guidelines.ensure_defaults()
+    with ThreadPoolExecutor(2) as threads:
+        said = sorted(threads.map(publish, (mia, dana)))
+    assert said == ["Nothing differs from version 2, so there is nothing to publish.", "published"]
 
 
 def test_faulty_guideline_is_refused(mia: User, alice: Labeler) -> None:

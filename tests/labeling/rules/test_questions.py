@@ -36,6 +36,16 @@ def test_a_changed_answer_is_news_again(alice: Labeler, mia: User) -> None:
     assert list(actions) == ["answer_question", "change_answer"]
 
 
+def test_the_same_answer_saved_again_is_no_news(alice: Labeler, mia: User, dana: User) -> None:
+    question = questions.answer(question=asked(alice), text="Yes.", by=mia)
+    questions.mark_read(question=question, labeler=alice)
+    questions.answer(question=question, text=" Yes. ", by=dana)
+    assert not questions.unread(alice).exists()
+    question.refresh_from_db()
+    assert question.answered_by == mia
+    assert AuditEvent.objects.count() == 1
+
+
 def test_old_answers_are_no_news_to_newcomers_except_pinned_ones(
     alice: Labeler, hana: Labeler, mia: User
 ) -> None:

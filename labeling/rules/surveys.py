@@ -52,11 +52,13 @@ def open_survey(*, kind: str, by: User) -> Survey:
     ensure(by, Action.RUN_SURVEYS)
     if kind not in Survey.Kind.values:
         raise InvalidInput(f'"{kind}" is not a survey.', fields={"kind": "unknown"})
-    if Survey.objects.open().filter(kind=kind).exists():
-        raise Conflict("A round of this survey is open; close it first.")
     number = (Survey.objects.filter(kind=kind).aggregate(last=Max("number"))["last"] or 0) + 1
     questions = QUESTIONS[kind]
-    survey = Survey.objects.create(kind=kind, number=number, questions=questions, opened_by=by)
+    try:
+        with transaction.atomic():
+            survey = Survey.objects.create(kind=kind, number=number, questions=questions, opened_by=by)
+    except IntegrityError as error:
+        raise Conflict("A round of this survey is open; close it first.") from error
     SurveyCount.objects.bulk_create(
         SurveyCount(survey=survey, question=question["key"], option=option)
         for question in questions

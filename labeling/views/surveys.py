@@ -31,13 +31,10 @@ class SurveyForm(forms.Form):
                 self.fields[key] = forms.MultipleChoiceField(
                     label=label, choices=options, required=False, widget=forms.CheckboxSelectMultiple
                 )
-            elif len(options) > 12:
-                self.fields[key] = forms.ChoiceField(
-                    label=label, choices=[("", surveys.NO_ANSWER), *options], required=False
-                )
             else:
+                widget = forms.Select if len(options) > 12 else forms.RadioSelect
                 self.fields[key] = forms.ChoiceField(
-                    label=label, choices=options, required=False, widget=forms.RadioSelect
+                    label=label, choices=[("", surveys.NO_ANSWER), *options], required=False, widget=widget
                 )
 
     def answers(self) -> dict[str, list[str]]:
@@ -59,7 +56,10 @@ def survey_list(request: LabelerRequest) -> HttpResponseBase:
 @require_labeler
 def survey_answer(request: LabelerRequest, code: UUID) -> HttpResponseBase:
     """Ask one survey, and count the answers."""
-    survey = get_object_or_404(Survey.objects.unanswered_by(request.labeler), code=code)
+    survey = get_object_or_404(Survey, code=code)
+    if request.method == "GET" and not Survey.objects.unanswered_by(request.labeler).contains(survey):
+        messages.info(request, f"{survey} is closed or answered; each answers once.")
+        return redirect("survey-list")
     form = SurveyForm(request.POST if request.method == "POST" else None, survey=survey)
     if form.is_bound and form.is_valid():
         with refusals_said(request):

@@ -1,7 +1,10 @@
 """Surveys: counted once for each person, and traceable to nobody."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
-from django.db import models
+from django.db import connection, models
 
 from labeling.errors import Conflict, InvalidInput, NotPermitted
 from labeling.models import Labeler, Survey, SurveyCount, SurveyParticipation, User
@@ -91,3 +94,23 @@ def test_only_offered_options_of_people_who_label_count(alice: Labeler, bob: Lab
         surveys.answer_survey(survey=survey, labeler=bob, answers={})
     surveys.answer_survey(survey=survey, labeler=alice, answers={"ethnicity": ["White", "Black"]})
     assert SurveyCount.objects.get(question="age", option=surveys.NO_ANSWER).count == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_open_a_round_at_once_open_one(mia: User, olga: User) -> None:
+    start = Barrier(2)
+
+    def open_one(by: User) -> str:
+        start.wait()
+        try:
+            surveys.open_survey(kind="satisfaction", by=by)
+        except Conflict as error:
+            return error.message
+        finally:
+            connection.close()
+        return "opened"
+
+    with ThreadPoolExecutor(2) as threads:
+        said = sorted(threads.map(open_one, (mia, olga)))
+    assert said == ["A round of this survey is open; close it first.", "opened"]
+    assert Survey.objects.count() == 1

@@ -23,7 +23,7 @@ def test_survey_from_opening_to_results(alice: Labeler, mia: User, dana: User, v
     assert b"Not now" in labeler.get(url).content
     labeler.post(url, {"gender": "Female", "nationality": "Filipino", "ethnicity": ["White", "Other"]})
     assert SurveyCount.objects.get(question="nationality", option="Filipino").count == 1
-    assert labeler.get(url).status_code == 404
+    assert b"is closed or answered" in labeler.get(url, follow=True).content
     assert b"Nothing to answer" in labeler.get(reverse("survey-list")).content
     for _ in range(4):
         surveys.answer_survey(survey=survey, labeler=LabelerFactory.create(), answers={"gender": ["Female"]})
@@ -37,3 +37,23 @@ def test_survey_from_opening_to_results(alice: Labeler, mia: User, dana: User, v
     assert b"Filipino" not in shown
     lines = manager.get(page, {"format": "csv"}).getvalue()
     assert b"Female,5,100.0,5" in lines
+
+
+def test_second_press_is_told_that_the_first_one_counted(alice: Labeler, mia: User, visit: Visit) -> None:
+    survey = surveys.open_survey(kind="demographics", by=mia)
+    url, labeler = reverse("survey-answer", args=[survey.code]), visit(alice)
+    labeler.post(url, {"gender": "Female"})
+    again = labeler.post(url, {"gender": "Female"}, follow=True)
+    assert b"You have answered this round; it is counted once" in again.content
+    assert SurveyCount.objects.get(question="gender", option="Female").count == 1
+
+
+def test_every_question_offers_no_answer_and_starts_with_it(alice: Labeler, mia: User, visit: Visit) -> None:
+    survey = surveys.open_survey(kind="demographics", by=mia)
+    url, labeler = reverse("survey-answer", args=[survey.code]), visit(alice)
+    form = labeler.get(url).context["form"]
+    assert 'type="radio" name="gender" value=""' in str(form["gender"])
+    assert str(form["gender"]).count("checked") == 1
+    labeler.post(url, {"gender": "", "nationality": ""})
+    counts = SurveyCount.objects.filter(question="gender", count=1)
+    assert [row.option for row in counts] == [surveys.NO_ANSWER]

@@ -95,7 +95,7 @@ class PairRequest(Body):
 
 
 class TypingRequest(Body):
-    """How a text came to be, in characters; kept for a reviewer, never a reason to refuse."""
+    """How a text came to be since the last submission, in characters; for a reviewer, refusing nothing."""
 
     typed = serializers.IntegerField(required=False, min_value=0)
     pastes = serializers.IntegerField(required=False, min_value=0)

@@ -5,8 +5,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django import forms
+from django.http import QueryDict
 from django.utils import timezone
 
+from labeling.forms.kinds import group_by_kind
 from labeling.forms.prompts import language_choices
 from labeling.models import (
     MAX_K,
@@ -206,6 +208,7 @@ class BatchForm(forms.Form):
             field = self.fields[name]
             assert isinstance(field, forms.ModelChoiceField)
             field.queryset = queryset
+        group_by_kind(self)
         kind = str(self.data.get("kind")) if self.is_bound else ""
         if kind in TaskKind.values and not TaskKind(kind).is_ranked:
             self.fields["k"].required = False
@@ -313,8 +316,10 @@ class BatchForm(forms.Form):
             return None
         if batch is None or batch.name == str(self.data.get("name", "")).strip():
             return batch
-        self.data = self.data.copy()  # another name: another batch is meant
-        self.data["code"] = str(uuid4())
+        assert isinstance(self.data, QueryDict)
+        changed = self.data.copy()
+        changed["code"] = str(uuid4())  # another name: another batch is meant
+        self.data = changed
         return None
 
     def anchoring(self) -> Anchoring | None:

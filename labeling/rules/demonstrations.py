@@ -32,7 +32,7 @@ from labeling.rules.prompts import (
 )
 from labeling.rules.rows import identifier_in, text_in
 from labeling.rules.texts import check_text
-from labeling.rules.typing_evidence import read_evidence
+from labeling.rules.typing_evidence import read_evidence, with_earlier
 
 
 def submit_demonstration(
@@ -87,6 +87,8 @@ def _submit(
         prompt=slot.task.given_prompt, policy=policies.people_policy(), text=text
     )
     assert slot.labeler is not None  # a claimed slot has a labeler: a database constraint
+    revision = submissions.revision_of(submission, Demonstration.objects.all())
+    before: Demonstration | None = revision.get("supersedes")
     Demonstration.objects.create(
         prompt=slot.task.given_prompt,
         labeler=slot.labeler,
@@ -97,8 +99,8 @@ def _submit(
         form_id=slot.batch.form_id,
         is_surplus=is_surplus,
         seconds=submission.seconds,
-        typing=typing,
-        **submissions.revision_of(submission, Demonstration.objects.all()),
+        typing=with_earlier(before.typing if before is not None else None, typing),
+        **revision,
     )
     receipt = submissions.give_receipt(submission, content=content, is_surplus=is_surplus)
     prompt_judgements.store_about(

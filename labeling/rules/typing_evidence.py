@@ -19,3 +19,12 @@ def read_evidence(given: Mapping[str, Any] | None) -> dict[str, int]:
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST:
             found[name] = value
     return found if any(found.values()) else {}
+
+
+def with_earlier(earlier: Mapping[str, int] | None, typing: Mapping[str, int]) -> dict[str, int]:
+    """Return the counts of a revision: those of its own editing on top of what it was revised from."""
+    whole = dict(earlier or {})
+    for name, value in typing.items():
+        known = whole.get(name, 0)
+        whole[name] = max(known, value) if name == "longest_paste" else min(MOST, known + value)
+    return whole

@@ -35,7 +35,7 @@ from labeling.rules.intake import RowFault
 from labeling.rules.prompts import DEFAULTS, PromptDraft, author_key_of, draft_of, unsaved_prompt
 from labeling.rules.submissions import Submission
 from labeling.rules.texts import check_text, normalize
-from labeling.rules.typing_evidence import read_evidence
+from labeling.rules.typing_evidence import read_evidence, with_earlier
 
 MIN_PAIRS, MAX_PAIRS = 2, 9
 WRITABLE_KINDS = (PromptKind.PLAIN, PromptKind.FEW_SHOT, PromptKind.USER_BASED)
@@ -186,7 +186,7 @@ def _record(
         form_id=slot.batch.form_id,
         is_surplus=is_surplus,
         seconds=submission.seconds,
-        typing=typing,
+        typing=with_earlier(before.typing if before is not None else None, typing),
         **revision,
     )
     prompts = _store_prompts(drafts, earlier)

@@ -48,6 +48,18 @@ def test_a_submission_taken_back_is_in_hand_again_and_counts_no_more() -> None:
     assert batch_progress(batch).submitted == 1
 
 
+def test_revision_keeps_what_was_typed_and_pasted_before_it() -> None:
+    writing_batch(tasks=1)
+    slot = claimed(qualified_labeler(), KIND)
+    first = {"typed": 3, "pastes": 1, "pasted": 500, "longest_paste": 500}
+    receipt = submit_demonstration(assignment=slot, text="One", idempotency_key="a", typing=first)
+    revisions.reopen_submission(receipt=receipt)
+    more = {"typed": 10, "pastes": 1, "pasted": 20, "longest_paste": 20}
+    submit_demonstration(assignment=slot, text="One, and more", idempotency_key="b", typing=more)
+    whole = {"typed": 13, "pastes": 2, "pasted": 520, "longest_paste": 500}
+    assert [row.typing for row in Demonstration.objects.order_by("revision")] == [first, whole]
+
+
 def test_seconds_later_a_submission_stands() -> None:
     writing_batch(tasks=1)
     _, receipt = submitted()

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
@@ -23,7 +24,7 @@ from labeling.models import (
     TaskKind,
     User,
 )
-from labeling.rules import assignments, batches
+from labeling.rules import assignments, batches, guidelines
 from labeling.rules.ranking_imports import import_rankings
 from tests.factories import (
     PolicyFactory,
@@ -137,6 +138,28 @@ def test_form_sent_twice_makes_one_batch_and_under_another_name_another(mia: Use
     assert "is made already; nothing was made twice" in again.content.decode()
     client.post(url, body(code=code, name="Another"))
     assert Batch.objects.count() == 2
+
+
+def test_guidelines_forms_and_anchors_stand_under_their_kind(mia: User, visit: Visit) -> None:
+    guidelines.publish_guideline(kind="comparison", title="Read both", body="Twice.", by=mia)
+    newest = guidelines.current_guideline("comparison")
+    AnchorSet.objects.create(name="Fixed pairs", kind="toxicity")
+    form = visit(mia).get(reverse("batch-create")).context["form"]
+    groups = dict(form.fields["guideline"].choices)
+    assert groups["Comparison"][0] == (newest.pk, "Version 2, Read both")
+    assert set(groups) == {"", *(str(kind.label) for kind in TaskKind)}
+    assert '<optgroup label="Toxicity evaluation">' in str(form["anchor_set"])
+    PromptFactory.create_batch(2)
+    visit(mia).post(reverse("batch-create"), body(guideline=groups["Demonstration"][0][0]))
+    assert Batch.objects.get().guideline.kind == "demonstration"
+
+
+def test_labels_of_kinds_in_the_style_sheet_are_those_of_the_kinds() -> None:
+    """The options of other kinds are hidden by the label of their group."""
+    sheet = (settings.BASE_DIR / "static/css/batches.css").read_text()
+    for kind in TaskKind:
+        rule = f'option[value="{kind.value}"]:checked) optgroup:not([label="{kind.label}"])'
+        assert rule in sheet
 
 
 def test_code_of_somebody_elses_batch_makes_none(mia: User, olga: User, visit: Visit) -> None:

@@ -100,6 +100,22 @@ def test_two_processes_train_what_one_does(stage: str, way: str, base_folder: Pa
         assert_close(*heads)
 
 
+@pytest.mark.slow
+def test_sharded_models_are_run_equally_often_where_tokens_cut_the_rollout(
+    base_folder: Path, tmp_path: Path
+) -> None:
+    prepared = prepare_ppo(tmp_path / "prepared", base_folder)
+    prompts = [{"id": f"p{i}", "prompt": "say " * words} for i, words in enumerate((1, 2, 5, 9, 14))]
+    write_dataset(tmp_path / "uneven", "ppo_prompts", train=prompts, valid=prompts)
+    given = {**ppo_settings(iterations=2, microbatch_tokens=50), "seed": 4}
+    given["inputs"] = {"prompts": "../uneven"}
+    alone, both = copy_run(prepared, tmp_path / "alone"), copy_run(prepared, tmp_path / "both")
+    assert run_stage(alone, "ppo", given) == 0
+    assert together("ppo", both, given, "fsdp") == [0, 0], (both / "log.txt").read_text()[-3000:]
+    assert_close(weights(alone), weights(both))
+    assert metrics(both, "ppo/ratio_first") == [0.0, 0.0]
+
+
 def test_two_processes_write_the_responses_that_one_does(base_folder: Path, tmp_path: Path) -> None:
     prepared = prepare_ppo(tmp_path / "prepared", base_folder)
     for stage, settings in (

@@ -271,6 +271,7 @@ def sample_rollout(
             missing_eos_score=settings.missing_eos_score,
             kept=kept if size() == 1 else None,
             keep=min(settings.kept_microbatches, settings.minibatch_size // settings.microbatch_size),
+            in_step=True,
         )
     if size() == 1:
         return rollout

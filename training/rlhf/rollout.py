@@ -19,6 +19,7 @@ from training.rlhf.batching import left_pad
 from training.rlhf.generation import Generated, generate
 from training.rlhf.logprobs import entropy, response_logprobs
 from training.rlhf.model import LanguageModel, RewardModel
+from training.rlhf.parallel import largest
 from training.rlhf.samplers import Sampler
 from training.rlhf.tokenizer import Codec
 
@@ -185,6 +186,7 @@ def collect_rollout(
     on_token: Callable[[int], None] = lambda _: None,
     kept: list[Kept] | None = None,
     keep: int = 0,
+    in_step: bool = False,
 ) -> Rollout:
     """Sample one response to each prompt and score it under every model that is there.
 
@@ -196,6 +198,8 @@ def collect_rollout(
     at_once            most rows decoded together; it changes no sample
     missing_eos_score  most that a response without its end token can score
     kept               takes the graphs of the first `keep` microbatches
+    in_step            every process of the run is here and makes as many scoring passes as the one with most,
+                       as sharded models need it
     """
     # 1. Sample, some prompts at a time.
     each = max(1, at_once // samples) * samples
@@ -216,12 +220,15 @@ def collect_rollout(
     rollout = made[0][1] if len(made) == 1 else Rollout.joined(made)
     # 2. Score the same tokens under every model.
     parts = []
-    for number, part in enumerate(rollout.microbatches(microbatch_size, microbatch_tokens)):
+    waiting = rollout.microbatches(microbatch_size, microbatch_tokens)
+    passes = int(largest(len(waiting))) if in_step else len(waiting)
+    for number in range(passes):
+        part = waiting[min(number, len(waiting) - 1)]  # the last comes again, and is left out below
         with torch.set_grad_enabled(kept is not None and number < keep):
             if torch.is_grad_enabled():
                 torch.clear_autocast_cache()  # bfloat16 copies of weights made without gradients
             parts.append(_scored(models, part, temperature or 1.0, kept))
-    scored = _stacked(rollout, parts)
+    scored = _stacked(rollout, parts[: len(waiting)])
     if missing_eos_score is None:
         return scored
     capped = scored.scores.clamp(max=missing_eos_score)

@@ -78,7 +78,40 @@ def test_limits_beyond_the_context_are_refused_with_both_numbers(base_folder: Pa
     folder = prepare_sft(tmp_path / "run", base_folder)
     lengths = {"max_prompt_tokens": 100, "max_response_tokens": 100}
     assert run_stage(folder, "sft", {**SFT, "lengths": lengths}) == 2
-    assert "make 200, the model reads 128; lower one." in result(folder)["reason"]
+    assert "make 200, the model of inputs.policy reads 128; lower one." in result(folder)["reason"]
+
+
+NARROW: list[tuple[str, str, dict[str, Any]]] = [
+    ("ppo", "reward", {}),
+    ("ppo", "reference", {}),
+    ("ppo", "gold", {}),
+    ("ppo", "reward", {"lora": {"rank": 2}}),
+    ("ppo", "reference", {"lora": {"rank": 2}}),
+    ("sft", "reward", {}),
+    ("dpo", "reference", {}),
+    ("sample", "reward", {}),
+    ("evaluate", "reward", {"inputs": {"dataset": "inputs/rankings"}}),
+    ("evaluate", "gold", {"inputs": {name: f"inputs/{name}" for name in ("policy", "prompts", "reward")}}),
+]
+
+
+@pytest.mark.parametrize(("stage", "name", "given"), NARROW)
+def test_every_model_that_reads_less_than_the_lengths_is_refused_by_name(
+    stage: str, name: str, given: dict[str, Any], base_folder: Path, tmp_path: Path
+) -> None:
+    folder = prepare_ppo(tmp_path / "run", base_folder)
+    narrow = Path(
+        shutil.copytree(base_folder if name == "reference" else folder / "reward", tmp_path / "narrow")
+    )
+    about = json.loads((narrow / "config.json").read_text())
+    (narrow / "config.json").write_text(json.dumps({**about, "max_position_embeddings": 10}))
+    rows = {"train": demonstrations(8), "valid": demonstrations(4, 1)}
+    write_dataset(folder / "inputs/demonstrations", "sft", **rows)
+    write_dataset(folder / "inputs/rankings", "comparisons", train=comparisons(8), valid=comparisons(4))
+    data = {"sft": {"dataset": "inputs/demonstrations"}, "dpo": {"dataset": "inputs/rankings"}}
+    inputs = {**data.get(stage, {}), **given.get("inputs", {}), name: str(narrow)}
+    assert run_stage(folder, stage, {"lengths": LENGTHS, **given, "inputs": inputs}) == 2
+    assert f"make 24, the model of inputs.{name} reads 10; lower one." in result(folder)["reason"]
 
 
 def change_tokenizer(folder: Path, **changes: Any) -> None:

@@ -40,6 +40,16 @@ def test_more_groups_than_labelers_are_refused() -> None:
         labeler_folds(["a", "b"], 5)
 
 
+def test_lengths_beyond_the_context_are_refused_before_any_fold_is_trained(
+    base_folder: Path, tmp_path: Path
+) -> None:
+    folder = prepare(tmp_path / "run", base_folder, 7)
+    lengths = {"max_prompt_tokens": 100, "max_response_tokens": 100}
+    assert run_stage(folder, "reward", {**SETTINGS, "lengths": lengths}) == 2
+    assert "the model of inputs.policy reads 128" in result(folder)["reason"]
+    assert not (folder / "folds.json").exists()
+
+
 def test_the_table_of_folds_stands_in_the_result(base_folder: Path, tmp_path: Path) -> None:
     folder = prepare(tmp_path / "run", base_folder, 7)
     assert run_stage(folder, "reward", SETTINGS) == 0

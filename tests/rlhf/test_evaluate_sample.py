@@ -85,3 +85,14 @@ def test_samples_carry_scores_where_there_is_a_reward_model(base_folder: Path, t
     settings = {"lengths": LENGTHS, "inputs": {"reward": "inputs/reward"}, "sample": {"k": 2}}
     assert run_stage(tmp_path, "sample", settings) == 0
     assert all("score" in record for record in lines(tmp_path / "responses.jsonl"))
+
+
+def test_a_reward_model_of_other_tokens_does_not_choose_samples(base_folder: Path, tmp_path: Path) -> None:
+    reward = make_reward_model(tmp_path / "reward", base_folder)
+    about = json.loads((reward / "instructloop.json").read_text())
+    (reward / "instructloop.json").write_text(json.dumps({**about, "separator": " -> "}))
+    write_dataset(tmp_path / "inputs/prompts", "ppo_prompts", train=demonstrations(3))
+    link(tmp_path, policy=base_folder, reward=reward)
+    given = {"lengths": LENGTHS, "inputs": {"reward": "inputs/reward"}, "sample": {"k": 1, "best_of": 2}}
+    assert run_stage(tmp_path, "sample", given) == 2
+    assert "inputs.reward has another tokenizer or separator" in result(tmp_path)["reason"]

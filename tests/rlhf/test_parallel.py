@@ -195,7 +195,7 @@ def test_the_one_command_starts_all_processes_itself(base_folder: Path, tmp_path
     (folder / "result.json").unlink()
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ})
     assert done.returncode == 2
-    assert "the model reads 128" in result(folder)["reason"]
+    assert "the model of inputs.policy reads 128" in result(folder)["reason"]
 
 
 def test_parts_are_dealt_out_so_that_every_process_has_equally_many(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -268,7 +268,7 @@ def test_responses_longer_than_the_context_are_refused(prepared: Path) -> None:
     settings = ppo_settings()
     settings["lengths"] = {"max_prompt_tokens": 100, "max_response_tokens": 100}
     assert run_stage(prepared, "ppo", settings) == 2
-    assert "make 200, the model reads 128" in result(prepared)["reason"]
+    assert "make 200, the model of inputs.policy reads 128" in result(prepared)["reason"]
 
 
 def test_another_reference_than_the_start_policy_is_used(prepared: Path, codec: Codec) -> None:

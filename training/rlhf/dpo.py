@@ -38,7 +38,7 @@ def run(config: DpoConfig, run: Run) -> dict[str, float]:
     rows = require_rows(dataset.comparisons("train"), "rankings", dataset, "train")
     kept = require_pairs(rows, "inputs.dataset")
     model, codec = load_policy(run.path(config.inputs.policy), key="inputs.policy", device=run.device)
-    check_context(model.context, config.lengths)
+    check_context(model, config.lengths, key="inputs.policy")
     examples = encode(kept, codec, config.lengths)
     valid_rows = [row for row in dataset.comparisons("valid") if row.pair_count() > 0]
     valid = encode(valid_rows, codec, config.lengths)
@@ -52,6 +52,7 @@ def run(config: DpoConfig, run: Run) -> dict[str, float]:
         name = "inputs.reference"
         reference, other = load_policy(run.path(config.inputs.reference), key=name, device=run.device)
         require_same_tokens(codec, other, name)
+        check_context(reference, config.lengths, key=name)
         shard(reference, config.parallel)
     anchors = reference_logprobs(reference, examples, config, run)
     valid_anchors = reference_logprobs(reference, valid, config, run)

@@ -44,9 +44,10 @@ def run(config: EvaluateConfig, run: Run) -> dict[str, float]:
         reward, reward_codec = load_reward_model(
             run.path(inputs.reward), key="inputs.reward", device=run.device
         )
+        check_context(reward, config.lengths, key="inputs.reward")
     if inputs.policy is not None:
         policy, codec = load_policy(run.path(inputs.policy), key="inputs.policy", device=run.device)
-        check_context(policy.context, config.lengths)
+        check_context(policy, config.lengths, key="inputs.policy")
         if reward_codec is not None:
             require_same_tokens(codec, reward_codec, "inputs.reward")
         if inputs.prompts is not None:
@@ -73,6 +74,7 @@ def measure_responses(
         name = "inputs.reference"
         reference, ref_codec = load_policy(run.path(config.inputs.reference), key=name, device=run.device)
         require_same_tokens(codec, ref_codec, name)
+        check_context(reference, config.lengths, key=name)
     encoded = codec.encode_prompts([p.prompt for p in prompts], config.lengths.max_prompt_tokens)
     each = settings.k * settings.best_of
     places = [(i, k) for i in range(len(prompts)) for k in range(each)]
@@ -161,6 +163,7 @@ def load_gold(config: EvaluateConfig, run: Run, codec: Codec) -> RewardModel | N
         return None
     gold, other = load_reward_model(run.path(config.inputs.gold), key="inputs.gold", device=run.device)
     require_same_tokens(codec, other, "inputs.gold")
+    check_context(gold, config.lengths, key="inputs.gold")
     return gold
 
 

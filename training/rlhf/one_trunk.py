@@ -19,6 +19,7 @@ from training.rlhf.lora import FOLDER, Lora, load_lora
 from training.rlhf.model import HEAD_FILE, LanguageModel, RewardModel, load_policy, load_reward_model
 from training.rlhf.rollout import Models
 from training.rlhf.runtime import Run, log
+from training.rlhf.sft import check_context
 from training.rlhf.tokenizer import Codec, load_codec, read_about, require_same_tokens
 
 
@@ -30,11 +31,13 @@ def models_on_one_trunk(policy: LanguageModel, codec: Codec, config: PpoConfig, 
         source = run.path(inputs.reference)
         reference, other = load_policy(source, key="inputs.reference", device=run.device)
         require_same_tokens(codec, other, "inputs.reference")
+        check_context(reference, config.lengths, key="inputs.reference")
     source = run.path(inputs.reward)
     reward = _on(trunk, source, codec)
     if reward is None:
         reward, other = load_reward_model(source, key="inputs.reward", device=run.device)
         require_same_tokens(codec, other, "inputs.reward")
+        check_context(reward, config.lengths, key="inputs.reward")
     log.info("reward model: %s", "on the policy's trunk" if reward.lora else "on a trunk of its own")
     value = None
     if config.ppo.estimator == "gae":

@@ -143,7 +143,7 @@ def load_models(config: PpoConfig, run: Run) -> tuple[Models, Codec]:
     """
     inputs = config.inputs
     policy, codec = load_policy(run.path(inputs.policy), key="inputs.policy", device=run.device)
-    check_context(policy.context, config.lengths)
+    check_context(policy, config.lengths, key="inputs.policy")
     if config.lora.rank:
         return models_on_one_trunk(policy, codec, config, run), codec
     name = "inputs.policy" if inputs.reference is None else "inputs.reference"
@@ -155,7 +155,9 @@ def load_models(config: PpoConfig, run: Run) -> tuple[Models, Codec]:
     if config.ppo.estimator == "gae":
         value, _ = load_reward_model(run.path(inputs.reward), key="inputs.reward", device=run.device)
     require_same_tokens(codec, ref_codec, name)
+    check_context(reference, config.lengths, key=name)
     require_same_tokens(codec, reward_codec, "inputs.reward")
+    check_context(reward, config.lengths, key="inputs.reward")
     reference.requires_grad_(False)
     reward.requires_grad_(False)
     for model in (policy, reference, reward, value):
@@ -170,6 +172,7 @@ def load_gold(config: PpoConfig, run: Run, codec: Codec) -> RewardModel | None:
         return None
     gold, gold_codec = load_reward_model(run.path(config.inputs.gold), key="inputs.gold", device=run.device)
     require_same_tokens(codec, gold_codec, "inputs.gold")
+    check_context(gold, config.lengths, key="inputs.gold")
     return gold
 
 

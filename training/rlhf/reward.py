@@ -65,7 +65,6 @@ def run(config: RewardConfig, run: Run) -> dict[str, float]:
         run.report["folds"] = cross_validate(config, run, kept, valid_rows)
     # 2. Model.
     model, codec = start_model(config, run)
-    check_context(model.context, config.lengths)
     examples, valid = encode(kept, codec, config.lengths), encode(valid_rows, codec, config.lengths)
     cut_prompts = codec.cut["prompts"]
     settings = config.reward
@@ -110,6 +109,7 @@ def start_model(config: RewardConfig, run: Run) -> tuple[RewardModel, Codec]:
     """Put a fresh head on the given policy's trunk, and make it ready to be trained."""
     source = run.path(config.inputs.policy)
     model, codec = new_reward_model(source, key="inputs.policy", device=run.device, seed=config.seed)
+    check_context(model, config.lengths, key="inputs.policy")
     if config.lora.rank:
         model.adapt(Lora(model.trunk, config.lora, seed=config.seed))
     shard(model, config.parallel)

@@ -18,7 +18,7 @@ from training.rlhf.model import LanguageModel, RewardModel, load_policy, load_re
 from training.rlhf.parallel import gathered, is_main, share
 from training.rlhf.runtime import Run
 from training.rlhf.sft import check_context
-from training.rlhf.tokenizer import Codec
+from training.rlhf.tokenizer import Codec, require_same_tokens
 
 PROMPT_KINDS = ("ppo_prompts", "evaluation", "sft", "comparisons")
 
@@ -29,10 +29,13 @@ def run(config: SampleConfig, run: Run) -> dict[str, float]:
     settings = config.sample
     prompts = load_prompts(run, config.inputs.prompts, settings.split, settings.max_prompts)
     policy, codec = load_policy(run.path(config.inputs.policy), key="inputs.policy", device=run.device)
-    check_context(policy.context, config.lengths)
+    check_context(policy, config.lengths, key="inputs.policy")
     reward = None
     if config.inputs.reward is not None:
-        reward, _ = load_reward_model(run.path(config.inputs.reward), key="inputs.reward", device=run.device)
+        name = "inputs.reward"
+        reward, other = load_reward_model(run.path(config.inputs.reward), key=name, device=run.device)
+        require_same_tokens(codec, other, name)
+        check_context(reward, config.lengths, key=name)
     encoded = codec.encode_prompts([p.prompt for p in prompts], config.lengths.max_prompt_tokens)
     # 2. Sample prompts of similar length together; every response has random numbers of its own.
     order = sorted(range(len(prompts)), key=lambda i: len(encoded[i]))

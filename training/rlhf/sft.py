@@ -74,7 +74,7 @@ def run(config: SftConfig, run: Run) -> dict[str, float]:
     dataset = open_dataset(run.folder / config.inputs.dataset, ["sft"], key="inputs.dataset")
     train_rows = require_rows(dataset.demonstrations("train"), "demonstrations", dataset, "train")
     model, codec = load_policy(run.path(config.inputs.policy), key="inputs.policy", device=run.device)
-    check_context(model.context, config.lengths)
+    check_context(model, config.lengths, key="inputs.policy")
     examples = encode(train_rows, codec, config)
     valid = encode(dataset.demonstrations("valid"), codec, config)
     mix = _load_mix(config, run, codec, model)
@@ -232,13 +232,14 @@ def valid_loss(model: LanguageModel, valid: Sequence[Example], config: SftConfig
     return found["total"] / found["count"]
 
 
-def check_context(context: int, lengths: Lengths) -> None:
-    """Refuse lengths that a model of this context cannot read."""
+def check_context(model: LanguageModel | RewardModel, lengths: Lengths, *, key: str) -> None:
+    """Refuse lengths that a model cannot read; key is the setting that named it."""
     longest = lengths.max_prompt_tokens + lengths.max_response_tokens
-    if longest > context:
+    if longest > model.context:
         raise RunRefusedError(
             f"lengths.max_prompt_tokens {lengths.max_prompt_tokens} and lengths.max_response_tokens "
-            f"{lengths.max_response_tokens} make {longest}, the model reads {context}; lower one."
+            f"{lengths.max_response_tokens} make {longest}, the model of {key} reads {model.context}; "
+            "lower one."
         )
 
 
@@ -291,6 +292,7 @@ def load_selector(config: SftConfig, run: Run, codec: Codec, prompts: Sequence[s
         )
     reward, other = load_reward_model(run.path(config.inputs.reward), key="inputs.reward", device=run.device)
     require_same_tokens(codec, other, "inputs.reward")
+    check_context(reward, config.lengths, key="inputs.reward")
     reward.requires_grad_(False)
     shard(reward, config.parallel)
     chosen = list(dict.fromkeys(prompts))[:SELECTION_PROMPTS]

@@ -1,4 +1,4 @@
-"""Lengths of a run against what its policy reads: fitting ones where none are given, others refused."""
+"""Lengths of a run against what its models read: fitting ones where none are given, others refused."""
 
 import json
 import tomllib
@@ -50,13 +50,17 @@ def lengths_for(stage: str, policy: Input | None) -> dict[str, int]:
 
 
 def check_lengths(config: StageConfig, inputs: Mapping[str, Input]) -> list[str]:
-    """Return a sentence where prompt and response together are more than the policy reads."""
-    policy = inputs.get("policy")
-    context = context_of(policy)
+    """Return a sentence where prompt and response together are more than one of the models reads."""
     lengths: Mapping[str, int] = to_mapping(config).get("lengths", {})
+    known = [
+        (context, given)
+        for name, given in inputs.items()
+        if name != "classifier" and (context := context_of(given)) is not None  # it cuts what it reads
+    ]
+    context, narrowest = min(known, key=lambda pair: pair[0], default=(None, None))
     if context is None or not lengths or lengths[PROMPT] + lengths[RESPONSE] <= context:
         return []
     return [
         f"lengths.{PROMPT} is {lengths[PROMPT]} and lengths.{RESPONSE} is {lengths[RESPONSE]}; allowed is "
-        f"{context} together, which is what {policy} reads."
+        f"{context} together, which is what {narrowest} reads."
     ]

@@ -81,7 +81,7 @@ def check_config(*, stage: str, config: Mapping[str, Any], inputs: Mapping[str, 
     problems = check_inputs(stage, inputs)
     mapping = {key: value for key, value in config.items() if key not in ("inputs", "stage")}
     mapping["inputs"] = {name: _path_of(name, given) for name, given in inputs.items()}
-    if lengths := lengths_for(stage, inputs.get("policy")):
+    if lengths := lengths_for(stage, inputs.get("policy") or inputs.get("reward")):
         mapping.setdefault("lengths", lengths)
     if config.get("stage", stage) != stage:
         problems.append(f"stage is {config['stage']!r} in the config; allowed is {stage} here.")

@@ -4,7 +4,7 @@ import pytest
 
 from tests.training.factories import sft_dataset, sft_run, stored_model
 from training.models import Run
-from training.rlhf.config import ConfigError
+from training.rlhf.config import ConfigError, to_mapping
 from training.rules import runs
 from training.rules.run_inputs import Input
 from training.rules.run_lengths import context_of, lengths_for
@@ -51,3 +51,16 @@ def test_lengths_that_the_policy_cannot_read_are_refused_before_the_run_is_queue
         "which is what small reads."
     ]
     assert not Run.objects.exists()
+
+
+def test_lengths_that_any_model_of_a_run_cannot_read_are_refused_with_its_name() -> None:
+    wide, narrow = stored_model("sft", context=2048), stored_model("reward", name="narrow", context=64)
+    inputs: dict[str, Input] = {"policy": wide, "reward": narrow, "prompts": sft_dataset()}
+    with pytest.raises(ConfigError, match="allowed is 64 together, which is what narrow reads"):
+        runs.create_run(stage="sample", config={}, inputs=inputs)
+
+
+def test_lengths_of_an_evaluation_without_policy_fit_its_reward_model() -> None:
+    narrow = stored_model("reward", name="narrow", context=64)
+    config = runs.check_config(stage="evaluate", config={}, inputs={"reward": narrow})
+    assert to_mapping(config)["lengths"] == {"max_prompt_tokens": 32, "max_response_tokens": 32}

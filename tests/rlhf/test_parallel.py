@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.rlhf.conftest import texts, write_config, write_dataset
+from tests.rlhf.conftest import texts, tiny_model, write_config, write_dataset
 from tests.rlhf.forks import run_together, start, wait
 from tests.rlhf.stages import (
     LENGTHS,
@@ -26,9 +26,12 @@ from tests.rlhf.stages import (
     prepare_sft,
     result,
     run_stage,
+    same_weights,
     weights,
 )
 from training.rlhf import parallel
+from training.rlhf.model import save_policy
+from training.rlhf.tokenizer import Codec
 
 ROOT = Path(__file__).parents[2]
 Prepare = Callable[[Path, Path], Path]
@@ -173,6 +176,22 @@ def test_a_stopped_run_of_two_processes_goes_on_bit_for_bit(
     (alone / "result.json").unlink()
     assert run_stage(alone, "ppo", settings) == 0
     assert_close(one, weights(alone))
+
+
+@pytest.mark.slow
+def test_what_dropout_drops_depends_neither_on_processes_nor_on_a_stop(codec: Codec, tmp_path: Path) -> None:
+    save_policy(tiny_model(codec, "gpt2"), codec, tmp_path / "gpt2", {"kind": "base"})
+    prepared = prepare_sft(tmp_path / "prepared", tmp_path / "gpt2")
+    settings = {**STAGES["sft"][1], "report": {"checkpoint_every": 2}}
+    settings["sft"] = {**settings["sft"], "dropout": 0.2}
+    alone, both = copy_run(prepared, tmp_path / "alone"), copy_run(prepared, tmp_path / "both")
+    assert run_stage(alone, "sft", settings) == 0
+    assert together("sft", both, settings, "ddp") == [0, 0], (both / "log.txt").read_text()[-3000:]
+    assert_close(weights(alone), weights(both))
+    again = copy_run(both, tmp_path / "again")
+    (again / "result.json").unlink()  # as if it had died while saving
+    assert together("sft", again, settings, "ddp") == [0, 0]
+    assert same_weights(both, again)
 
 
 def test_another_number_of_processes_than_configured_is_refused(base_folder: Path, tmp_path: Path) -> None:

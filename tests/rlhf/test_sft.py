@@ -71,7 +71,7 @@ def gradients(
     model: LanguageModel, examples: Sequence[sft.Example], run: Run, config: SftConfig
 ) -> list[torch.Tensor]:
     model.zero_grad()
-    sft.backward(model, examples, config, run)
+    sft.backward(model, examples, config, run, 0)
     return [p.grad.clone() for p in model.parameters() if p.grad is not None]
 
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from training.rlhf.batching import microbatches, minibatch_order, right_pad
+from training.rlhf.batching import derive_seed, microbatches, minibatch_order, right_pad
 from training.rlhf.checkpoint import Stateful, load_trained, trained_state
 from training.rlhf.config import SftConfig
 from training.rlhf.data import Demonstration, open_dataset, require_rows
@@ -150,7 +150,7 @@ def train_step(
     """Take an optimizer step on a minibatch, with pretraining text if there is some; returns its metrics."""
     began = time.monotonic()
     model.train(config.sft.dropout > 0)
-    loss, tokens = backward(model, minibatch, config, run)
+    loss, tokens = backward(model, minibatch, config, run, step)
     metrics = {"loss/sft": loss}
     if mix is not None:
         metrics["loss/ptx"] = _backward_mix(model, mix, len(minibatch), config, run, step)
@@ -199,9 +199,9 @@ def token_loss_sum(
 
 
 def backward(
-    model: LanguageModel, minibatch: Sequence[Example], config: SftConfig, run: Run
+    model: LanguageModel, minibatch: Sequence[Example], config: SftConfig, run: Run, step: int
 ) -> tuple[float, int]:
-    """Add the gradient of the mean loss per supervised token of a minibatch.
+    """Add the gradient of the mean loss per supervised token of the minibatch of a step.
 
     returns  the mean loss, nats per token; and the number of tokens read
 
@@ -211,7 +211,8 @@ def backward(
     supervised = sum(len(example.ids) - example.supervised_from for example in minibatch)
     total = 0.0
     groups = microbatches([len(example.ids) for example in minibatch], config.sft.microbatch_tokens)
-    for group, weight in share(groups):
+    for (number, group), weight in share(list(enumerate(groups))):
+        seed_dropout(config, step, "demonstrations", number)
         with run.autocast():
             loss, _ = token_loss_sum(model, [minibatch[i] for i in group], run.device)
         torch.autograd.backward(loss * (weight * (1 - config.sft.pretrain_fraction) / supervised))
@@ -257,6 +258,12 @@ def turn_on_dropout(model: LanguageModel, probability: float) -> None:
         raise RunRefusedError(
             f"sft.dropout is {probability} but {kind} has no residual dropout; set it to 0."
         )
+
+
+def seed_dropout(config: SftConfig, step: int, what: str, microbatch: int) -> None:
+    """Let what the next forward pass drops be a function of seed and place, in whichever process it runs."""
+    if config.sft.dropout > 0:
+        torch.manual_seed(derive_seed(config.seed, "dropout", what, step, microbatch))
 
 
 def add_samples(
@@ -316,7 +323,8 @@ def _backward_mix(
     ids = mix.draw(n, config.seed, "mix", step)
     most = max(1, config.sft.microbatch_tokens // ids.shape[1])
     mean = 0.0
-    for part, weight in share(torch.split(ids, most)):
+    for (number, part), weight in share(list(enumerate(torch.split(ids, most)))):
+        seed_dropout(config, step, "mix", number)
         with run.autocast():
             loss = text_loss(model, part.to(run.device))
         own = weight * len(part) / n

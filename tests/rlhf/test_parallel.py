@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tests.rlhf.stages import (
     OPTIM,
     copy_run,
     metrics,
+    ppo_config,
     ppo_settings,
     prepare_ppo,
     prepare_reward,
@@ -29,8 +31,9 @@ from tests.rlhf.stages import (
     same_weights,
     weights,
 )
-from training.rlhf import parallel
+from training.rlhf import parallel, ppo
 from training.rlhf.model import save_policy
+from training.rlhf.runtime import Run
 from training.rlhf.tokenizer import Codec
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +69,7 @@ STAGES: dict[str, tuple[Prepare, dict[str, Any]]] = {
         prepare_ppo,
         {
             **ppo_settings(iterations=2, ptx_coef=0.5, ema_decay=0.9, inner_epochs=2),
-            "inputs": {"pretrain": "inputs/pretrain"},
+            "inputs": {"pretrain": "inputs/pretrain", "gold": "inputs/reward"},
         },
     ),
 }
@@ -98,6 +101,10 @@ def test_two_processes_train_what_one_does(stage: str, way: str, base_folder: Pa
     assert metrics(both, name) == pytest.approx(metrics(alone, name), rel=1e-4)
     lines = [(folder / "metrics.jsonl").read_text().count("\n") for folder in (alone, both)]
     assert lines[0] == lines[1]  # one process writes
+    if stage == "ppo":
+        assert metrics(both, "valid/gold_score") == pytest.approx(
+            metrics(alone, "valid/gold_score"), rel=1e-4
+        )
     if stage == "reward":
         heads = [dict(load_file(folder / "model/head.safetensors")) for folder in (alone, both)]
         assert_close(*heads)
@@ -176,6 +183,35 @@ def test_a_stopped_run_of_two_processes_goes_on_bit_for_bit(
     (alone / "result.json").unlink()
     assert run_stage(alone, "ppo", settings) == 0
     assert_close(one, weights(alone))
+
+
+def test_no_model_is_loaded_before_the_one_before_it_is_sharded(
+    base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = prepare_ppo(tmp_path / "run", base_folder)
+    config = dataclasses.replace(ppo_config(), parallel="fsdp")
+    config = dataclasses.replace(config, inputs=dataclasses.replace(config.inputs, gold="inputs/reward"))
+    seen: list[tuple[str, int]] = []
+
+    def noted(load: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            found = load(*args, **kwargs)
+            seen.append(("loaded", id(found[0])))
+            return found
+
+        return wrapped
+
+    monkeypatch.setattr(ppo, "load_policy", noted(ppo.load_policy))
+    monkeypatch.setattr(ppo, "load_reward_model", noted(ppo.load_reward_model))
+    monkeypatch.setattr(ppo, "shard", lambda model, way: seen.append((f"cut as {way}", id(model))))
+    run = Run(folder, config)
+    models, codec = ppo.load_models(config, run)
+    gold = ppo.load_gold(config, run, codec)
+    each = [id(model) for model in (*models, gold)]
+    assert seen == [(what, model) for model in each for what in ("loaded", "cut as fsdp")]
+    assert [model.head.weight.requires_grad for model in (models.reward, models.value, gold) if model] == [
+        False, True, False,
+    ]  # fmt: skip
 
 
 @pytest.mark.slow

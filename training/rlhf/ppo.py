@@ -146,34 +146,38 @@ def load_models(config: PpoConfig, run: Run) -> tuple[Models, Codec]:
     check_context(policy, config.lengths, key="inputs.policy")
     if config.lora.rank:
         return models_on_one_trunk(policy, codec, config, run), codec
+    # Each leaves all but its share before the next is loaded: four whole models are more than a GPU holds.
+    shard(policy, config.parallel)
     name = "inputs.policy" if inputs.reference is None else "inputs.reference"
-    reference, ref_codec = load_policy(
-        run.path(inputs.reference or inputs.policy), key=name, device=run.device
-    )
-    reward, reward_codec = load_reward_model(run.path(inputs.reward), key="inputs.reward", device=run.device)
+    source = run.path(inputs.reference or inputs.policy)
+    reference, ref_codec = load_policy(source, key=name, device=run.device)
+    require_same_tokens(codec, ref_codec, name)
+    check_context(reference, config.lengths, key=name)
+    reference.requires_grad_(False)
+    shard(reference, config.parallel)
+    reward = load_judge(inputs.reward, codec, config, run, key="inputs.reward")
     value = None
     if config.ppo.estimator == "gae":
         value, _ = load_reward_model(run.path(inputs.reward), key="inputs.reward", device=run.device)
-    require_same_tokens(codec, ref_codec, name)
-    check_context(reference, config.lengths, key=name)
-    require_same_tokens(codec, reward_codec, "inputs.reward")
-    check_context(reward, config.lengths, key="inputs.reward")
-    reference.requires_grad_(False)
-    reward.requires_grad_(False)
-    for model in (policy, reference, reward, value):
-        if model is not None:
-            shard(model, config.parallel)
+        shard(value, config.parallel)
     return Models(policy, reference, reward, value), codec
+
+
+def load_judge(source: str, codec: Codec, config: PpoConfig, run: Run, *, key: str) -> RewardModel:
+    """Load a frozen reward model that reads what the policy writes; key is the setting that named it."""
+    judge, other = load_reward_model(run.path(source), key=key, device=run.device)
+    require_same_tokens(codec, other, key)
+    check_context(judge, config.lengths, key=key)
+    judge.requires_grad_(False)
+    shard(judge, config.parallel)
+    return judge
 
 
 def load_gold(config: PpoConfig, run: Run, codec: Codec) -> RewardModel | None:
     """Load the model that stands for what people want, where there is one: it judges and never teaches."""
     if config.inputs.gold is None:
         return None
-    gold, gold_codec = load_reward_model(run.path(config.inputs.gold), key="inputs.gold", device=run.device)
-    require_same_tokens(codec, gold_codec, "inputs.gold")
-    check_context(gold, config.lengths, key="inputs.gold")
-    return gold
+    return load_judge(config.inputs.gold, codec, config, run, key="inputs.gold")
 
 
 @torch.no_grad()

@@ -34,12 +34,17 @@ class Checkpoint(NamedTuple):
 
 
 def save_checkpoint(
-    folder: Path, step: int, parts: Mapping[str, Stateful], state: Mapping[str, Any] | None = None
+    folder: Path,
+    step: int,
+    parts: Mapping[str, Stateful],
+    state: Mapping[str, Any] | None = None,
+    origin: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write step-XXXXXXXX under folder, then remove all but the newest two.
 
-    parts  modules, optimizers and plain tensors by name
-    state  anything JSON can hold
+    parts   modules, optimizers and plain tensors by name
+    state   anything JSON can hold
+    origin  what the run is made from, in JSON too: it says who may go on from here
     """
     final = folder / f"step-{step:08d}"
     [is_there] = any_of(final.exists())
@@ -61,7 +66,8 @@ def save_checkpoint(
     # Cloned, because tied weights may not share memory in one safetensors file.
     copies = {name: full(x.detach()).cpu().contiguous().clone() for name, x in tensors.items()}
     if is_main():
-        _write(folder, final, step, copies, {"state": dict(state or {}), "groups": plain})
+        held = {"state": dict(state or {}), "groups": plain, "origin": dict(origin or {})}
+        _write(folder, final, step, copies, held)
     barrier()
     return final
 

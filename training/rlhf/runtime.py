@@ -23,6 +23,7 @@ from training.rlhf.config import StageConfig
 from training.rlhf.errors import RunCancelledError, RunFailedError, RunRefusedError
 from training.rlhf.folder import Cancellation, write_progress
 from training.rlhf.metrics import MetricsWriter
+from training.rlhf.origin import origin_of, require_same_origin
 from training.rlhf.precision import set_float32_products, warn_of_emulation
 
 log = logging.getLogger("training.rlhf")
@@ -40,6 +41,7 @@ class Run:
         parallel.start(getattr(config, "processes", 1), self.device.type)
         self.metrics = MetricsWriter(folder / "metrics.jsonl", writes=parallel.is_main())
         self.report: dict[str, Any] = {}
+        self.origin = origin_of(config, folder)
         self._phase = ""
         self._phase_began = 0.0
         self._phase_first = 0
@@ -114,10 +116,15 @@ class Run:
         self.progress("saving", 1, 1, "models")
 
     def resume(self, parts: Mapping[str, Stateful]) -> tuple[int, dict[str, Any]]:
-        """Restore the newest complete checkpoint; returns the steps done (0 without one) and plain state."""
+        """Restore the newest complete checkpoint; returns the steps done (0 without one) and plain state.
+
+        Raises RunRefusedError if another config or other inputs made it.
+        """
         checkpoint = newest_checkpoint(self.folder / "checkpoints")
         if checkpoint is None:
             return 0, {}
+        what, kept = f"the checkpoint after step {checkpoint.step}", self.folder / "checkpoints"
+        require_same_origin(checkpoint.state.get("origin", {}), self.origin, what=what, folder=kept)
         log.info("resuming after step %d", checkpoint.step)
         return checkpoint.step, restore(checkpoint, parts)
 
@@ -130,7 +137,7 @@ class Run:
         due = step % every == 0 if every else time.monotonic() - self._checkpoint_at >= seconds
         due, cancelled = parallel.any_of(due, self.cancellation.asked)
         if (due and not last) or cancelled:
-            save_checkpoint(self.folder / "checkpoints", step, parts, state)
+            save_checkpoint(self.folder / "checkpoints", step, parts, state, self.origin)
             self._checkpoint_at = time.monotonic()
         if cancelled:
             raise RunCancelledError(f"the run was cancelled on request after step {step}; it can be resumed.")

@@ -74,6 +74,22 @@ def test_a_prompt_longer_than_its_limit_is_cut_counted_and_said(base_folder: Pat
     assert "16 prompts were longer than the limit and had to be cut." in said
 
 
+@pytest.mark.parametrize("stage", ["reward", "dpo"])
+def test_responses_of_rankings_longer_than_their_limit_are_counted_and_said(
+    stage: str, base_folder: Path, tmp_path: Path
+) -> None:
+    rows = comparisons(16)
+    for row in rows:
+        row["outputs"][0]["text"] = "say " * 400
+    write_dataset(tmp_path / "inputs/dataset", "comparisons", train=rows)
+    link(tmp_path, policy=base_folder)
+    lengths = {"max_prompt_tokens": 16, "max_response_tokens": 64}
+    assert run_stage(tmp_path, stage, {"lengths": lengths}) == 0
+    assert result(tmp_path)["metrics"]["data/truncated"] == 16
+    said = [finding.says for finding in findings(tmp_path / "metrics.jsonl")]
+    assert "16 responses were longer than the limit and had to be cut." in said
+
+
 def test_limits_beyond_the_context_are_refused_with_both_numbers(base_folder: Path, tmp_path: Path) -> None:
     folder = prepare_sft(tmp_path / "run", base_folder)
     lengths = {"max_prompt_tokens": 100, "max_response_tokens": 100}

@@ -26,7 +26,7 @@ from training.rlhf.data import Demonstration
 from training.rlhf.losses import IGNORED, sft_loss
 from training.rlhf.model import LanguageModel
 from training.rlhf.runtime import Run
-from training.rlhf.tokenizer import Codec
+from training.rlhf.tokenizer import Codec, load_codec
 
 ROWS = [Demonstration(str(i), "say red", " ".join(["red"] * (i + 1))) for i in range(6)]
 
@@ -153,6 +153,20 @@ def test_cut_responses_are_counted(base_folder: Path, tmp_path: Path) -> None:
     assert run_stage(folder, "sft", given) == 0
     assert result(folder)["metrics"]["data/truncated"] > 0
     assert json.loads((folder / "progress.json").read_text())["phase"] == "saving"
+
+
+@pytest.mark.parametrize(("room", "cut"), [(6, 0), (5, 1)])
+def test_a_response_that_fits_exactly_is_not_called_cut(
+    room: int, cut: int, base_folder: Path, tmp_path: Path
+) -> None:
+    [ids] = load_codec(str(base_folder), key="k").encode(["red green blue one two"])
+    assert len(ids) == 5  # and its end token
+    row = {"id": "d", "prompt": "say red", "completion": "red green blue one two"}
+    write_dataset(tmp_path / "inputs/dataset", "sft", train=[row])
+    link(tmp_path, policy=base_folder)
+    given = settings(epochs=1) | {"lengths": {"max_prompt_tokens": 16, "max_response_tokens": room}}
+    assert run_stage(tmp_path, "sft", given) == 0
+    assert result(tmp_path)["metrics"]["data/truncated"] == cut
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.5])

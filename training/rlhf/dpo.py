@@ -25,7 +25,7 @@ from training.rlhf.losses import ranking_loss
 from training.rlhf.model import LanguageModel, load_policy, save_policy
 from training.rlhf.optim import learning_rate, make_optimizer, take_step
 from training.rlhf.parallel import gathered, shard, share, summed
-from training.rlhf.reward import RankedExample, encode, require_pairs
+from training.rlhf.reward import RankedExample, count_cut, encode, require_pairs
 from training.rlhf.runtime import Run, due, log, require_finite
 from training.rlhf.sft import check_context
 from training.rlhf.tokenizer import require_same_tokens
@@ -86,6 +86,7 @@ def run(config: DpoConfig, run: Run) -> dict[str, float]:
         run.progress("training", done, total, "steps")
         run.save_if_due(done, parts, last=done == total)
     counted = {"data/dropped": len(rows) - len(kept), "data/prompts_cut": codec.cut["prompts"]}
+    counted["data/truncated"] = count_cut(examples, codec)
     run.metrics.write(total, {"data/examples": len(kept), **counted})
     about = {"kind": "dpo", "dataset_hash": dataset.hash, "seed": config.seed, "beta": settings.beta}
     run.publish_model(lambda folder: save_policy(model, codec, folder, about))

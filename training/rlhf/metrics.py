@@ -115,7 +115,7 @@ METRICS: Mapping[str, Metric] = {
     "data/examples": Metric("examples", "", "Examples used for training."),
     "data/dropped": Metric("examples", "", "Examples left out, such as rankings of ties only."),
     "data/prompts_cut": Metric("examples", "", "Prompts that were too long and lost their beginning."),
-    "data/truncated": Metric("examples", "", "Examples with a prompt or response that had to be cut."),
+    "data/truncated": Metric("responses", "", "Training responses that were too long and lost their end."),
 }
 
 

@@ -99,6 +99,7 @@ def run(config: RewardConfig, run: Run) -> dict[str, float]:
     about = set_bias(model, codec, examples, config, run)
     dropped = len(rows) - len(kept)
     counted = {"data/examples": len(kept), "data/dropped": dropped, "data/prompts_cut": cut_prompts}
+    counted["data/truncated"] = count_cut(examples, codec)
     run.metrics.write(total, {"reward/bias": model.bias or 0.0, **counted})
     about |= {"kind": "reward", "dataset_hash": dataset.hash, "seed": config.seed}
     run.publish_model(lambda folder: save_reward_model(model, codec, folder, about))
@@ -189,6 +190,11 @@ def encode(rows: Sequence[Comparison], codec: Codec, lengths: Lengths) -> list[R
         responses = codec.encode_responses(row.responses, lengths.max_response_tokens)
         examples.append(RankedExample(prompt, responses, row.ranks, row.prompt, row.labeler_group))
     return examples
+
+
+def count_cut(examples: Sequence[RankedExample], codec: Codec) -> int:
+    """Count the responses that were too long and lost their end."""
+    return sum(codec.is_cut(response) for example in examples for response in example.responses)
 
 
 def score_examples(

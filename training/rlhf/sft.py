@@ -80,7 +80,7 @@ def run(config: SftConfig, run: Run) -> dict[str, float]:
     mix = _load_mix(config, run, codec, model)
     prepare(model, config)
     counted = {"data/examples": len(examples), "data/prompts_cut": codec.cut["prompts"]}
-    counted["data/truncated"] = sum(is_cut(example, config.lengths) for example in examples)
+    counted["data/truncated"] = sum(codec.is_cut(example.ids) for example in examples)
     lengths = [len(example.ids) for example in examples]
     steps_per_epoch = -(-len(examples) // config.sft.minibatch_size)
     total = steps_per_epoch * config.sft.epochs
@@ -165,11 +165,6 @@ def train_step(
         "optim/learning_rate": rate,
         "speed/tokens_per_second": tokens / (time.monotonic() - began),
     }
-
-
-def is_cut(example: Example, lengths: Lengths) -> bool:
-    """Whether a response fills all the room there is, and so may have lost its end."""
-    return len(example.ids) - example.supervised_from >= lengths.max_response_tokens
 
 
 def encode(rows: Sequence[Demonstration], codec: Codec, config: SftConfig) -> list[Example]:

@@ -64,6 +64,10 @@ class Codec:
         """Encode responses, each with the end token unless it had to be cut at max_tokens."""
         return [[*ids, self.eos_id][:max_tokens] for ids in self.encode(responses)]
 
+    def is_cut(self, response: Sequence[int]) -> bool:
+        """Whether a response from encode_responses, or a row that ends in one, lost its end."""
+        return response[-1] != self.eos_id
+
     def encode_documents(self, texts: Sequence[str]) -> list[list[int]]:
         """Encode whole texts, each with the end token, for pretraining."""
         return [[*self.first_ids, *ids, self.eos_id] for ids in self.encode(texts)]

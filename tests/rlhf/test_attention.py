@@ -212,3 +212,16 @@ def test_dropout_of_attention_still_drops_in_packed_rows() -> None:
     torch.manual_seed(0)
     first = body.run(ids, mask)
     assert not torch.allclose(first, body.run(ids, mask), atol=1e-3)
+
+
+def test_dropout_of_attention_still_drops_where_flex_is_asked_for() -> None:
+    torch.manual_seed(0)
+    packed = pack_rows(*right_pad(ROWS), flex=True)
+    q, k, v = (torch.randn(1, 2, packed.ids.shape[1], 16) for _ in range(3))
+    with torch.no_grad():
+        kept, _ = attention.attend(None, q, k, v, None, layout=packed.layout)
+        first, second = (
+            attention.attend(None, q, k, v, None, dropout=0.5, layout=packed.layout)[0] for _ in range(2)
+        )
+    assert not torch.allclose(first, second, atol=1e-3)
+    assert not torch.allclose(first, kept, atol=1e-3)

@@ -8,7 +8,8 @@ its responses see it and themselves, not each other. The results are those of se
 Positions restart in every row; a response goes on after its prompt. On a CPU short rows take plain matrix
 products, whose backward pass is several times faster there than that of the fused kernel; long rows and GPUs
 take torch's fused attention. With flex the packed row is not taken apart: FlexAttention reads it with a block
-mask (for GPUs; on a CPU it has no backward pass). Its length is rounded up, so that few lengths are compiled.
+mask (for GPUs; on a CPU it has no backward pass), unless attention is to be dropped, which it cannot. Its
+length is rounded up, so that few lengths are compiled.
 
 transformers calls `attend` for every model that takes its attention from the registry; the others never get
 a layout.
@@ -117,7 +118,7 @@ def attend(
     if key.shape[1] != heads:
         key, value = (x.repeat_interleave(heads // x.shape[1], dim=1) for x in (key, value))
     with torch.autocast(query.device.type, enabled=False):
-        if layout.flex or (_wanted and query.device.type == "cuda"):
+        if dropout == 0 and (layout.flex or (_wanted and query.device.type == "cuda")):
             return _flex(query, key, value, layout, scale), None
         q, k, v = (x[0].transpose(0, 1).flatten(1).to(value.dtype) for x in (query, key, value))  # (T, H * d)
         if query.device.type == "cpu" and dropout == 0 and layout.longest <= PRODUCTS_UP_TO:

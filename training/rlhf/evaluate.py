@@ -23,7 +23,7 @@ from training.rlhf.errors import RunRefusedError
 from training.rlhf.generation import row_uniforms
 from training.rlhf.losses import ranking_loss
 from training.rlhf.model import LanguageModel, RewardModel, load_policy, load_reward_model
-from training.rlhf.packing import PackedText, valid_text_loss
+from training.rlhf.packing import PackedText, sequence_length, valid_text_loss
 from training.rlhf.parallel import gathered, share
 from training.rlhf.plots import calibration_plot, over_optimisation_plot
 from training.rlhf.ppo import gold_scores, rollout_metrics
@@ -186,7 +186,7 @@ def measure_ptx(config: EvaluateConfig, run: Run, policy: LanguageModel, codec: 
     dataset = open_dataset(run.folder / (config.inputs.pretrain or ""), ["pretrain"], key="inputs.pretrain")
     split = config.evaluate.split
     texts = require_rows(dataset.texts(split), "texts", dataset, split)
-    length = min(config.evaluate.ptx_sequence_tokens or policy.context, policy.context)
+    length = sequence_length(config.evaluate.ptx_sequence_tokens, policy.context)
     packed = PackedText(texts, codec, sequence_tokens=length, what=str(dataset.folder))
     with run.autocast():
         return valid_text_loss(policy, packed.sequences(config.evaluate.max_pretrain_sequences))

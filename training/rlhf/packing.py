@@ -17,6 +17,13 @@ from training.rlhf.losses import token_losses
 from training.rlhf.model import LanguageModel
 from training.rlhf.tokenizer import Codec
 
+SEQUENCE_TOKENS = 2048  # GPT-3's, and so the paper's
+
+
+def sequence_length(asked: int, context: int) -> int:
+    """Choose the tokens of a sequence: what is asked for, or the paper's; at most the context."""
+    return min(asked or SEQUENCE_TOKENS, context)
+
 
 class PackedText:
     """A stream of tokens from which training sequences are drawn."""

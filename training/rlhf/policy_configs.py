@@ -124,7 +124,10 @@ class Ppo:
         8.0, "Pretraining sequences beside each episode.", at_least=0, paper="8 (C.4)"
     )
     ptx_sequence_tokens: int = setting(
-        0, "Length of a pretraining sequence; 0 takes the model's context.", at_least=0, paper="2048 (C)"
+        0,
+        "Length of a pretraining sequence; 0 takes 2048, or the model's context where that is less.",
+        at_least=0,
+        paper="2048 (C)",
     )
 
 

@@ -32,7 +32,7 @@ from training.rlhf.logprobs import kl_k3
 from training.rlhf.masking import explained_variance, masked_mean, masked_whiten
 from training.rlhf.model import LanguageModel, RewardModel, load_policy, load_reward_model, save_policy
 from training.rlhf.one_trunk import models_on_one_trunk
-from training.rlhf.packing import PackedText
+from training.rlhf.packing import PackedText, sequence_length
 from training.rlhf.parallel import gathered, shard, share, size, whole
 from training.rlhf.plots import over_optimisation_plot, scores_over_kl
 from training.rlhf.ppo_update import Learner, make_learner, update
@@ -196,8 +196,8 @@ def load_pretraining(config: PpoConfig, run: Run, codec: Codec, policy: Language
         return None
     dataset = open_dataset(run.folder / config.inputs.pretrain, ["pretrain"], key="inputs.pretrain")
     texts = require_rows(dataset.texts("train"), "texts", dataset, "train")
-    length = config.ppo.ptx_sequence_tokens or policy.context
-    return PackedText(texts, codec, sequence_tokens=min(length, policy.context), what=str(dataset.folder))
+    length = sequence_length(config.ppo.ptx_sequence_tokens, policy.context)
+    return PackedText(texts, codec, sequence_tokens=length, what=str(dataset.folder))
 
 
 def prompt_order(n: int, config: PpoConfig, iteration: int) -> list[int]:

@@ -161,8 +161,9 @@ def backward_ptx(
     settings = config.ppo
     n = max(1, round(settings.minibatch_size * settings.ptx_examples_per_episode))
     sequences = pretraining.draw(n, config.seed, "ptx", step)
+    most = min(settings.microbatch_size, max(1, settings.microbatch_tokens // sequences.shape[1]))
     mean = 0.0
-    for ids, weight in share(torch.split(sequences, settings.microbatch_size)):
+    for ids, weight in share(torch.split(sequences, most)):
         with run.autocast():
             loss = text_loss(policy, ids.to(run.device))
         own = weight * len(ids) / n

@@ -257,7 +257,9 @@ class Evaluate:
     max_prompts: int = setting(0, "Use at most this many prompts; 0 means all.", at_least=0)
     max_pretrain_sequences: int = setting(256, "Most pretraining sequences for the ptx loss.", at_least=1)
     ptx_sequence_tokens: int = setting(
-        0, "Length of a pretraining sequence; 0 takes the model's context.", at_least=0
+        0,
+        "Length of a pretraining sequence; 0 takes 2048, or the model's context where that is less.",
+        at_least=0,
     )
     microbatch_size: int = setting(128, "Responses decoded at once.", at_least=1)
     responses: str | None = setting(

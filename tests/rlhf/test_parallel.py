@@ -6,6 +6,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,10 @@ from tests.rlhf.stages import (
     same_weights,
     weights,
 )
-from training.rlhf import parallel, ppo
+from training.rlhf import checkpoint, parallel, ppo
+from training.rlhf.errors import RunRefusedError
 from training.rlhf.model import save_policy
-from training.rlhf.runtime import Run
+from training.rlhf.runtime import Run, pick_device
 from training.rlhf.tokenizer import Codec
 
 ROOT = Path(__file__).parents[2]
@@ -214,6 +216,29 @@ def test_no_model_is_loaded_before_the_one_before_it_is_sharded(
     ]  # fmt: skip
 
 
+def test_only_the_main_process_keeps_what_is_gathered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = torch.nn.Sequential(*[torch.nn.Linear(3, 3) for _ in range(4)])
+    made: list[weakref.ref[torch.Tensor]] = []
+    held: list[int] = []
+
+    def joined(x: torch.Tensor) -> torch.Tensor:
+        held.append(sum(ref() is not None for ref in made))
+        whole = x.clone()
+        made.append(weakref.ref(whole))
+        return whole
+
+    for module in (parallel, checkpoint):
+        monkeypatch.setattr(module, "full", joined)
+        monkeypatch.setattr(module, "is_main", lambda: False)
+    assert parallel.full_state(model) == {}
+    checkpoint.save_checkpoint(tmp_path / "checkpoints", 1, {"model": model})
+    assert len(held) == 17  # eight weights twice, and the random state
+    assert max(held) == 0
+    assert not (tmp_path / "checkpoints").exists()
+
+
 @pytest.mark.slow
 def test_what_dropout_drops_depends_neither_on_processes_nor_on_a_stop(codec: Codec, tmp_path: Path) -> None:
     save_policy(tiny_model(codec, "gpt2"), codec, tmp_path / "gpt2", {"kind": "base"})
@@ -251,6 +276,21 @@ def test_the_one_command_starts_all_processes_itself(base_folder: Path, tmp_path
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ})
     assert done.returncode == 2
     assert "the model of inputs.policy reads 128" in result(folder)["reason"]
+
+
+def test_more_processes_than_the_machine_has_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
+    chosen: list[int] = []
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: chosen[-1])
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "16")
+    with pytest.raises(RunRefusedError, match="16 processes were started on a machine with 8 GPUs"):
+        pick_device("auto")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")
+    assert pick_device("auto") == torch.device("cuda", 3)
+    assert pick_device("cpu") == torch.device("cpu")
 
 
 def test_parts_are_dealt_out_so_that_every_process_has_equally_many(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ A checkpoint is written into a folder with a temporary name: tensors (safetensor
 manifest last; every file is flushed to disk and only then is the folder renamed. The newest folder whose
 manifest fits its files is the one to resume from, so a crash at any moment leaves the older one usable.
 Weights that several processes share are gathered and written by one, so a run can go on with another number.
+A checkpoint is mapped when it is read: processes of one machine share its pages, and each takes its part.
 """
 
 from __future__ import annotations
@@ -63,11 +64,15 @@ def save_checkpoint(
         else:
             held = trained_state(part) if isinstance(part, nn.Module) else part
             tensors |= {f"{name}/{key}": x for key, x in held.items()}
-    # Cloned, because tied weights may not share memory in one safetensors file.
-    copies = {name: full(x.detach()).cpu().contiguous().clone() for name, x in tensors.items()}
+    copies: dict[str, Tensor] = {}
+    for name, x in tensors.items():
+        joined = full(x.detach())  # every process takes part, and only the main one keeps what comes of it
+        if is_main():  # a copy, because tied weights may not share memory in one safetensors file
+            copies[name] = joined.to("cpu", copy=True).contiguous()
+        del joined
     if is_main():
-        held = {"state": dict(state or {}), "groups": plain, "origin": dict(origin or {})}
-        _write(folder, final, step, copies, held)
+        said = {"state": dict(state or {}), "groups": plain, "origin": dict(origin or {})}
+        _write(folder, final, step, copies, said)
     barrier()
     return final
 

@@ -294,7 +294,7 @@ def save_reward_model(model: RewardModel, codec: Codec, folder: Path, about: dic
 
 
 def merged_state(module: Any, lora: Lora | None) -> dict[str, Tensor]:
-    """Gather the weights on the CPU, an adapter's changes added to them."""
+    """Gather the weights on the CPU of the main process, an adapter's changes added to them."""
     state = full_state(module)
     if lora is None:
         return state

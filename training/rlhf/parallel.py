@@ -192,13 +192,18 @@ def like(x: Tensor, target: Tensor) -> Tensor:
 
 
 def full_state(module: nn.Module) -> dict[str, Tensor]:
-    """Gather the weights of a module on the CPU; tied weights stay one tensor."""
+    """Gather the weights of a module on the CPU; tied weights stay one tensor.
+
+    Every process takes part; the main one gets them, the others nothing.
+    """
     seen: dict[int, Tensor] = {}
     state = module.state_dict(keep_vars=True)
-    for x in state.values():
-        if id(x) not in seen:
-            seen[id(x)] = full(x.detach()).cpu()
-    return {name: seen[id(x)] for name, x in state.items()}
+    for x in {id(x): x for x in state.values()}.values():
+        joined = full(x.detach())
+        if is_main():
+            seen[id(x)] = joined.cpu()
+        del joined
+    return {name: seen[id(x)] for name, x in state.items() if id(x) in seen}
 
 
 def _sharded(model: nn.Module) -> list[FSDPModule]:

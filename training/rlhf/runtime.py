@@ -149,11 +149,20 @@ def due(step: int, every: int, total: int) -> bool:
 
 
 def pick_device(name: str) -> torch.device:
-    """Turn the config's device into a torch device; auto takes a GPU if there is one."""
+    """Turn the config's device into a torch device; auto takes a GPU if there is one.
+
+    Each process that torchrun started on a machine has a GPU of its own.
+    """
     if name == "cuda" and not torch.cuda.is_available():
         raise RunRefusedError("device is cuda but no GPU is available; allowed here is auto or cpu.")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if name == "cuda" and here > (gpus := torch.cuda.device_count()):
+        raise RunRefusedError(
+            f"{here} processes were started on a machine with {gpus} GPUs; allowed is one per GPU: lower "
+            "processes, or share them over machines with torchrun's --nnodes and --nproc_per_node."
+        )
     if name == "cuda" and "LOCAL_RANK" in os.environ:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         return torch.device("cuda", torch.cuda.current_device())

@@ -199,6 +199,37 @@ def test_run_whose_model_finds_no_room_is_finished_later_without_training_twice(
     assert Model.objects.get(run=run).facts["metrics"] == {}
 
 
+def test_run_folder_that_is_closed_or_full_fails_a_run_at_once_and_it_goes_on_later(
+    settings: Any, small_disk: Path, trainer: Play, client: Client, researcher: User
+) -> None:
+    settings.RUNS_DIR = small_disk / "runs"
+    trainer({})
+    run = sft_run()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    assert execute_run(run.code) == RunState.FAILED
+    said = f"{small_disk}/runs does not let this process write (Read-only file system)"
+    assert said in page_of(client, run)
+    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+    filler = fill_disk(small_disk)
+    assert execute_run(retry_run(run=run).code) == RunState.FAILED
+    assert f"The disk that holds {small_disk}/runs is full" in page_of(client, run)
+    filler.unlink()
+    assert execute_run(retry_run(run=run).code) == RunState.FINISHED
+
+
+def test_run_folder_where_a_file_stands_fails_a_run_with_that_reason(
+    settings: Any, trainer: Play, tmp_path: Path
+) -> None:
+    settings.RUNS_DIR = tmp_path / "runs"
+    settings.RUNS_DIR.write_text("no folder")
+    trainer({})
+    run = sft_run()
+    assert execute_run(run.code) == RunState.FAILED
+    run.refresh_from_db()
+    assert "Not a directory" in run.reason
+    assert recover_runs() == []
+
+
 def test_store_that_is_away_fails_a_run_with_the_reason_and_it_goes_on_when_it_is_back(
     settings: Any, trainer: Play, client: Client, researcher: User, tmp_path: Path
 ) -> None:

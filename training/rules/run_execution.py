@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -78,22 +79,16 @@ def execute_run(code: UUID, *, worker: str = "") -> str:
 def execute_claimed(run: Run) -> str:
     """Do a run that this worker has just claimed. Returns its state."""
     folder = run_folder.folder_of(run)
-    folder.mkdir(parents=True, exist_ok=True)
     with Heartbeat(run):
-        lock = run_process.FolderLock(folder)
         try:
-            lock.take()
+            with run_process.locked(folder) as lock:
+                _work(run, folder, lock)
         except run_process.FolderBusy as error:
             update_claimed(run, state=RunState.QUEUED, sent_at=timezone.now(), reason=str(error))
-            return RunState.QUEUED
-        try:
-            _work(run, folder, lock)
         except Exception as error:
             log.exception("Run %s broke outside its process", run.code)
             said = error.message if isinstance(error, LabelingError) else f"{type(error).__name__}: {error}"
             patiently(partial(_end, run, folder, RunState.FAILED, said))
-        finally:
-            lock.release()
     return Run.objects.values_list("state", flat=True).get(pk=run.pk)
 
 
@@ -204,11 +199,10 @@ def record_finish(run: Run, folder: Path) -> None:
 
 def _end(run: Run, folder: Path, state: RunState, reason: str | None = None) -> None:
     values = {} if reason is None else {"reason": reason[:2000]}
-    log_tail = run_folder.read_log_tail(folder)
+    with suppress(OSError):  # a folder that cannot be read keeps nobody from saying how the run ended
+        values["log_tail"] = run_folder.read_log_tail(folder)
     with transaction.atomic():
-        is_ours = update_claimed(
-            run, state=state, finished_at=timezone.now(), eta_seconds=None, log_tail=log_tail, **values
-        )
+        is_ours = update_claimed(run, state=state, finished_at=timezone.now(), eta_seconds=None, **values)
         if is_ours and state == RunState.FAILED:
             run_news.tell_run_failed(run, reason or "")
 

@@ -10,6 +10,7 @@ from django.conf import settings
 
 from training.models import Run
 from training.rules import artifacts, curves
+from training.rules.storage_faults import explained
 
 LOG_TAIL_BYTES = 8000
 SAMPLE_STEPS_KEPT = 10
@@ -25,13 +26,14 @@ def folder_of(run: Run) -> Path:
 def prepare(run: Run) -> Path:
     """Write run.toml and link the inputs. What an earlier attempt left stays, except its verdict.
 
-    Raises FileNotFoundError if an input is not stored any more.
+    Raises FileNotFoundError if an input is not stored any more, Unavailable where nothing can be written.
     """
     folder = folder_of(run)
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / "run.toml.new"
-    draft.write_text(run.config, encoding="utf-8")
-    draft.replace(folder / "run.toml")
+    with explained(str(settings.RUNS_DIR)):
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = folder / "run.toml.new"
+        draft.write_text(run.config, encoding="utf-8")
+        draft.replace(folder / "run.toml")
     for given in run.inputs.select_related("dataset", "model"):
         source = given.dataset or given.model
         if source is not None and source.folder:

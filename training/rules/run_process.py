@@ -9,12 +9,14 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
 from django.conf import settings
 
 from training.models import Run
+from training.rules.storage_faults import explained
 
 GRACE_SECONDS = 60.0
 """How long a process may take to end its step and save a checkpoint before it is killed."""
@@ -48,7 +50,6 @@ class FolderLock:
                 if self._try():
                     return
                 time.sleep(0.1)
-        self.release()
         raise FolderBusy("Another process works in the folder of this run and does not end.")
 
     def name_holder(self, pid: int) -> None:
@@ -78,6 +79,22 @@ class FolderLock:
             and _works_in(int(pid), Path(self.file.name).parent)
         ):
             signal_group(int(pid), signal_number)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[FolderLock]:
+    """Make a run's folder where there is none, and hold its lock.
+
+    Raises FolderBusy where another process works there, Unavailable where the folder cannot be written.
+    """
+    with explained(str(settings.RUNS_DIR)):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FolderLock(folder)
+    try:
+        lock.take()
+        yield lock
+    finally:
+        lock.release()
 
 
 def command(run: Run, folder: Path) -> list[str]:

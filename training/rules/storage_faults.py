@@ -1,4 +1,4 @@
-"""What to say where files cannot be written or read: a disk that is full, a store that is away."""
+"""What to say where files cannot be written or read: a disk that is full or closed, a store that is away."""
 
 import errno
 from collections.abc import Iterator
@@ -13,14 +13,13 @@ AWAY = (
     errno.EHOSTUNREACH,
     errno.ESTALE,
     errno.EIO,
-    errno.EROFS,
-    errno.EACCES,
 )
+CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @contextmanager
 def explained(place: str) -> Iterator[None]:
-    """Turn what the system says of a place that is full or away into a sentence with what to do.
+    """Turn what the system says of a place that is full, closed or away into a sentence with what to do.
 
     Raises Unavailable; other errors, such as a file that is not there, go their way.
     """
@@ -29,6 +28,11 @@ def explained(place: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in FULL:
             text = f"The disk that holds {place} is full; nothing was stored. Free some space and try again."
+        elif error.errno in CLOSED:
+            text = (
+                f"{place} does not let this process write ({error.strerror}); nothing was stored. "
+                "Let it, then try again."
+            )
         elif error.errno in AWAY or isinstance(error, ConnectionError | TimeoutError):
             text = f"{place} cannot be reached ({error.strerror or error}); try again once it is back."
         else:

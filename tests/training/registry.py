@@ -25,7 +25,7 @@ from training.models import (
 )
 from training.rlhf.config import dump_config, parse_config, shipped_config, to_mapping
 from training.rules.curves import add_to_curve
-from training.rules.round_opening import DEFAULTS
+from training.rules.round_settings import DEFAULTS
 from training.rules.workers import report_worker
 
 METRICS = (

@@ -14,9 +14,8 @@ from training.models import Dataset, DatasetKind, Model, ModelKind, Round
 from training.rlhf.config import shipped_config, shipped_names
 from training.rules.over_optimisation import DEFAULTS as ALARM
 from training.rules.round_gate import DEFAULTS as GATE
-from training.rules.round_opening import DEFAULTS
+from training.rules.round_settings import DEFAULTS, STAGES
 
-STAGES = ("sft", "sample", "reward", "ppo")
 MIX = (
     ("newest", "Responses by the newest policy"),
     ("previous", "Responses by the one before it"),

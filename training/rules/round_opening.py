@@ -1,6 +1,6 @@
 """Opening a round: what it starts from, its settings, and the models it works with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
@@ -9,41 +9,9 @@ from django.db.models import Max
 from labeling.errors import Conflict, InvalidInput
 from labeling.models import User
 from labeling.rules import audit
-from training.models import Dataset, Model, ModelKind, Round, Run
-from training.rlhf.config import ConfigError, apply_overrides, shipped_config, shipped_names, to_mapping
-from training.rules.over_optimisation import check_alarm
-from training.rules.round_gate import check_thresholds
-
-DEFAULTS: Mapping[str, Any] = {
-    "k": 4,
-    "overlap": 1,
-    "shared_fraction": 1.0,
-    "gate": {},
-    "alarm": {},
-    "mix": {},
-    "best_of_n": 16,
-    "choose_by": "order",
-    "pool_factor": 3,
-    "control_fraction": 0.2,
-    "start_from": "initialiser",
-    "pool": "all",
-    "is_automatic": False,
-    "prompts": 100,
-    "valid_prompts": 10,
-    "configs": {},
-    "overrides": {},
-}
-
-
-NOT_INHERITED = ("stopped",)
-"""What is said in a round's settings of the round itself."""
-WRITERS = ("newest", "previous", "sft", "best_of", "demonstration")
-CHOICES: Mapping[str, tuple[Any, ...]] = {
-    "choose_by": ("order", "random", "doubt"),
-    "start_from": ("initialiser", "newest"),
-    "pool": ("all", "round"),
-    "is_automatic": (True, False),
-}
+from training.models import Dataset, DatasetKind, Model, ModelKind, Round, Run
+from training.rlhf.config import apply_overrides, shipped_config, to_mapping
+from training.rules.round_settings import settle
 
 
 def open_round(
@@ -68,11 +36,7 @@ def open_round(
     Raises InvalidInput for a setting that makes no sense, Conflict where the round before has a successor
     already.
     """
-    inherited = {key: value for key, value in _settings_of(previous).items() if key not in NOT_INHERITED}
-    chosen = {**DEFAULTS, **inherited, **_check_settings(settings or {})}
-    if (mix := chosen["mix"]) and sum(mix.values()) != chosen["k"]:
-        text = f"mix adds up to {sum(mix.values())} responses, k is {chosen['k']}."
-        raise InvalidInput(text, fields={"mix": text})
+    chosen = settle(settings or {}, inherited=previous.settings if previous is not None else {})
     if previous is None and base_model is None:
         raise InvalidInput(
             "The first round needs a base model to start from.", fields={"base_model": "missing"}
@@ -82,6 +46,9 @@ def open_round(
             f"{base_model} is a {base_model.get_kind_display().lower()} and writes nothing; choose another.",
             fields={"base_model": "writes nothing"},
         )
+    if pretrain_dataset is not None and pretrain_dataset.kind != DatasetKind.PRETRAIN:
+        text = f"{pretrain_dataset} holds {pretrain_dataset.get_kind_display().lower()}; choose texts."
+        raise InvalidInput(text, fields={"pretrain_dataset": text})
     with transaction.atomic():
         if previous is not None and Round.objects.filter(previous=previous).exists():
             raise Conflict(f"{previous} has been followed by another round already.", code="round_followed")
@@ -153,71 +120,3 @@ def config_for(given: Round, stage: str) -> dict[str, Any]:
     name = given.settings.get("configs", {}).get(stage)
     config = to_mapping(shipped_config(name)) if name else {"stage": stage}
     return apply_overrides(config, given.settings.get("overrides", {}).get(stage, []))
-
-
-def _settings_of(given: Round | None) -> Mapping[str, Any]:
-    return given.settings if given is not None else {}
-
-
-def _check_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    limits = {
-        "k": (2, 9),
-        "overlap": (1, 20),
-        "prompts": (1, 100_000),
-        "valid_prompts": (0, 100_000),
-        "best_of_n": (2, 64),
-        "pool_factor": (2, 20),
-    }
-    wrong: dict[str, str] = {}
-    for key, value in settings.items():
-        if key in limits:
-            low, high = limits[key]
-            if not isinstance(value, int) or not low <= value <= high:
-                wrong[key] = f"{key} is {value!r}; allowed is a whole number from {low} to {high}."
-        elif key == "configs":
-            strange = sorted(set(value.values()) - set(shipped_names()))
-            if strange:
-                wrong[key] = (
-                    f"There is no config {', '.join(strange)}; there are {', '.join(shipped_names())}."
-                )
-        elif key in ("shared_fraction", "control_fraction"):
-            if not isinstance(value, int | float) or not 0 <= value <= 1:
-                wrong[key] = f"{key} is {value!r}; allowed is a number from 0 to 1."
-        elif key == "overrides":
-            wrong |= _wrong_overrides(value)
-        elif key in CHECKS:
-            if text := CHECKS[key](value):
-                wrong[key] = text
-        elif key in CHOICES:
-            if value not in CHOICES[key]:
-                wrong[key] = f"{key} is {value!r}; allowed is one of {', '.join(map(str, CHOICES[key]))}."
-        else:
-            wrong[key] = f"{key} is no setting of a round; known are {', '.join(DEFAULTS)}."
-    if wrong:
-        raise InvalidInput(" ".join(wrong.values()), fields=wrong)
-    return dict(settings)
-
-
-def _wrong_mix(mix: Any) -> str:
-    if not isinstance(mix, Mapping) or set(mix) - set(WRITERS):
-        return f"mix is {mix!r}; allowed is a mapping from {', '.join(WRITERS)} to numbers of responses."
-    if any(not isinstance(count, int) or not 0 <= count <= 9 for count in mix.values()):
-        return f"mix is {dict(mix)}; allowed are whole numbers from 0 to 9."
-    return ""
-
-
-CHECKS: Mapping[str, Callable[[Any], str]] = {
-    "gate": check_thresholds,
-    "alarm": check_alarm,
-    "mix": _wrong_mix,
-}
-
-
-def _wrong_overrides(overrides: Mapping[str, list[str]]) -> dict[str, str]:
-    wrong = {}
-    for stage, items in overrides.items():
-        try:
-            apply_overrides({"stage": stage}, items)
-        except ConfigError as error:
-            wrong[f"overrides.{stage}"] = " ".join(error.problems)
-    return wrong

@@ -152,6 +152,9 @@ def test_round_is_opened_and_taken_a_step(dana: APIClient) -> None:
     assert after["steps"][0]["state"] == "running"
     again = dana.post(url(f"rounds/{code}/steps/demonstrate/"))
     assert (again.status_code, again.json()["code"]) == (409, "step_not_ready")
+    for strange in ({"k": 40}, {"configs": "x"}, {"overrides": ["a"]}, {"configs": {"sft": ["a"]}}):
+        refused = dana.post(url("rounds/"), {**body, "settings": strange}, format="json")
+        assert (refused.status_code, list(refused.json()["fields"])) == (422, list(strange))
     wrong = dana.post(url("rounds/"), {"settings": {"k": 40}}, format="json")
     assert wrong.status_code == 422
     assert "k" in wrong.json()["fields"]

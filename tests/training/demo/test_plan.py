@@ -2,7 +2,7 @@ import pytest
 
 from training.demo.plan import Plan
 from training.rlhf.config import SftConfig, apply_overrides, parse_config, shipped_config, to_mapping
-from training.rules.round_opening import DEFAULTS
+from training.rules.round_settings import DEFAULTS
 
 
 @pytest.mark.parametrize("base_model", ["", "some/folder"])

@@ -299,23 +299,6 @@ def test_automatic_round_without_prompts_stops_with_the_reason() -> None:
     assert "Collect demonstrations" in given.settings["stopped"]
 
 
-@pytest.mark.parametrize(
-    ("chosen", "field"),
-    [
-        ({"gate": {"overlap": 2}}, "gate"),
-        ({"gate": {"mood": 0.1}}, "gate"),
-        ({"mix": {"newest": 1}, "k": 4}, "mix"),
-        ({"mix": {"oldest": 4}}, "mix"),
-        ({"start_from": "scratch"}, "start_from"),
-        ({"pool": "some"}, "pool"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(chosen: dict[str, Any], field: str) -> None:
-    with pytest.raises(InvalidInput) as error:
-        rounds.open_round(base_model=stored_model(), settings=chosen)
-    assert set(error.value.fields) == {field}
-
-
 def test_mix_says_how_many_responses_each_policy_writes() -> None:
     PromptFactory.create(split=Split.TRAIN)
     mix = {"newest": 2, "previous": 1, "sft": 1}

@@ -212,7 +212,7 @@ def test_form_of_a_round_marks_what_is_wrong_where_it_stands(dana: Client) -> No
     assert response.status_code == 422
     assert set(response.context["form"].errors) == {"changes_ppo"}
     response = dana.post(reverse("round-create"), {**body, "changes_ppo": "ppo.iterations = 5"})
-    assert response.context["form"].errors == {"mix_newest": ["mix adds up to 1 responses, k is 3."]}
+    assert response.context["form"].errors == {"mix_newest": ["mix adds up to 1 response, k is 3."]}
     assert not Round.objects.exists()
 
 

@@ -34,10 +34,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Gate:
-    """The checks of a round, and who has opened the gate in spite of them."""
+    """The checks of a round, and who has opened the gate in spite of all that fails now.
+
+    earlier   a signature under other failures: it does not open the gate, what fails since is not its
+    """
 
     checks: list[Check]
     override: GateOverride | None
+    earlier: GateOverride | None = None
 
     @property
     def failed(self) -> list[Check]:
@@ -61,13 +65,14 @@ def gate_of(given: Round, read: Callable[[Batch], MetRankings] = met_rankings) -
         *([_gold(batch, wanted["gold"])] if wanted["gold"] else []),
         *_prompts(batch, dataset),
     ]
-    return Gate([check for check in checks if check is not None], _override_of(given))
+    return _signed(given, [check for check in checks if check is not None])
 
 
 def open_gate(*, given: Round, reason: str, by: User) -> GateOverride:
     """Let a round train although a check fails: signed, with the reason and what had failed.
 
-    Raises InvalidInput for a reason that is too short to explain anything, Conflict where nothing fails.
+    The signature holds while nothing fails that had not failed then. Raises InvalidInput for a reason that is
+    too short to explain anything, Conflict where nothing fails or somebody has signed for all that does.
     """
     if not MIN_REASON <= len(reason.strip()) <= MAX_REASON:
         text = f"Say in {MIN_REASON} to {MAX_REASON} characters why this round may train all the same."
@@ -75,7 +80,7 @@ def open_gate(*, given: Round, reason: str, by: User) -> GateOverride:
     with transaction.atomic():
         locked = Round.objects.select_for_update().get(pk=given.pk)
         gate = gate_of(locked)
-        if gate.override is not None:
+        if gate.failed and gate.override is not None:
             text = f"The gate of {given} is open already: {gate.override.by} has signed."
             raise Conflict(text, code="gate_open")
         if gate.is_open:
@@ -200,5 +205,9 @@ def _rankings(batch: Batch | None) -> Any:
     return Ranking.objects.newest().filter(task__batch=batch, is_surplus=False)
 
 
-def _override_of(given: Round) -> GateOverride | None:
-    return given.gate_overrides.select_related("by").order_by("-pk").first()
+def _signed(given: Round, checks: list[Check]) -> Gate:
+    """Return the gate with the newest signature that covers all that fails, and the newest that does not."""
+    failed = {check.key for check in checks if not check.has_passed}
+    signatures = list(given.gate_overrides.select_related("by").order_by("-pk"))
+    covering = next((row for row in signatures if failed <= row.failed.keys()), None)
+    return Gate(checks, covering, signatures[0] if signatures and covering is None else None)

@@ -9,7 +9,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from labeling.errors import Conflict, InvalidInput
-from labeling.models import AuditEvent, Batch, Role, Split, TaskKind, User
+from labeling.models import AuditEvent, Batch, Prompt, Role, Split, TaskKind, User
 from labeling.rules.batches import close_batch
 from labeling.rules.gold import mark_gold
 from labeling.rules.judgements import Judgement
@@ -248,6 +248,20 @@ def test_gate_is_opened_once_with_a_reason_and_a_signature() -> None:
     assert AuditEvent.objects.filter(action="open_gate", actor=dana).exists()
     with pytest.raises(Conflict, match="open already"):
         rounds.open_gate(given=given, reason="A pilot with one labeler.", by=dana)
+
+
+def test_signature_opens_no_gate_for_what_fails_only_later() -> None:
+    given, dana = round_with([1, 2, 3]), researcher()
+    first = rounds.open_gate(given=given, reason="A pilot with one labeler.", by=dana)
+    assert rounds.gate_of(given).override == first
+    Prompt.objects.filter(tasks__batch=given.comparison_batch).update(has_pii=True, split=Split.TRAIN)
+    gate = rounds.gate_of(given)
+    assert (gate.is_open, gate.override, gate.earlier) == (False, None, first)
+    second = rounds.open_gate(given=given, reason="The addresses are made up.", by=dana)
+    assert set(second.failed) == {"overlap", "agreement", "personal_data"}
+    assert rounds.gate_of(given).override == second
+    Prompt.objects.update(has_pii=False)
+    assert rounds.gate_of(given).is_open
 
 
 def test_automatic_round_goes_on_until_it_needs_people(trainer: Play) -> None:

@@ -95,18 +95,25 @@ class RoundList(generics.ListAPIView[Round]):
         responses={201: RoundDetailBody, 403: ErrorBody, 409: ErrorBody, 422: ErrorBody},
     )
     def post(self, request: Request) -> Response:
-        """Open a round."""
+        """Open a first round, or do the last step of another one: close it and open the round after it.
+
+        409 where that round waits for another step.
+        """
         body = RoundRequest(data=request.data)
         body.is_valid(raise_exception=True)
         wanted = body.validated_data
-        opened = rounds.open_round(
-            name=wanted["name"],
-            base_model=_find(Model, wanted.get("base_model"), "base_model"),
-            previous=_find(Round, wanted.get("previous"), "previous"),
-            pretrain_dataset=_find(Dataset, wanted.get("pretrain_dataset"), "pretrain_dataset"),
-            settings=wanted["settings"],
-            by=user_of(request),
-        )
+        previous = _find(Round, wanted.get("previous"), "previous")
+        opening = {
+            "name": wanted["name"],
+            "pretrain_dataset": _find(Dataset, wanted.get("pretrain_dataset"), "pretrain_dataset"),
+            "settings": wanted["settings"],
+            "by": user_of(request),
+        }
+        base_model = _find(Model, wanted.get("base_model"), "base_model")
+        if previous is None:
+            opened = rounds.open_round(base_model=base_model, **opening)
+        else:
+            opened = _follow(previous, base_model, opening)
         return Response(RoundDetailBody(opened).data, status=status.HTTP_201_CREATED)
 
 
@@ -167,6 +174,17 @@ class OpenGate(APIView):
         body.is_valid(raise_exception=True)
         rounds.open_gate(given=given, reason=body.validated_data["reason"], by=user_of(request))
         return Response(RoundDetailBody(given).data)
+
+
+def _follow(previous: Round, base_model: Model | None, opening: dict[str, Any]) -> Round:
+    if base_model is not None:
+        text = "A later round goes on from the models of the round before it; name no base model."
+        raise InvalidInput(text, fields={"base_model": text})
+    with config_checked():
+        started = rounds.open_next_round(given=previous, **opening)
+    for run in started:
+        enqueue_run(run)
+    return Round.objects.get(previous=previous)
 
 
 def _find(kind: Any, code: UUID | None, field: str) -> Any:

@@ -8,6 +8,7 @@ from rest_framework.test import APIClient
 from labeling.models import Role, Split, TaskKind
 from tests.factories import PolicyFactory, PromptFactory, UserFactory
 from tests.training.factories import demonstration, draft_batch, ranking, sft_dataset, sft_run, stored_model
+from tests.training.registry import fill
 from training import tasks
 from training.models import Evaluation, ModelKind, Round, Run, RunState
 from training.rules import models
@@ -158,6 +159,28 @@ def test_round_is_opened_and_taken_a_step(dana: APIClient) -> None:
     wrong = dana.post(url("rounds/"), {"settings": {"k": 40}}, format="json")
     assert wrong.status_code == 422
     assert "k" in wrong.json()["fields"]
+
+
+def test_round_is_followed_once_it_waits_for_that_and_closed_thereby(
+    dana: APIClient, sent: list[str]
+) -> None:
+    first, last = fill(by=UserFactory.create(), rounds=2, points=2).rounds
+    early = dana.post(url("rounds/"), {"previous": str(last.code)}, format="json")
+    assert (early.status_code, early.json()["code"]) == (409, "step_not_ready")
+    ranking([1, 2], batch=last.comparison_batch)
+    PromptFactory.create_batch(2, split=Split.TRAIN)
+    body = {"previous": str(last.code), "name": "Third", "settings": {"prompts": 1, "valid_prompts": 0}}
+    strange = dana.post(url("rounds/"), {**body, "base_model": str(first.base_model.code)}, format="json")
+    assert (strange.status_code, list(strange.json()["fields"])) == (422, ["base_model"])
+    opened = dana.post(url("rounds/"), body, format="json")
+    assert opened.status_code == 201
+    assert opened.json()["previous"] == str(last.code)
+    assert opened.json()["steps"][0]["state"] == "running"
+    assert sent == [str(run.code) for run in Run.objects.filter(stage="sample").order_by("pk")]
+    last.refresh_from_db()
+    assert last.closed_at is not None
+    again = dana.post(url("rounds/"), body, format="json")
+    assert again.status_code == 409
 
 
 def test_evaluation_is_started_and_gives_its_win_rate(dana: APIClient, sent: list[str]) -> None:

@@ -50,7 +50,8 @@ class RunQuerySet(models.QuerySet["Run"]):
 class Run(CodedModel):
     """One job of the training core. Its state moves by compare-and-set only; see `training.rules.runs`.
 
-    `attempt` counts the workers that took it; each writes only while the number is still its own.
+    `attempt` counts the workers that took it; each writes only while the number is still its own. `deaths`
+    counts those of them that went silent since somebody last tried it by hand.
     `config` is the run.toml that the process reads. `folder` is relative to RUNS_DIR.
     `batch` is set where a sample run writes the responses of that batch's tasks.
     """
@@ -72,6 +73,7 @@ class Run(CodedModel):
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="clones"
     )
     attempt = models.PositiveIntegerField(default=0)
+    deaths = models.PositiveIntegerField(default=0)
     worker = models.CharField(max_length=120, blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     sent_at = models.DateTimeField(null=True, blank=True, help_text="When a worker was last woken for it.")

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from labeling.errors import Conflict, InvalidInput
@@ -20,11 +20,12 @@ from training.models import Dataset, Run, RunInput, RunState, Stage
 from training.rlhf.config import ConfigError, StageConfig, dump_config, parse_config
 from training.rules.run_inputs import Input, check_inputs
 from training.rules.run_lengths import check_lengths, lengths_for
+from training.rules.run_news import tell_run_failed
 
 STALE_SECONDS = 60
 """A worker that has not been heard of for this long is taken for dead; it renews every ten seconds."""
-MAX_ATTEMPTS = 10
-"""A run that so many workers died of is not tried again by itself."""
+MAX_DEATHS = 10
+"""A run that so many workers died of, since somebody tried it by hand, is not tried again by itself."""
 MAX_PRIORITY = 100
 RESEND_SECONDS = 120
 """A queued run that no worker took for this long is sent once more: its message may have been lost."""
@@ -178,7 +179,7 @@ def retry_run(*, run: Run, by: User | None = None) -> Run:
     Raises Conflict where it is neither failed nor cancelled.
     """
     moved = Run.objects.filter(pk=run.pk, state__in=(RunState.FAILED, RunState.CANCELLED)).update(
-        state=RunState.QUEUED, reason="", finished_at=None, sent_at=None, heartbeat_at=None
+        state=RunState.QUEUED, reason="", finished_at=None, sent_at=None, heartbeat_at=None, deaths=0
     )
     run.refresh_from_db()
     if moved != 1:
@@ -200,13 +201,27 @@ def recover_runs() -> list[Run]:
         state=RunState.CANCELLED, finished_at=now, reason="Cancelled; its worker had gone silent."
     )
     silent = Run.objects.filter(stale, state__in=(RunState.STARTING, RunState.RUNNING))
-    silent.filter(attempt__gte=MAX_ATTEMPTS).update(
-        state=RunState.FAILED, finished_at=now, reason=f"Its worker died {MAX_ATTEMPTS} times; see its log."
+    for run in silent.filter(deaths__gte=MAX_DEATHS - 1):
+        _give_up(run, silent.filter(pk=run.pk))
+    silent.update(
+        state=RunState.QUEUED,
+        sent_at=None,
+        deaths=F("deaths") + 1,
+        reason="Its worker went silent; it will be resumed.",
     )
-    silent.update(state=RunState.QUEUED, sent_at=None, reason="Its worker went silent; it will be resumed.")
     patience = RESEND_BUSY_SECONDS if Run.objects.active().exists() else RESEND_SECONDS
     waiting = Q(sent_at=None) | Q(sent_at__lt=now - timedelta(seconds=patience))
     return list(Run.objects.queued().filter(waiting).order_by("-priority", "pk"))
+
+
+def _give_up(run: Run, where_silent: QuerySet[Run]) -> None:
+    """Fail a run that has cost too many workers, unless it has been heard of since it was read."""
+    reason = f"Its worker died {MAX_DEATHS} times; see its log."
+    with transaction.atomic():
+        if where_silent.update(
+            state=RunState.FAILED, finished_at=timezone.now(), deaths=F("deaths") + 1, reason=reason
+        ):
+            tell_run_failed(run, reason)
 
 
 def mark_sent(run: Run) -> None:

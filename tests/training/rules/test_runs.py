@@ -7,6 +7,8 @@ import pytest
 from django.utils import timezone
 
 from labeling.errors import Conflict, InvalidInput
+from labeling.models import Role, Webhook, WebhookDelivery
+from tests.factories import UserFactory
 from tests.training.factories import ranking, sft_dataset, sft_inputs, sft_run, stored_model
 from training.models import Run, RunState
 from training.rlhf.config import ConfigError, parse_config
@@ -169,15 +171,32 @@ def test_run_being_cancelled_by_a_worker_that_died_is_cancelled() -> None:
     assert run.state == RunState.CANCELLED
 
 
-def test_run_that_kills_its_workers_is_not_tried_for_ever() -> None:
-    sft_run()
-    Run.objects.update(
-        state=RunState.RUNNING,
-        attempt=runs.MAX_ATTEMPTS,
-        heartbeat_at=timezone.now() - timedelta(minutes=2),
-    )
+def lose_worker(run: Run) -> list[Run]:
+    """Let a worker take the run and go silent; returns what is queued again."""
+    assert runs.claim_run(run, worker="doomed") is not None
+    Run.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=2))
+    return runs.recover_runs()
+
+
+def test_run_that_kills_its_workers_is_not_tried_for_ever_and_a_webhook_is_told() -> None:
+    dana = UserFactory.create(role=Role.RESEARCHER)
+    Webhook.objects.create(name="ends", url="https://example.org/", events=["run.failed"], created_by=dana)
+    run = sft_run()
+    for _ in range(runs.MAX_DEATHS - 1):
+        assert lose_worker(run) == [run]
+    assert lose_worker(run) == []
+    run.refresh_from_db()
+    assert (run.state, run.reason) == (RunState.FAILED, "Its worker died 10 times; see its log.")
     assert runs.recover_runs() == []
-    assert Run.objects.get().state == RunState.FAILED
+    assert run.reason in WebhookDelivery.objects.get(event="run.failed").body
+
+
+def test_run_that_was_often_tried_by_hand_outlives_its_first_dead_worker() -> None:
+    run = sft_run()
+    Run.objects.update(attempt=30, deaths=runs.MAX_DEATHS, state=RunState.FAILED)
+    assert lose_worker(runs.retry_run(run=run)) == [run]
+    run.refresh_from_db()
+    assert (run.state, run.deaths) == (RunState.QUEUED, 1)
 
 
 def test_queued_run_is_sent_again_only_after_a_while() -> None:

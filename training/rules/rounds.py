@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from labeling.errors import Conflict, LabelingError
 from labeling.models import Batch, User
@@ -164,29 +164,50 @@ def set_automatic(*, given: Round, is_automatic: bool, by: User | None = None) -
 def advance_rounds() -> list[Run]:
     """Start what the open automatic rounds are ready for. Returns the runs to wake workers for.
 
-    A step that cannot be started stops the automation of its round, with the reason beside it; so does a
-    failed run. Opening the next round is left to a person unless the new policy has won.
+    A step that cannot be started, for whatever reason, stops the automation of its round, with the reason
+    beside it; so does a failed run. No round keeps the others waiting. Opening the next round is left to a
+    person unless the new policy has won.
     """
     started: list[Run] = []
     for given in Round.objects.open().filter(settings__is_automatic=True):
-        step = next_step(given)
-        if step is None or step.state not in (READY, FAILED):
-            continue
-        if step.key == "next" and not has_won(given):
-            continue
-        if step.state == FAILED:
-            _stop(given, f"{step.title}: {step.detail}")
-            continue
         try:
-            started += start_step(given=given, key=step.key, by=given.created_by)
+            started += _advance(given)
         except Conflict as error:
             log.info("Round %s was moved by somebody else: %s", given.number, error.message)
-        except (LabelingError, ConfigError) as error:
-            _stop(given, f"{step.title}: {error}")
+        except DatabaseError:  # away for a moment or busy, which says nothing of the round
+            log.exception("Round %s could not be looked at", given.number)
     return started
 
 
+def _advance(given: Round) -> list[Run]:
+    """Do what one automatic round is ready for, or stop it with the reason."""
+    where = ""
+    try:
+        step = next_step(given)
+        if step is None or step.state not in (READY, FAILED):
+            return []
+        where = f"{step.title}: "
+        if step.key == "next" and not has_won(given):
+            return []
+        if step.state == READY:
+            return start_step(given=given, key=step.key, by=given.created_by)
+        _stop(given, where + step.detail)
+    except (Conflict, DatabaseError):
+        raise
+    except (LabelingError, ConfigError) as error:
+        _stop(given, f"{where}{error}")
+    except Exception as error:
+        log.exception("Round %s could not go on by itself", given.number)
+        _stop(given, f"{where}{type(error).__name__}: {error}")
+    return []
+
+
 def _stop(given: Round, why: str) -> None:
-    settings = {**given.settings, "is_automatic": False, "stopped": why[:1000]}
-    Round.objects.filter(pk=given.pk).update(settings=settings)
-    audit.record(actor=None, action="stop_round_automatic", obj=given, reason=why[:1000])
+    """Switch the automation of a round off, unless somebody has done that meanwhile."""
+    with transaction.atomic():
+        locked = Round.objects.select_for_update().get(pk=given.pk)
+        if not locked.settings.get("is_automatic"):
+            return
+        locked.settings = {**locked.settings, "is_automatic": False, "stopped": why[:1000]}
+        locked.save(update_fields=["settings"])
+        audit.record(actor=None, action="stop_round_automatic", obj=locked, reason=why[:1000])

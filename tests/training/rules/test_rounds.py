@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -311,6 +312,55 @@ def test_automatic_round_without_prompts_stops_with_the_reason() -> None:
     assert rounds.advance_rounds() == []
     given.refresh_from_db()
     assert "Collect demonstrations" in given.settings["stopped"]
+
+
+def test_automatic_round_that_breaks_stops_with_the_reason_and_keeps_no_other_waiting(
+    settings: Any, tmp_path: Path
+) -> None:
+    demonstration()
+    PromptFactory.create()
+    chosen = {"prompts": 1, "valid_prompts": 0, "is_automatic": True}
+    goes_on, broken = (
+        rounds.open_round(base_model=stored_model(), settings=chosen, by=researcher()) for _ in range(2)
+    )
+    broken.demonstration_batch = draft_batch()
+    Batch.objects.update(status=Batch.Status.CLOSED)
+    broken.save()
+    (tmp_path / "file").write_text("no folder")
+    settings.ARTIFACTS_URL = (tmp_path / "file" / "store").as_uri()
+    assert rounds.advance_rounds() == []
+    broken.refresh_from_db()
+    goes_on.refresh_from_db()
+    assert broken.settings["is_automatic"] is False
+    assert broken.settings["stopped"].startswith("Freeze demonstrations: NotADirectoryError")
+    assert goes_on.demonstration_batch is not None
+    assert goes_on.settings["is_automatic"] is True
+
+
+def test_stopping_a_round_changes_nothing_that_somebody_set_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    PromptFactory.create()
+    given = rounds.open_round(base_model=stored_model(), settings={"is_automatic": True})
+
+    def refuse(**step: Any) -> None:
+        Round.objects.update(settings={**given.settings, "k": 7})
+        raise InvalidInput("It cannot be.")
+
+    monkeypatch.setattr(rounds, "start_step", refuse)
+    assert rounds.advance_rounds() == []
+    given.refresh_from_db()
+    assert (given.settings["k"], given.settings["stopped"]) == (7, "Collect demonstrations: It cannot be.")
+    Round.objects.update(settings={**given.settings, "is_automatic": True, "stopped": ""})
+
+    def refuse_after_a_colleague(**step: Any) -> None:
+        rounds.set_automatic(given=given, is_automatic=False)
+        raise InvalidInput("It cannot be.")
+
+    monkeypatch.setattr(rounds, "start_step", refuse_after_a_colleague)
+    assert rounds.advance_rounds() == []
+    given.refresh_from_db()
+    assert given.settings["stopped"] == ""
 
 
 def test_mix_says_how_many_responses_each_policy_writes() -> None:

@@ -96,3 +96,17 @@ class Split(models.TextChoices):
     TRAIN = "train", "Train"
     VALID = "valid", "Valid"
     TEST = "test", "Test"
+
+
+class ReviewDecision(models.TextChoices):
+    """What a review says of a label."""
+
+    ACCEPTED = "accepted", "Accepted"
+    FIXED = "fixed", "Accepted with changes"
+    RETURNED = "returned", "Returned to the labeler"
+    EXCLUDED = "excluded", "Left out of training"
+    REOPENED = "reopened", "Waiting for review"
+
+
+KEEPING_OUT = (ReviewDecision.RETURNED, ReviewDecision.EXCLUDED)
+"""The decisions that keep their label out of datasets and win rates."""

@@ -4,7 +4,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from labeling.models.assignments import Assignment
-from labeling.models.base import CodedModel, RowModel, not_superseded
+from labeling.models.base import KEEPING_OUT, CodedModel, RowModel, not_superseded
 from labeling.models.batches import Task
 from labeling.models.guidelines import Form, Guideline
 from labeling.models.labelers import Labeler
@@ -18,11 +18,24 @@ class RankingQuerySet(models.QuerySet["Ranking"]):
         """The newest revision of each ranking."""
         return self.filter(not_superseded(Ranking))
 
+    def counted(self) -> "RankingQuerySet":
+        """The rankings that count as labelers' verdicts.
+
+        The newest revision of each, without surplus work (what a labeler took back is surplus), without what
+        its newest review left out or returned, and without adjudications: who made one had seen the others'
+        orders.
+        """
+        return self.filter(_stands("pk"), is_surplus=False)
+
 
 class PlaceQuerySet(models.QuerySet["Place"]):
     def of_newest(self) -> "PlaceQuerySet":
         """The places in the newest revision of each ranking."""
         return self.filter(not_superseded(Ranking, "ranking"))
+
+    def of_counted(self) -> "PlaceQuerySet":
+        """The places in the rankings that count as labelers' verdicts."""
+        return self.filter(_stands("ranking"), ranking__is_surplus=False)
 
 
 class Ranking(CodedModel):
@@ -103,3 +116,12 @@ class Place(RowModel):
 
     def __str__(self) -> str:
         return f"rank {self.rank}: {self.response}"
+
+
+def _stands(key: str) -> models.Q:
+    """Return the condition that the ranking named by `key` is the newest, a labeler's, and not kept out."""
+    named = Ranking._default_manager.filter(pk=models.OuterRef(key))
+    kept_out = named.filter(reviews__superseded_by=None, reviews__decision__in=KEEPING_OUT)
+    adjudications = named.filter(adjudication__isnull=False)
+    apart = models.Q(models.Exists(kept_out)) | models.Q(models.Exists(adjudications))
+    return not_superseded(Ranking, key) & ~apart

@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from labeling.models.assignments import Skip
-from labeling.models.base import CodedModel, not_superseded
+from labeling.models.base import KEEPING_OUT, CodedModel, ReviewDecision, not_superseded
 from labeling.models.batches import Task
 from labeling.models.comparisons import LIKERT_MAX, LIKERT_MIN, Ranking
 from labeling.models.demonstrations import Demonstration
@@ -19,7 +19,7 @@ class ReviewQuerySet(models.QuerySet["Review"]):
 
     def keeping_out(self) -> "ReviewQuerySet":
         """Reviews that keep their label out of datasets."""
-        return self.filter(decision__in=(Review.Decision.RETURNED, Review.Decision.EXCLUDED))
+        return self.filter(decision__in=KEEPING_OUT)
 
 
 class Review(CodedModel):
@@ -29,12 +29,7 @@ class Review(CodedModel):
     back: the label waits again. A fixed demonstration is reviewed in the reviewer's revision.
     """
 
-    class Decision(models.TextChoices):
-        ACCEPTED = "accepted", "Accepted"
-        FIXED = "fixed", "Accepted with changes"
-        RETURNED = "returned", "Returned to the labeler"
-        EXCLUDED = "excluded", "Left out of training"
-        REOPENED = "reopened", "Waiting for review"
+    Decision = ReviewDecision
 
     demonstration = models.ForeignKey(
         Demonstration, on_delete=models.PROTECT, null=True, blank=True, related_name="reviews"

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from django.core.cache import cache
-from django.db.models import Max
+from django.db.models import Count, Max, Q
 
-from labeling.models import Ranking, TaskKind
+from labeling.models import Ranking, Review, TaskKind
 from labeling.rules.costs import CENT, HOUR, Cost, by_kind, costs_by_batch, total_of
 from labeling.rules.pay_rates import rate_book
 from training.models import Evaluation, Round, Run
@@ -146,15 +146,27 @@ def per_point(cost: Cost, points: float) -> PerPoint | None:
 
 
 def win_rates_of(evaluations: Sequence[Evaluation]) -> dict[int, WinRate]:
-    """Return win rates by evaluation, kept in the cache until a ranking is added to its batch."""
+    """Return win rates by evaluation, kept in the cache until what counts in its batch may have changed.
+
+    That is a ranking added, a ranking taken back, or a review.
+    """
     batches = [row.batch_id for row in evaluations]
-    newest = dict(
-        Ranking.objects.filter(task__batch__in=batches)
-        .order_by()
-        .values_list("task__batch")
-        .annotate(newest=Max("pk"))
-    )
-    keys = {row.pk: f"win-rate:{row.code}:{newest.get(row.batch_id, 0)}" for row in evaluations}
+    rankings = Ranking.objects.filter(task__batch__in=batches).order_by().values_list("task__batch")
+    surplus = Count("pk", filter=Q(is_surplus=True))
+    stands = {batch: counts for batch, *counts in rankings.annotate(newest=Max("pk"), surplus=surplus)}
+    reviews = Review.objects.filter(ranking__task__batch__in=batches).order_by()
+    reviewed = dict(reviews.values_list("ranking__task__batch").annotate(newest=Max("pk")))
+    keys = {
+        row.pk: ":".join(
+            str(part)
+            for part in (
+                *("win-rate", row.code),
+                *stands.get(row.batch_id, (0, 0)),
+                reviewed.get(row.batch_id, 0),
+            )
+        )
+        for row in evaluations
+    }
     known = cache.get_many(keys.values())
     found = {row: known[key] for row, key in keys.items() if isinstance(known.get(key), WinRate)}
     fresh = win_rates([row for row in evaluations if row.pk not in found])

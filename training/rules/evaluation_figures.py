@@ -43,8 +43,8 @@ class Judged(StrEnum):
     CONTROL = "control"
 
     def places(self) -> PlaceQuerySet:
-        """Return the places in rankings of such tasks, newest revisions only."""
-        rows = Place.objects.of_newest()
+        """Return the places in rankings of such tasks that count."""
+        rows = Place.objects.of_counted()
         if self is Judged.FINAL:
             return rows.filter(ranking__task__batch__kind=TaskKind.EVALUATION)
         return rows.filter(ranking__task__batch__kind=TaskKind.COMPARISON, ranking__task__chosen_by=RANDOM)

@@ -71,7 +71,7 @@ def win_rate(
     cohort: str | None = None,
     chosen_by: str | None = None,
 ) -> WinRate:
-    """Compute a policy's win rate from every ranking that holds both, of one batch or cohort if named.
+    """Compute a win rate from every ranking that counts and holds both, of one batch or cohort if named.
 
     `chosen_by` leaves only tasks whose prompt was chosen so: "random" is the control share. Raises
     InvalidInput where policy and baseline are the same.
@@ -97,11 +97,11 @@ def judgements(
     cohort: str | None = None,
     chosen_by: str | None = None,
 ) -> list[Judgement]:
-    """Return a verdict for each pair of a policy's and a baseline's response in each newest ranking."""
+    """Return a verdict for each pair of a policy's and a baseline's response in each ranking that counts."""
     if policy == baseline:
         raise InvalidInput(f"{policy} cannot be compared with itself.", fields={"baseline": "same as policy"})
     places = (
-        Place.objects.of_newest()
+        Place.objects.of_counted()
         .filter(response__policy__in=(policy, baseline))
         .select_related("ranking__labeler", "ranking__task", "response__prompt")
         .order_by("ranking_id", "id")
@@ -141,10 +141,10 @@ def judgements_against(
 
     `among` narrows which places count.
     """
-    counted = Place.objects.all() if among is None else among
-    with_baseline = counted.filter(response__policy=baseline).values("ranking")
+    wanted = Place.objects.all() if among is None else among
+    with_baseline = wanted.filter(response__policy=baseline).values("ranking")
     rows = (
-        counted.of_newest()
+        wanted.of_counted()
         .filter(ranking__in=with_baseline, response__policy__in=[*policies, baseline])
         .order_by("ranking_id", "id")
         .values_list(
@@ -183,7 +183,7 @@ def win_rates(evaluations: Iterable[Evaluation]) -> dict[int, WinRate]:
     evaluation_of = {row.batch_id: row.pk for row in evaluations}
     theirs = F("ranking__places__rank")
     counted = (
-        Place.objects.of_newest()
+        Place.objects.of_counted()
         .filter(
             ranking__task__batch__in=evaluation_of,
             response__policy=F("ranking__task__batch__evaluation__policy"),

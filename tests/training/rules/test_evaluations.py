@@ -3,10 +3,15 @@
 import pytest
 
 from labeling.errors import InvalidInput
-from labeling.models import Cohort, Policy, Prompt, TaskKind
-from tests.factories import LabelerFactory, PolicyFactory, PromptFactory
+from labeling.models import Cohort, Policy, Prompt, Ranking, Review, TaskKind
+from labeling.rules import adjudications, reviews
+from labeling.rules.judgements import Judgement
+from tests.factories import LabelerFactory, PolicyFactory, PromptFactory, UserFactory
 from tests.training.factories import draft_batch, ranking, stored_model
 from training.models import Evaluation, ModelKind
+from training.rules.costs import win_rates_of
+from training.rules.datasets import freeze_dataset
+from training.rules.evaluation_figures import figures_against
 from training.rules.evaluations import (
     clustered_share,
     start_evaluation,
@@ -86,6 +91,62 @@ def test_superseded_rankings_do_not_count(policy: Policy, baseline: Policy) -> N
     second.supersedes = first
     second.save()
     assert win_rate(policy=policy, baseline=baseline).value == 1.0
+
+
+def every_count(evaluation: Evaluation) -> set[tuple[int, int, int]]:
+    """Wins, losses and ties as each of the ways of counting has them."""
+    policy, baseline = evaluation.policy, evaluation.baseline
+    [figures] = figures_against(baseline, [policy])
+    rates = (
+        win_rate(policy=policy, baseline=baseline, batch=evaluation.batch),
+        win_rates([evaluation])[evaluation.pk],
+        win_rates_of([evaluation])[evaluation.pk],
+        figures.rates["all"],
+    )
+    return {(rate.wins, rate.losses, rate.ties) for rate in rates}
+
+
+def judged_evaluation(policy: Policy, baseline: Policy) -> tuple[Evaluation, Ranking]:
+    """An evaluation in which one labeler prefers the policy."""
+    batch = draft_batch(TaskKind.EVALUATION, k=2, baseline=baseline)
+    evaluation = Evaluation.objects.create(name="e", policy=policy, baseline=baseline, batch=batch)
+    return evaluation, ranking([1, 2], policies=[policy, baseline], batch=batch)
+
+
+def test_what_a_review_left_out_does_not_count_until_it_is_taken_back(
+    policy: Policy, baseline: Policy
+) -> None:
+    evaluation, good = judged_evaluation(policy, baseline)
+    bad = ranking([2, 1], task=good.task)
+    by = UserFactory.create(role="manager")
+    assert every_count(evaluation) == {(1, 1, 0)}
+    review = reviews.review_ranking(ranking=bad, decision=Review.Decision.EXCLUDED, comment="Random", by=by)
+    assert every_count(evaluation) == {(1, 0, 0)}
+    assert freeze_dataset(kind="evaluation").rows == 1
+    reviews.undo_review(review=review, by=by)
+    assert every_count(evaluation) == {(1, 1, 0)}
+
+
+def test_surplus_work_does_not_count_nor_what_was_taken_back(policy: Policy, baseline: Policy) -> None:
+    evaluation, good = judged_evaluation(policy, baseline)
+    taken_back = ranking([2, 1], task=good.task)
+    assert every_count(evaluation) == {(1, 1, 0)}
+    Ranking.objects.filter(pk=taken_back.pk).update(is_surplus=True)  # as undo does
+    assert every_count(evaluation) == {(1, 0, 0)}
+    assert freeze_dataset(kind="evaluation").rows == 1
+
+
+def test_an_adjudication_does_not_count_beside_the_labelers(policy: Policy, baseline: Policy) -> None:
+    evaluation, good = judged_evaluation(policy, baseline)
+    ranking([2, 1], task=good.task)
+    codes = [candidate.response.code for candidate in good.task.candidates.select_related("response")]
+    adjudications.adjudicate(
+        task=good.task,
+        judgements=[Judgement(code=code, rank=rank) for rank, code in enumerate(codes, start=1)],
+        reason="The first is right.",
+        by=UserFactory.create(role="researcher"),
+    )
+    assert every_count(evaluation) == {(1, 1, 0)}
 
 
 def test_batch_and_cohort_narrow_what_counts(policy: Policy, baseline: Policy) -> None:

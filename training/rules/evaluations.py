@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import Count, F, Q
@@ -178,8 +178,22 @@ def judgements_against(
     return found
 
 
+class PromptVerdicts(NamedTuple):
+    """How often labelers preferred the policy, or the baseline, or neither on one prompt."""
+
+    prompt: int
+    wins: int
+    losses: int
+    ties: int
+
+
 def win_rates(evaluations: Iterable[Evaluation]) -> dict[int, WinRate]:
     """Compute the win rates of several evaluations, counted by the database in one query; by primary key."""
+    return {key: rate_of(verdicts) for key, verdicts in verdicts_of(evaluations).items()}
+
+
+def verdicts_of(evaluations: Iterable[Evaluation]) -> dict[int, list[PromptVerdicts]]:
+    """Count the verdicts of several evaluations prompt by prompt, in one query; by primary key."""
     evaluation_of = {row.batch_id: row.pk for row in evaluations}
     theirs = F("ranking__places__rank")
     counted = (
@@ -197,18 +211,25 @@ def win_rates(evaluations: Iterable[Evaluation]) -> dict[int, WinRate]:
             ties=Count("pk", filter=Q(rank=theirs)),
         )
     )
-    by_evaluation: dict[int, list[tuple[int, int, int]]] = {key: [] for key in evaluation_of.values()}
-    for batch, _, *counts in counted:
-        by_evaluation[evaluation_of[batch]].append((counts[0], counts[1], counts[2]))
-    return {key: _of_counts(counts) for key, counts in by_evaluation.items()}
+    found: dict[int, list[PromptVerdicts]] = {key: [] for key in evaluation_of.values()}
+    for batch, prompt, wins, losses, ties in counted:
+        found[evaluation_of[batch]].append(PromptVerdicts(prompt or 0, wins, losses, ties))
+    return found
 
 
-def _of_counts(prompts: Sequence[tuple[int, int, int]]) -> WinRate:
-    """Compute value and interval from wins, losses and ties of each prompt."""
-    clusters = [[1.0] * wins + [0.0] * losses + [TIE] * ties for wins, losses, ties in prompts]
+def rate_of(verdicts: Iterable[PromptVerdicts]) -> WinRate:
+    """Compute value and interval from counts; those of one prompt in several evaluations go together."""
+    by_prompt: dict[int, list[PromptVerdicts]] = defaultdict(list)
+    for each in verdicts:
+        by_prompt[each.prompt].append(each)
+    counts = [
+        (sum(e.wins for e in found), sum(e.losses for e in found), sum(e.ties for e in found))
+        for found in by_prompt.values()
+    ]
+    clusters = [[1.0] * wins + [0.0] * losses + [TIE] * ties for wins, losses, ties in counts]
     value, low, high = clustered_share(clusters)
-    wins, losses, ties = (sum(counts[place] for counts in prompts) for place in range(3))
-    return WinRate(value, low, high, wins, losses, ties, prompts=len(prompts))
+    wins, losses, ties = (sum(each[place] for each in counts) for place in range(3))
+    return WinRate(value, low, high, wins, losses, ties, prompts=len(counts))
 
 
 def summarize(given: Sequence[Judgement]) -> WinRate:

@@ -5,12 +5,14 @@ Past some distance from where it started, a policy earns more of the reward mode
 beside the win rate against what the policy was made from. docs/metrics.md has the definition.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from training.models import Evaluation, Model, Round, Run, Stage
-from training.rules.evaluations import WinRate, evaluations_of, win_rates
+from labeling.models import Policy
+from training.models import Model, Round, Run, Stage
+from training.rules.evaluations import PromptVerdicts, WinRate, evaluations_of, rate_of, verdicts_of
 from training.rules.round_facts import Facts
 
 DEFAULTS: Mapping[str, float] = {"score": 0.1, "kl": 1.0, "judgements": 50}
@@ -28,7 +30,8 @@ class Finding:
     state       alarm, unjudged (reward and KL are up, too few judgements), or calm
     score_rise  in standard deviations of the score at the start
     kl_rise     nats per response
-    rate        the win rate against `baseline`, the lowest there is against an ancestor
+    rate        the win rate against `baseline`, the ancestor against which it is lowest; of all evaluations
+                together, and of ancestors with enough judgements if there are any
     """
 
     state: str
@@ -83,7 +86,7 @@ def over_optimisation_of(
     score_rise, kl_rise = rise(score.points) / (first_spread or 1.0), rise(kl.points)
     if score_rise < wanted["score"] or kl_rise < wanted["kl"]:
         return None
-    rate, baseline = _lowest_rate(model, facts)
+    rate, baseline = _lowest(_verdicts_on(model, facts), wanted["judgements"])
     enough = rate is not None and rate.judgements >= wanted["judgements"]
     if rate is None or rate.low is None or (rate.low <= EVEN and not enough):
         state = UNJUDGED
@@ -119,16 +122,29 @@ def rise(points: Sequence[Sequence[float]]) -> float:
     return sum(values[-count:]) / count - sum(values[:count]) / count
 
 
-def _lowest_rate(model: Model, facts: Facts | None) -> tuple[WinRate | None, str]:
-    """Return the lowest win rate against a policy that this one was made from, and its name."""
+def _verdicts_on(model: Model, facts: Facts | None) -> Mapping[Policy, WinRate]:
+    """Return what labelers say of a policy beside each policy that it was made from, by the latter.
+
+    All evaluations against one baseline go together.
+    """
     made_from = {pk: row for pk, *row in Model.objects.values_list("pk", "parent", "policy")}
     behind = set()
     ancestor = model.parent_id
     while ancestor is not None:
         ancestor, policy = made_from[ancestor]
         behind.add(policy)
-    known: Collection[Evaluation] = facts.judged if facts is not None else evaluations_of(model)
-    rows = [row for row in known if row.policy_id == model.policy_id and row.baseline_id in behind]
-    rates = facts.rates() if facts is not None else win_rates(rows)
-    judged = [(rates[row.pk], row.baseline.name) for row in rows if rates[row.pk].low is not None]
-    return min(judged, key=lambda found: found[0].low or 0.0, default=(None, ""))
+    rows = facts.judged if facts is not None else evaluations_of(model)
+    known = [row for row in rows if row.policy_id == model.policy_id and row.baseline_id in behind]
+    verdicts = facts.verdicts() if facts is not None else verdicts_of(known)
+    pooled: dict[Policy, list[PromptVerdicts]] = defaultdict(list)
+    for row in known:
+        pooled[row.baseline] += verdicts[row.pk]
+    rates = {baseline: rate_of(found) for baseline, found in pooled.items()}
+    return {baseline: rate for baseline, rate in rates.items() if rate.judgements}
+
+
+def _lowest(rates: Mapping[Policy, WinRate], enough: float) -> tuple[WinRate | None, str]:
+    """Return the lowest win rate and whom it is against: of those with enough judgements if there are any."""
+    spoken = {baseline: rate for baseline, rate in rates.items() if rate.judgements >= enough}
+    found = [(rate, baseline.name) for baseline, rate in (spoken or rates).items()]
+    return min(found, key=lambda each: each[0].low or 0.0, default=(None, ""))

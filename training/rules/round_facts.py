@@ -10,7 +10,7 @@ from labeling.models import Batch
 from labeling.rules.agreement import MetRankings, met_rankings
 from labeling.rules.batches import BatchProgress, progress_of_batches
 from training.models import Dataset, Evaluation, Round, Run, RunState
-from training.rules.evaluations import WinRate, win_rates
+from training.rules.evaluations import PromptVerdicts, WinRate, rate_of, verdicts_of
 from training.rules.round_gate import Gate, gate_of
 
 HEAVY = ("config", "log_tail", "samples", "report", "result")
@@ -26,14 +26,14 @@ class Facts:
     progress     labels wanted and given
     sampling     the sample runs that have not finished, where there are no tasks yet
     is_full      whether win rates and gates are looked at too, which reads every label of a round
-    judged       evaluations of the rounds, and all others of the policies that they made
+    judged       evaluations of the rounds, and all others of the policies that they or those before them made
     """
 
     progress: Mapping[int, BatchProgress]
     sampling: Mapping[int, list[Run]]
     is_full: bool
     judged: Collection[Evaluation] = ()
-    _rates: dict[int, WinRate] = field(default_factory=dict)
+    _verdicts: dict[int, list[PromptVerdicts]] = field(default_factory=dict)
     _gates: dict[int, Gate] = field(default_factory=dict)
     _met: dict[int, MetRankings] = field(default_factory=dict)
 
@@ -42,13 +42,13 @@ class Facts:
         found = given.evaluation
         if found is None or not self.is_full:
             return None
-        return self.rates()[found.pk]
+        return rate_of(self.verdicts()[found.pk])
 
-    def rates(self) -> dict[int, WinRate]:
-        """Return the win rate of each evaluation that was read, computed once, by its primary key."""
-        if not self._rates:
-            self._rates.update(win_rates(self.judged))
-        return self._rates
+    def verdicts(self) -> dict[int, list[PromptVerdicts]]:
+        """Return the verdicts of each evaluation that was read, counted once, by its primary key."""
+        if not self._verdicts:
+            self._verdicts.update(verdicts_of(self.judged))
+        return self._verdicts
 
     def gate(self, given: Round) -> Gate:
         """Return the gate of a round, checked once."""
@@ -100,8 +100,12 @@ def read_facts(rounds: Collection[Round], *, is_full: bool = True) -> Facts:
 
 
 def _read_evaluations(rounds: Collection[Round], *, is_full: bool) -> list[Evaluation]:
-    """Give each round its evaluation; return them, for a page with all others of the policies made."""
-    made = [getattr(given.ppo_run, "model", None) for given in rounds] if is_full else []
+    """Give each round its evaluation; return them, for a page with all others of the policies made.
+
+    Among these are the policies of the rounds before, with which the alarm compares.
+    """
+    made_in = [each for given in rounds for each in (given, given.previous) if each is not None]
+    made = [getattr(each.ppo_run, "model", None) for each in made_in] if is_full else []
     policies = [model.policy_id for model in made if model is not None and model.policy_id is not None]
     wanted = Q(pk__in=[given.evaluation_id for given in rounds if given.evaluation_id is not None])
     rows = Evaluation.objects.filter(wanted | Q(policy__in=policies) if policies else wanted)

@@ -33,10 +33,11 @@ def trained(scores: list[float], kls: list[float]) -> Model:
     return stored_model(ModelKind.PPO, parent=supervised, run=run)
 
 
-def judged(model: Model, wins: int, losses: int) -> None:
-    """Let labelers compare the policy with the one it was made from, a prompt a judgement."""
-    assert model.parent is not None
-    policy, baseline = model.policy, model.parent.policy
+def judged(model: Model, wins: int, losses: int, *, against: Model | None = None) -> None:
+    """Let labelers compare the policy with another, the one it was made from, a prompt a judgement."""
+    against = against or model.parent
+    assert against is not None
+    policy, baseline = model.policy, against.policy
     assert policy is not None
     assert baseline is not None
     batch = draft_batch(TaskKind.EVALUATION, k=2)
@@ -78,6 +79,37 @@ def test_too_few_judgements_say_that_they_are_too_few() -> None:
     found = over_optimisation_of(model)
     assert found is not None
     assert (found.state, "Collect 50 or more" in found.sentence) == ("unjudged", True)
+
+
+def test_a_small_second_evaluation_hides_no_alarm() -> None:
+    model = with_threshold(trained(*UP), 8)
+    judged(model, wins=4, losses=16)
+    judged(model, wins=0, losses=1)
+    found = over_optimisation_of(model)
+    assert found is not None
+    assert found.rate is not None
+    assert (found.state, found.rate.judgements, found.rate.prompts) == ("alarm", 21, 21)
+
+
+def test_evaluations_too_small_by_themselves_count_together() -> None:
+    model = with_threshold(trained(*UP), 8)
+    judged(model, wins=1, losses=4)
+    judged(model, wins=1, losses=4)
+    found = over_optimisation_of(model)
+    assert found is not None
+    assert found.state == "alarm"
+
+
+def test_an_ancestor_with_few_judgements_hides_no_alarm_about_another() -> None:
+    model = with_threshold(trained(*UP), 8)
+    parent, oldest = model.parent, stored_model(ModelKind.SFT)
+    assert parent is not None
+    Model.objects.filter(pk=parent.pk).update(parent=oldest)
+    judged(model, wins=4, losses=16)
+    judged(model, wins=0, losses=1, against=oldest)
+    found = over_optimisation_of(Model.objects.get(pk=model.pk))
+    assert found is not None
+    assert (found.state, found.baseline) == ("alarm", parent.name)
 
 
 def test_nobody_asked_is_no_alarm_but_is_said() -> None:

@@ -15,13 +15,19 @@ from labeling.models import (
     LIKERT_MAX,
     LIKERT_MIN,
     Cohort,
-    Place,
     PlaceQuerySet,
     Policy,
     PromptSource,
     TaskKind,
 )
-from training.rules.evaluations import Judgement, WinRate, clustered_share, judgements_against, summarize
+from training.rules.evaluations import (
+    Judgement,
+    WinRate,
+    clustered_share,
+    counted_places,
+    judgements_against,
+    summarize,
+)
 from training.rules.prompt_choice import RANDOM
 
 Z_95 = 1.959963984540054
@@ -44,7 +50,7 @@ class Judged(StrEnum):
 
     def places(self) -> PlaceQuerySet:
         """Return the places in rankings of such tasks that count."""
-        rows = Place.objects.of_counted()
+        rows = counted_places()
         if self is Judged.FINAL:
             return rows.filter(ranking__task__batch__kind=TaskKind.EVALUATION)
         return rows.filter(ranking__task__batch__kind=TaskKind.COMPARISON, ranking__task__chosen_by=RANDOM)

@@ -101,7 +101,7 @@ def judgements(
     if policy == baseline:
         raise InvalidInput(f"{policy} cannot be compared with itself.", fields={"baseline": "same as policy"})
     places = (
-        Place.objects.of_counted()
+        counted_places()
         .filter(response__policy__in=(policy, baseline))
         .select_related("ranking__labeler", "ranking__task", "response__prompt")
         .order_by("ranking_id", "id")
@@ -134,18 +134,26 @@ def judgements(
     return found
 
 
+def counted_places() -> PlaceQuerySet:
+    """Return the places of which win rates are made: in rankings that count, of a policy's own responses.
+
+    The best of several by a reward model stands under the policy that wrote it, but says how well both choose
+    together.
+    """
+    return Place.objects.of_counted().filter(_unselected("response"))
+
+
 def judgements_against(
     baseline: Policy, policies: Sequence[Policy], among: PlaceQuerySet | None = None
 ) -> dict[int, list[Judgement]]:
     """Return the verdicts of several policies against one baseline, read in one query; by policy.
 
-    `among` narrows which places count.
+    `among` narrows which of the `counted_places` are looked at.
     """
-    wanted = Place.objects.all() if among is None else among
+    wanted = counted_places() if among is None else among
     with_baseline = wanted.filter(response__policy=baseline).values("ranking")
     rows = (
-        wanted.of_counted()
-        .filter(ranking__in=with_baseline, response__policy__in=[*policies, baseline])
+        wanted.filter(ranking__in=with_baseline, response__policy__in=[*policies, baseline])
         .order_by("ranking_id", "id")
         .values_list(
             "ranking_id",
@@ -197,8 +205,9 @@ def verdicts_of(evaluations: Iterable[Evaluation]) -> dict[int, list[PromptVerdi
     evaluation_of = {row.batch_id: row.pk for row in evaluations}
     theirs = F("ranking__places__rank")
     counted = (
-        Place.objects.of_counted()
+        counted_places()
         .filter(
+            _unselected("ranking__places__response"),
             ranking__task__batch__in=evaluation_of,
             response__policy=F("ranking__task__batch__evaluation__policy"),
             ranking__places__response__policy=F("ranking__task__batch__evaluation__baseline"),
@@ -333,3 +342,9 @@ def evaluations_of(model: Model) -> list[Evaluation]:
 def _mean(values: Iterable[int | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
+
+
+def _unselected(response: str) -> Q:
+    """Return the condition that the response at this path was not chosen from several by a reward model."""
+    best_of = f"{response}__sampling__best_of"
+    return Q(**{f"{best_of}__isnull": True}) | Q(**{f"{best_of}__lte": 1})

@@ -1,9 +1,10 @@
 """Win rates against tables worked by hand."""
 
 import pytest
+from django.core.cache import cache
 
 from labeling.errors import InvalidInput
-from labeling.models import Cohort, Policy, Prompt, Ranking, Review, TaskKind
+from labeling.models import Cohort, Policy, Prompt, Ranking, Response, Review, TaskKind
 from labeling.rules import adjudications, reviews
 from labeling.rules.judgements import Judgement
 from tests.factories import LabelerFactory, PolicyFactory, PromptFactory, UserFactory
@@ -134,6 +135,19 @@ def test_surplus_work_does_not_count_nor_what_was_taken_back(policy: Policy, bas
     Ranking.objects.filter(pk=taken_back.pk).update(is_surplus=True)  # as undo does
     assert every_count(evaluation) == {(1, 0, 0)}
     assert freeze_dataset(kind="evaluation").rows == 1
+
+
+def test_the_best_of_several_is_not_the_policys_own(policy: Policy, baseline: Policy) -> None:
+    evaluation, _ = judged_evaluation(policy, baseline)
+    best = ranking([2, 1], policies=[policy, baseline], batch=evaluation.batch)
+    places = best.places.select_related("response")
+    for sampling in ({"best_of": 16, "temperature": 1.0}, {"best_of": 1}):
+        Response.objects.filter(places__in=places.filter(rank=2)).update(sampling=sampling)
+        counts = {(1, 0, 0)} if sampling["best_of"] > 1 else {(1, 1, 0)}
+        assert every_count(evaluation) == counts
+        cache.clear()  # what a response is sampled by never changes
+    Response.objects.filter(places__in=places.filter(rank=1)).update(sampling={"best_of": 4})
+    assert every_count(evaluation) == {(1, 0, 0)}  # nor is a baseline's
 
 
 def test_an_adjudication_does_not_count_beside_the_labelers(policy: Policy, baseline: Policy) -> None:

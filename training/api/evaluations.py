@@ -17,7 +17,7 @@ from labeling.models import Cohort, Policy, Split, TaskKind
 from labeling.rules.access import Action
 from training.api.refusals import config_checked
 from training.models import Evaluation
-from training.rules.evaluations import start_evaluation, win_rate, win_rates_by_cohort
+from training.rules.evaluations import splits_of, start_evaluation, win_rate, win_rates_by_cohort
 from training.rules.sampling import choose_prompts
 from training.tasks import enqueue_run
 
@@ -56,9 +56,14 @@ class EvaluationDetailBody(EvaluationBody):
 
     result = serializers.SerializerMethodField()
     cohorts = serializers.SerializerMethodField()
+    splits = serializers.SerializerMethodField(help_text="How many prompts are by authors of each split.")
 
     class Meta(EvaluationBody.Meta):
-        fields = (*EvaluationBody.Meta.fields, "result", "cohorts")
+        fields = (*EvaluationBody.Meta.fields, "result", "cohorts", "splits")
+
+    def get_splits(self, row: Evaluation) -> dict[str, int]:
+        """Count the prompts by their authors' split."""
+        return splits_of(row)
 
     @extend_schema_field(WinRateBody)
     def get_result(self, row: Evaluation) -> dict[str, Any]:
@@ -78,7 +83,11 @@ class EvaluationRequest(Body):
     policy = serializers.CharField()
     baseline = serializers.CharField()
     name = serializers.CharField(max_length=120, required=False, default="", allow_blank=True)
-    split = serializers.ChoiceField(choices=Split.choices, default=Split.TEST)
+    split = serializers.ChoiceField(
+        choices=Split.choices,
+        default=Split.TEST,
+        help_text="Whose prompts; train only where neither policy was trained here.",
+    )
     prompts = serializers.IntegerField(min_value=1, max_value=100_000, default=100)
     cohorts = serializers.ListField(
         child=serializers.ChoiceField(choices=Cohort.choices),

@@ -72,7 +72,9 @@ class EvaluationForm(forms.Form):
     policy = forms.ModelChoiceField(queryset=Policy.objects.none(), to_field_name="code")
     baseline = forms.ModelChoiceField(queryset=Policy.objects.none(), to_field_name="code")
     split = forms.ChoiceField(
-        choices=Split.choices, initial=Split.TEST, help_text="Test authors never trained anything."
+        choices=Split.choices,
+        initial=Split.TEST,
+        help_text="Test authors never trained anything; train is for policies that were not trained here.",
     )
     prompts = forms.IntegerField(label="How many prompts", min_value=1, max_value=100_000, initial=100)
     cohorts = forms.MultipleChoiceField(

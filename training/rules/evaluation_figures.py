@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from django.db.models import Q
+
 from labeling.models import (
     LIKERT_MAX,
     LIKERT_MIN,
@@ -18,6 +20,7 @@ from labeling.models import (
     PlaceQuerySet,
     Policy,
     PromptSource,
+    Split,
     TaskKind,
 )
 from training.rules.evaluations import (
@@ -27,6 +30,7 @@ from training.rules.evaluations import (
     counted_places,
     judgements_against,
     summarize,
+    trained_here,
 )
 from training.rules.prompt_choice import RANDOM
 
@@ -41,7 +45,8 @@ DISTRIBUTIONS = {FROM_INSTRUCT: "Prompts to instructed models", FROM_GPT: "Promp
 class Judged(StrEnum):
     """Which judgements the figures are made of.
 
-    FINAL      evaluations, on prompts of authors who never trained anything
+    FINAL      evaluations, on prompts of authors who never trained anything: what a policy that was trained
+               here wrote to others does not count
     CONTROL    comparisons on prompts drawn at random, beside those that a reward model was in doubt about
     """
 
@@ -50,9 +55,9 @@ class Judged(StrEnum):
 
     def places(self) -> PlaceQuerySet:
         """Return the places in rankings of such tasks that count."""
-        rows = counted_places()
         if self is Judged.FINAL:
-            return rows.filter(ranking__task__batch__kind=TaskKind.EVALUATION)
+            return final_places().filter(~_may_have_been_seen())
+        rows = counted_places()
         return rows.filter(ranking__task__batch__kind=TaskKind.COMPARISON, ranking__task__chosen_by=RANDOM)
 
 
@@ -90,6 +95,17 @@ class _Seen:
     flags: dict[str, dict[int, list[float]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
+
+
+def final_places() -> PlaceQuerySet:
+    """Return the places in all final evaluations that count."""
+    return counted_places().filter(ranking__task__batch__kind=TaskKind.EVALUATION)
+
+
+def left_out() -> int:
+    """Return how many rankings of final evaluations hold a trained policy's answer to a training author."""
+    places = final_places().filter(_may_have_been_seen())
+    return places.order_by().values("ranking").distinct().count()
 
 
 def judged_policies(judged: Judged = Judged.FINAL) -> list[Policy]:
@@ -196,3 +212,7 @@ def _by_distribution(given: Sequence[Judgement]) -> dict[str, WinRate]:
     instructed = [item for item in given if item.source != PromptSource.API]
     both = {FROM_INSTRUCT: instructed, FROM_GPT: raw}
     return {name: summarize(items) for name, items in both.items() if items}
+
+
+def _may_have_been_seen() -> Q:
+    return Q(response__prompt__split=Split.TRAIN, response__policy__in=trained_here())

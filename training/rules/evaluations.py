@@ -8,11 +8,22 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import Count, F, Q
+from django.db.models import Count, F, Q, QuerySet
 from scipy.stats import norm
 
 from labeling.errors import InvalidInput
-from labeling.models import Batch, Cohort, Place, PlaceQuerySet, Policy, Prompt, Ranking, TaskKind, User
+from labeling.models import (
+    Batch,
+    Cohort,
+    Place,
+    PlaceQuerySet,
+    Policy,
+    Prompt,
+    Ranking,
+    Split,
+    TaskKind,
+    User,
+)
 from labeling.rules import audit
 from labeling.rules.batches import create_batch
 from training.models import Evaluation, Model, Run
@@ -301,11 +312,12 @@ def start_evaluation(
     """Make a batch in which labelers compare two policies' responses to prompts, and order the responses.
 
     Returns the evaluation and the sample runs, for which `training.tasks.enqueue_run` wakes a worker. The
-    batch opens when the responses are there. Raises InvalidInput where both are the same or no prompt is
-    given.
+    batch opens when the responses are there. Raises InvalidInput where both are the same, no prompt is given,
+    or one of a training author is given to a policy that was trained here.
     """
     if policy == baseline:
         raise InvalidInput(f"{policy} cannot be compared with itself.", fields={"baseline": "same as policy"})
+    _check_authors((policy, baseline), prompts)
     name = name or f"{policy} against {baseline}"
     batch = create_batch(
         name=name[:120],
@@ -331,6 +343,13 @@ def start_evaluation(
     return evaluation, runs
 
 
+def splits_of(evaluation: Evaluation) -> dict[str, int]:
+    """Return how many of an evaluation's prompts are by authors of each split, where there are any."""
+    tasks = evaluation.batch.tasks.order_by().values_list("prompt__split")
+    counts = dict(tasks.annotate(count=Count("prompt", distinct=True)))
+    return {split: counts[split] for split in Split.values if counts.get(split)}
+
+
 def evaluations_of(model: Model) -> list[Evaluation]:
     """Return the evaluations in which a model took part, as the policy or as the baseline, newest first."""
     if model.policy_id is None:
@@ -342,6 +361,22 @@ def evaluations_of(model: Model) -> list[Evaluation]:
 def _mean(values: Iterable[int | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
+
+
+def trained_here() -> QuerySet[Model, Any]:
+    """Return the keys of the policies that a run made here, which may have seen training authors' prompts."""
+    return Model.objects.filter(run__isnull=False, policy__isnull=False).values("policy")
+
+
+def _check_authors(policies: Sequence[Policy], prompts: Sequence[Prompt]) -> None:
+    seen = Policy.objects.filter(pk__in=[each.pk for each in policies]).filter(pk__in=trained_here())
+    count = sum(prompt.split == Split.TRAIN for prompt in prompts)
+    if count and (names := [policy.name for policy in seen]):
+        raise InvalidInput(
+            f"{count} of {len(prompts)} prompts are by authors whose prompts train, and "
+            f"{' and '.join(names)} was trained here; choose prompts of test authors, or of valid ones.",
+            fields={"split": "train"},
+        )
 
 
 def _unselected(response: str) -> Q:

@@ -27,10 +27,17 @@ from training.rules.evaluation_figures import (
     PolicyFigures,
     figures_against,
     judged_policies,
+    left_out,
     table_rows,
 )
 from training.rules.evaluation_panels import crossed_panels, flag_panel, rating_panel, win_rate_panel
-from training.rules.evaluations import start_evaluation, win_rate, win_rates, win_rates_by_cohort
+from training.rules.evaluations import (
+    splits_of,
+    start_evaluation,
+    win_rate,
+    win_rates,
+    win_rates_by_cohort,
+)
 from training.rules.sampling import choose_prompts
 from training.tasks import enqueue_run
 
@@ -96,6 +103,7 @@ def evaluation_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
         "evaluation": evaluation,
         "rate": win_rate(policy=policy, baseline=baseline, batch=batch),
         "cohorts": [{"label": Cohort(key).label, "rate": rate} for key, rate in by_cohort.items()],
+        "splits": splits_of(evaluation),
         "progress": batch_progress(batch),
         "runs": batch.sample_runs.order_by("pk"),
         "rounds": evaluation.rounds.all(),
@@ -115,6 +123,7 @@ def evaluation_figures(request: PageRequest) -> HttpResponseBase:
         return _figures_file(found, judged)
     context: dict[str, Any] = {
         "judged": judged,
+        "left_out": 0 if control else left_out(),
         "policies": policies,
         "baseline": baseline,
         "figures": found,

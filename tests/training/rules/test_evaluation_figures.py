@@ -4,9 +4,10 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from labeling.models import Cohort, Policy, PromptSource, Role, TaskKind
+from labeling.models import Cohort, Policy, Prompt, PromptSource, Role, Split, TaskKind
 from tests.factories import LabelerFactory, PolicyFactory, PromptFactory, UserFactory
-from tests.training.factories import draft_batch, ranking
+from tests.training.factories import draft_batch, ranking, sft_run
+from training.models import Model, ModelKind
 from training.rules.evaluation_figures import (
     Judged,
     figures_against,
@@ -101,6 +102,18 @@ def test_labelers_and_origins_of_prompts_are_crossed(judged: tuple[Policy, Polic
         ("train", "instruct"): 0.5,
         ("held_out", "instruct"): 0,
     }
+
+
+def test_answers_of_a_trained_policy_to_training_authors_are_left_out_and_counted(
+    client: Client, judged: tuple[Policy, Policy]
+) -> None:
+    ppo, sft = judged
+    Model.objects.create(name="ppo", kind=ModelKind.PPO, folder="models/ppo", policy=ppo, run=sft_run())
+    Prompt.objects.filter(source=PromptSource.API).update(split=Split.TEST)
+    assert figures_against(sft, [ppo])[0].rates["all"].judgements == 1
+    client.force_login(UserFactory.create(role=Role.RESEARCHER))
+    page = client.get(reverse("evaluation-figures")).content.decode()
+    assert "2 rankings of a policy trained here are left out: their prompts are by authors" in page
 
 
 @pytest.fixture

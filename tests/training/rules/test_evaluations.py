@@ -7,14 +7,15 @@ from labeling.errors import InvalidInput
 from labeling.models import Cohort, Policy, Prompt, Ranking, Response, Review, TaskKind
 from labeling.rules import adjudications, reviews
 from labeling.rules.judgements import Judgement
-from tests.factories import LabelerFactory, PolicyFactory, PromptFactory, UserFactory
-from tests.training.factories import draft_batch, ranking, stored_model
+from tests.factories import LabelerFactory, PolicyFactory, PromptFactory, ResponseFactory, UserFactory
+from tests.training.factories import draft_batch, ranking, sft_run, stored_model
 from training.models import Evaluation, ModelKind
 from training.rules.costs import win_rates_of
 from training.rules.datasets import freeze_dataset
 from training.rules.evaluation_figures import figures_against
 from training.rules.evaluations import (
     clustered_share,
+    splits_of,
     start_evaluation,
     win_rate,
     win_rates,
@@ -189,6 +190,28 @@ def test_evaluation_orders_one_response_of_each() -> None:
     assert [run.inputs.get(name="policy").model for run in runs] == [ppo, sft]
     assert evaluation.batch.baseline == sft.policy
     assert Evaluation.objects.get().batch.cohorts == ["held_out", "train"]
+
+
+def test_a_policy_trained_here_is_not_judged_on_training_authors() -> None:
+    ppo, outside = stored_model(ModelKind.PPO, run=sft_run()), PolicyFactory.create()
+    assert ppo.policy is not None
+    prompts: list[Prompt] = [PromptFactory.create(split=split) for split in ("test", "train", "valid")]
+    for pair in ((ppo.policy, outside), (outside, ppo.policy)):
+        with pytest.raises(InvalidInput, match="1 of 3 prompts are by authors whose prompts train") as caught:
+            start_evaluation(policy=pair[0], baseline=pair[1], prompts=prompts)
+        assert caught.value.fields == {"split": "train"}
+    assert not Evaluation.objects.exists()
+
+
+def test_policies_from_elsewhere_are_judged_on_all_prompts() -> None:
+    policy, baseline = PolicyFactory.create(), PolicyFactory.create()
+    prompts: list[Prompt] = [PromptFactory.create(split=split) for split in ("train", "train", "test")]
+    for prompt in prompts:
+        for writer in (policy, baseline):
+            ResponseFactory.create(prompt=prompt, policy=writer)
+    evaluation, runs = start_evaluation(policy=policy, baseline=baseline, prompts=prompts)
+    assert not runs
+    assert splits_of(evaluation) == {"train": 2, "test": 1}
 
 
 def test_win_rates_of_a_list_are_those_of_each_evaluation() -> None:

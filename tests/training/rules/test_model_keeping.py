@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 
 from labeling.errors import Conflict, InvalidInput
 from labeling.models import AuditEvent
-from tests.factories import LabelerFactory
+from tests.factories import LabelerFactory, PromptFactory
 from tests.training.factories import demonstration, ranking, sft_dataset, sft_run, stored_model
 from training.models import Model, ModelKind, ModelStatus, Run, RunInput, RunState
 from training.rlhf.config import ConfigError
@@ -115,7 +115,10 @@ def test_the_card_says_what_is_behind_a_model_and_how_it_was_judged() -> None:
     assert model.policy is not None
     assert baseline.policy is not None
     evaluation, _ = start_evaluation(
-        policy=model.policy, baseline=baseline.policy, prompts=[demonstration().prompt], config={}
+        policy=model.policy,
+        baseline=baseline.policy,
+        prompts=[PromptFactory.create(split="test")],
+        config={},
     )
     ranking([1, 2], policies=(model.policy, baseline.policy), batch=evaluation.batch)
     card = card_of_model(model)

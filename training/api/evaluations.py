@@ -33,8 +33,14 @@ class WinRateBody(Body):
     ties = serializers.IntegerField()
     prompts = serializers.IntegerField()
     judgements = serializers.IntegerField()
-    likert = serializers.FloatField(allow_null=True)
+    likert = serializers.FloatField(allow_null=True, help_text="Mean rating, 1 to 7.")
+    likert_low = serializers.FloatField(
+        allow_null=True, help_text="Of its 95 % interval, clustered by prompt; none with one rated prompt."
+    )
+    likert_high = serializers.FloatField(allow_null=True)
     baseline_likert = serializers.FloatField(allow_null=True)
+    baseline_likert_low = serializers.FloatField(allow_null=True)
+    baseline_likert_high = serializers.FloatField(allow_null=True)
     tie_counts_as = serializers.FloatField()
     confidence = serializers.FloatField()
 

@@ -5,7 +5,6 @@ Ouyang et al. 2022: win rates against one baseline by labelers and by where prom
 together in every interval.
 """
 
-import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +13,6 @@ from enum import StrEnum
 from django.db.models import Q
 
 from labeling.models import (
-    LIKERT_MAX,
-    LIKERT_MIN,
     Cohort,
     PlaceQuerySet,
     Policy,
@@ -33,8 +30,8 @@ from training.rules.evaluations import (
     trained_here,
 )
 from training.rules.prompt_choice import RANDOM
+from training.rules.ratings import Share, mean_rating
 
-Z_95 = 1.959963984540054
 MOST_POLICIES = 20
 ALL = "all"
 FROM_GPT = "gpt"
@@ -59,17 +56,6 @@ class Judged(StrEnum):
             return final_places().filter(~_may_have_been_seen())
         rows = counted_places()
         return rows.filter(ranking__task__batch__kind=TaskKind.COMPARISON, ranking__task__chosen_by=RANDOM)
-
-
-@dataclass(frozen=True)
-class Share:
-    """A share or a mean with its 95 % interval; `count` judgements of `prompts` prompts."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    count: int
-    prompts: int
 
 
 @dataclass(frozen=True)
@@ -140,24 +126,6 @@ def figures_against(
             )
         )
     return found
-
-
-def mean_rating(by_prompt: Mapping[int, Sequence[float]]) -> Share:
-    """Return the mean rating with a normal interval, its error clustered by prompt, cut to 1..7.
-
-    With a single prompt there is no interval.
-    """
-    clusters = [list(values) for values in by_prompt.values()]
-    total = sum(map(len, clusters))
-    if not total:
-        return Share(None, None, None, 0, 0)
-    mean = sum(map(sum, clusters)) / total
-    if len(clusters) < 2:
-        return Share(mean, None, None, total, len(clusters))
-    spread = sum((sum(values) - mean * len(values)) ** 2 for values in clusters)
-    error = math.sqrt(len(clusters) / (len(clusters) - 1) * spread) / total
-    low, high = max(LIKERT_MIN, mean - Z_95 * error), min(LIKERT_MAX, mean + Z_95 * error)
-    return Share(mean, low, high, total, len(clusters))
 
 
 def table_rows(found: Sequence[PolicyFigures]) -> Iterator[list[object]]:

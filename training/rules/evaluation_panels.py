@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from labeling.models import LIKERT_MAX, LIKERT_MIN, Cohort, Policy
-from training.rules.evaluation_figures import ALL, DISTRIBUTIONS, PolicyFigures, Share
+from training.rules.evaluation_figures import ALL, DISTRIBUTIONS, PolicyFigures
 from training.rules.evaluations import WinRate
+from training.rules.ratings import Share
 
 HIGHEST_SHARES = (0.1, 0.25, 0.5, 1.0)
 """Where the axis of shares may end, so that rare things can be told apart."""

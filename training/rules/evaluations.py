@@ -27,6 +27,7 @@ from labeling.models import (
 from labeling.rules import audit
 from labeling.rules.batches import create_batch
 from training.models import Evaluation, Model, Run
+from training.rules.ratings import Share, mean_rating
 from training.rules.sampling import Writer, sample_for_batch
 
 CONFIDENCE = 0.95
@@ -38,7 +39,8 @@ class WinRate:
     """How a policy does against a baseline. Ties count half.
 
     The interval is Wilson's, with as many independent judgements as the spread between prompts leaves:
-    judgements of the same prompt go together. Without any judgement there is no value.
+    judgements of the same prompt go together. Without any judgement there is no value. Mean ratings have
+    intervals of their own, from two rated prompts on.
     """
 
     value: float | None
@@ -49,7 +51,11 @@ class WinRate:
     ties: int
     prompts: int
     likert: float | None = None
+    likert_low: float | None = None
+    likert_high: float | None = None
     baseline_likert: float | None = None
+    baseline_likert_low: float | None = None
+    baseline_likert_high: float | None = None
 
     @property
     def judgements(self) -> int:
@@ -259,6 +265,8 @@ def summarize(given: Sequence[Judgement]) -> WinRate:
         by_prompt[item.prompt].append(item.score)
     counts = {score: sum(item.score == score for item in given) for score in (1.0, 0.0, TIE)}
     value, low, high = clustered_share(list(by_prompt.values()))
+    ours = _mean_rating((item.prompt, item.likert) for item in given)
+    theirs = _mean_rating((item.prompt, item.baseline_likert) for item in given)
     return WinRate(
         value=value,
         low=low,
@@ -267,8 +275,12 @@ def summarize(given: Sequence[Judgement]) -> WinRate:
         losses=counts[0.0],
         ties=counts[TIE],
         prompts=len(by_prompt),
-        likert=_mean(item.likert for item in given),
-        baseline_likert=_mean(item.baseline_likert for item in given),
+        likert=ours.value,
+        likert_low=ours.low,
+        likert_high=ours.high,
+        baseline_likert=theirs.value,
+        baseline_likert_low=theirs.low,
+        baseline_likert_high=theirs.high,
     )
 
 
@@ -358,9 +370,12 @@ def evaluations_of(model: Model) -> list[Evaluation]:
     return list(rows.select_related("policy", "baseline", "batch"))
 
 
-def _mean(values: Iterable[int | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+def _mean_rating(ratings: Iterable[tuple[int, int | None]]) -> Share:
+    by_prompt: dict[int, list[float]] = defaultdict(list)
+    for prompt, rating in ratings:
+        if rating is not None:
+            by_prompt[prompt].append(float(rating))
+    return mean_rating(by_prompt)
 
 
 def trained_here() -> QuerySet[Model, Any]:

@@ -29,6 +29,19 @@ def test_numbers_are_given_to_machines_and_people() -> None:
     assert "Counted 4 judgements of 4 prompts" in text
 
 
+def test_ratings_have_intervals_clustered_by_prompt() -> None:
+    policies = [PolicyFactory.create(name="ppo"), PolicyFactory.create(name="sft")]
+    for likert in ([6, 3], [4, 3]):
+        ranking([1, 2], policies=policies, likert=likert)
+    report = json.loads(win_rate("--policy", "ppo", "--baseline", "sft", "--json"))
+    # A mean of 5 with an error of 1; both ratings of the baseline are alike.
+    ratings = [report["likert"], report["likert_low"], report["likert_high"]]
+    assert ratings == pytest.approx([5.0, 5 - 1.96, 5 + 1.96], abs=0.001)
+    assert [report[f"baseline_likert{end}"] for end in ("", "_low", "_high")] == [3.0, 3.0, 3.0]
+    text = win_rate("--policy", "ppo", "--baseline", "sft")
+    assert "Mean rating, 1 to 7: 5.00 (95 % interval 3.04 to 6.96); baseline 3.00" in text
+
+
 def test_unknown_policy_names_those_there_are() -> None:
     PolicyFactory.create(name="sft")
     with pytest.raises(CommandError, match='no policy "ghost"; there are sft'):

@@ -12,7 +12,6 @@ from training.rules.evaluation_figures import (
     Judged,
     figures_against,
     judged_policies,
-    mean_rating,
     table_rows,
 )
 
@@ -57,17 +56,6 @@ def test_figures_are_those_of_the_table(judged: tuple[Policy, Policy]) -> None:
     assert first.flags["hallucination"].value == pytest.approx(1 / 3)
     assert first.flags["hallucination"].count == 3
     assert second.rates["all"].value is None
-
-
-def test_ratings_of_one_prompt_go_together() -> None:
-    apart = mean_rating({1: [5.0], 2: [5.0], 3: [3.0], 4: [3.0]})
-    together = mean_rating({1: [5.0, 5.0], 2: [3.0, 3.0]})
-    assert apart.value == together.value == 4.0
-    assert apart.low is not None
-    assert together.low is not None
-    assert together.low < apart.low
-    assert mean_rating({1: [4.0]}).low is None
-    assert mean_rating({}).value is None
 
 
 def test_the_table_says_of_whom_and_of_what(judged: tuple[Policy, Policy]) -> None:

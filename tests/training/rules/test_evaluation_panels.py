@@ -3,7 +3,7 @@
 import re
 
 from labeling.models import Policy
-from training.rules.evaluation_figures import PolicyFigures, Share
+from training.rules.evaluation_figures import PolicyFigures
 from training.rules.evaluation_panels import (
     RATINGS,
     WIN_RATES,
@@ -14,6 +14,7 @@ from training.rules.evaluation_panels import (
     win_rate_panel,
 )
 from training.rules.evaluations import WinRate
+from training.rules.ratings import Share
 from training.templatetags.interval_charts import interval_chart
 
 BASE, PPO = Policy(pk=1, name="base"), Policy(pk=2, name="<ppo>")

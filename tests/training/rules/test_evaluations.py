@@ -172,7 +172,10 @@ def test_batch_and_cohort_narrow_what_counts(policy: Policy, baseline: Policy) -
     ranking([2, 1], policies=[policy, baseline])
     rate = win_rate(policy=policy, baseline=baseline, batch=batch)
     assert (rate.value, rate.likert, rate.baseline_likert) == (0.5, 4.0, 4.0)
+    assert (rate.likert_low, rate.likert_high) == pytest.approx((1.0, 7.0))  # 6 and 2: an error of 2
+    assert (rate.baseline_likert_low, rate.baseline_likert_high) == pytest.approx((2.04, 5.96), abs=0.001)
     by_cohort = win_rates_by_cohort(policy=policy, baseline=baseline, batch=batch)
+    assert {(found.likert, found.likert_low) for found in by_cohort.values()} == {(6.0, None), (2.0, None)}
     assert {cohort: found.value for cohort, found in by_cohort.items()} == {"train": 1.0, "held_out": 0.0}
 
 

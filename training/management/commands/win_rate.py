@@ -59,6 +59,10 @@ class Command(BaseCommand):
             f"Counted {rate.judgements} judgements of {rate.prompts} prompts: {rate.wins} won, "
             f"{rate.losses} lost, {rate.ties} tied (half each)."
         )
+        if rate.likert is not None and rate.baseline_likert is not None:
+            ours = _rating(rate.likert, rate.likert_low, rate.likert_high)
+            theirs = _rating(rate.baseline_likert, rate.baseline_likert_low, rate.baseline_likert_high)
+            self.stdout.write(f"Mean rating, 1 to 7: {ours}; baseline {theirs}.")
 
     def _policy(self, name: str) -> Policy:
         policy = Policy.objects.filter(name=name).first()
@@ -75,3 +79,8 @@ class Command(BaseCommand):
             return Batch.objects.get(code=code)
         except (Batch.DoesNotExist, ValidationError):
             raise CommandError(f'There is no batch with the code "{code}".') from None
+
+
+def _rating(value: float, low: float | None, high: float | None) -> str:
+    """Write a mean rating with its interval, which a single prompt does not give."""
+    return f"{value:.2f}" if low is None else f"{value:.2f} (95 % interval {low:.2f} to {high:.2f})"

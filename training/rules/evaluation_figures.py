@@ -6,7 +6,7 @@ together in every interval.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -20,19 +20,13 @@ from labeling.models import (
     Split,
     TaskKind,
 )
-from training.rules.evaluations import (
-    Judgement,
-    WinRate,
-    clustered_share,
-    counted_places,
-    judgements_against,
-    summarize,
-    trained_here,
-)
+from training.rules.evaluations import WinRate, clustered_share, summarize
+from training.rules.judgements import Judgement, counted_places, judgements_against, trained_here
 from training.rules.prompt_choice import RANDOM
 from training.rules.ratings import Share, mean_rating
 
 MOST_POLICIES = 20
+"""How many policies are shown where none is named."""
 ALL = "all"
 FROM_GPT = "gpt"
 FROM_INSTRUCT = "instruct"
@@ -96,8 +90,20 @@ def left_out() -> int:
 
 def judged_policies(judged: Judged = Judged.FINAL) -> list[Policy]:
     """Return the policies that were judged so, by name."""
-    rows = Policy.objects.filter(pk__in=judged.places().values("response__policy")).order_by("name")
-    return list(rows[:MOST_POLICIES])
+    return list(Policy.objects.filter(pk__in=judged.places().values("response__policy")).order_by("name"))
+
+
+def shown_policies(
+    known: Sequence[Policy], codes: Collection[str] = (), baseline: Policy | None = None
+) -> list[Policy]:
+    """Return those of the judged policies that are named, or the newest `MOST_POLICIES`, and the baseline.
+
+    They keep the order of `known`.
+    """
+    named = {policy.pk for policy in known if str(policy.code) in codes}
+    newest = sorted((policy.pk for policy in known), reverse=True)[:MOST_POLICIES]
+    wanted = named or set(newest)
+    return [policy for policy in known if policy.pk in wanted or policy == baseline]
 
 
 def figures_against(

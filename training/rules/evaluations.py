@@ -4,22 +4,18 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, Q
 from scipy.stats import norm
 
 from labeling.errors import InvalidInput
 from labeling.models import (
     Batch,
     Cohort,
-    Place,
-    PlaceQuerySet,
     Policy,
     Prompt,
-    Ranking,
     Split,
     TaskKind,
     User,
@@ -27,11 +23,11 @@ from labeling.models import (
 from labeling.rules import audit
 from labeling.rules.batches import create_batch
 from training.models import Evaluation, Model, Run
+from training.rules.judgements import TIE, Judgement, counted_places, judgements, trained_here, unselected
 from training.rules.ratings import Share, mean_rating
 from training.rules.sampling import Writer, sample_for_batch
 
 CONFIDENCE = 0.95
-TIE = 0.5
 
 
 @dataclass(frozen=True)
@@ -68,18 +64,6 @@ class WinRate:
         return {**numbers, "tie_counts_as": TIE, "confidence": CONFIDENCE}
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """One labeler's verdict on a pair of responses: 1 for the policy, 0 for the baseline, half for a tie."""
-
-    prompt: int
-    score: float
-    cohort: str = ""
-    source: str = ""
-    likert: int | None = None
-    baseline_likert: int | None = None
-
-
 def win_rate(
     *,
     policy: Policy,
@@ -106,103 +90,6 @@ def win_rates_by_cohort(
     return {cohort: summarize(items) for cohort, items in found.items() if items}
 
 
-def judgements(
-    *,
-    policy: Policy,
-    baseline: Policy,
-    batch: Batch | None = None,
-    cohort: str | None = None,
-    chosen_by: str | None = None,
-) -> list[Judgement]:
-    """Return a verdict for each pair of a policy's and a baseline's response in each ranking that counts."""
-    if policy == baseline:
-        raise InvalidInput(f"{policy} cannot be compared with itself.", fields={"baseline": "same as policy"})
-    places = (
-        counted_places()
-        .filter(response__policy__in=(policy, baseline))
-        .select_related("ranking__labeler", "ranking__task", "response__prompt")
-        .order_by("ranking_id", "id")
-    )
-    if batch is not None:
-        places = places.filter(ranking__task__batch=batch)
-    if cohort is not None:
-        places = places.filter(ranking__labeler__cohort=cohort)
-    if chosen_by is not None:
-        places = places.filter(ranking__task__chosen_by=chosen_by)
-    by_ranking: dict[Ranking, list[Place]] = defaultdict(list)
-    for place in places.iterator(chunk_size=2000):
-        by_ranking[place.ranking].append(place)
-    found = []
-    for ranking, both in by_ranking.items():
-        ours = [place for place in both if place.response.policy_id == policy.pk]
-        theirs = [place for place in both if place.response.policy_id == baseline.pk]
-        found += [
-            Judgement(
-                prompt=ranking.task.prompt_id or 0,  # ranked tasks have a prompt
-                score=TIE if our.rank == their.rank else float(our.rank < their.rank),
-                cohort=ranking.labeler.cohort,
-                source=our.response.prompt.source,
-                likert=our.likert,
-                baseline_likert=their.likert,
-            )
-            for our in ours
-            for their in theirs
-        ]
-    return found
-
-
-def counted_places() -> PlaceQuerySet:
-    """Return the places of which win rates are made: in rankings that count, of a policy's own responses.
-
-    The best of several by a reward model stands under the policy that wrote it, but says how well both choose
-    together.
-    """
-    return Place.objects.of_counted().filter(_unselected("response"))
-
-
-def judgements_against(
-    baseline: Policy, policies: Sequence[Policy], among: PlaceQuerySet | None = None
-) -> dict[int, list[Judgement]]:
-    """Return the verdicts of several policies against one baseline, read in one query; by policy.
-
-    `among` narrows which of the `counted_places` are looked at.
-    """
-    wanted = counted_places() if among is None else among
-    with_baseline = wanted.filter(response__policy=baseline).values("ranking")
-    rows = (
-        wanted.filter(ranking__in=with_baseline, response__policy__in=[*policies, baseline])
-        .order_by("ranking_id", "id")
-        .values_list(
-            "ranking_id",
-            "response__policy_id",
-            "rank",
-            "likert",
-            "ranking__task__prompt_id",
-            "ranking__labeler__cohort",
-            "response__prompt__source",
-        )
-    )
-    found: dict[int, list[Judgement]] = {policy.pk: [] for policy in policies}
-    for _, places in groupby(rows.iterator(chunk_size=5000), key=lambda row: row[0]):
-        both = list(places)
-        theirs = [place for place in both if place[1] == baseline.pk]
-        for _, policy, rank, likert, prompt, cohort, source in both:
-            if policy == baseline.pk:
-                continue
-            found[policy] += [
-                Judgement(
-                    prompt=prompt or 0,  # ranked tasks have a prompt
-                    score=TIE if rank == their[2] else float(rank < their[2]),
-                    cohort=cohort,
-                    source=source,
-                    likert=likert,
-                    baseline_likert=their[3],
-                )
-                for their in theirs
-            ]
-    return found
-
-
 class PromptVerdicts(NamedTuple):
     """How often labelers preferred the policy, or the baseline, or neither on one prompt."""
 
@@ -224,7 +111,7 @@ def verdicts_of(evaluations: Iterable[Evaluation]) -> dict[int, list[PromptVerdi
     counted = (
         counted_places()
         .filter(
-            _unselected("ranking__places__response"),
+            unselected("ranking__places__response"),
             ranking__task__batch__in=evaluation_of,
             response__policy=F("ranking__task__batch__evaluation__policy"),
             ranking__places__response__policy=F("ranking__task__batch__evaluation__baseline"),
@@ -378,11 +265,6 @@ def _mean_rating(ratings: Iterable[tuple[int, int | None]]) -> Share:
     return mean_rating(by_prompt)
 
 
-def trained_here() -> QuerySet[Model, Any]:
-    """Return the keys of the policies that a run made here, which may have seen training authors' prompts."""
-    return Model.objects.filter(run__isnull=False, policy__isnull=False).values("policy")
-
-
 def _check_authors(policies: Sequence[Policy], prompts: Sequence[Prompt]) -> None:
     seen = Policy.objects.filter(pk__in=[each.pk for each in policies]).filter(pk__in=trained_here())
     count = sum(prompt.split == Split.TRAIN for prompt in prompts)
@@ -392,9 +274,3 @@ def _check_authors(policies: Sequence[Policy], prompts: Sequence[Prompt]) -> Non
             f"{' and '.join(names)} was trained here; choose prompts of test authors, or of valid ones.",
             fields={"split": "train"},
         )
-
-
-def _unselected(response: str) -> Q:
-    """Return the condition that the response at this path was not chosen from several by a reward model."""
-    best_of = f"{response}__sampling__best_of"
-    return Q(**{f"{best_of}__isnull": True}) | Q(**{f"{best_of}__lte": 1})

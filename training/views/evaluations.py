@@ -28,6 +28,7 @@ from training.rules.evaluation_figures import (
     figures_against,
     judged_policies,
     left_out,
+    shown_policies,
     table_rows,
 )
 from training.rules.evaluation_panels import crossed_panels, flag_panel, rating_panel, win_rate_panel
@@ -113,18 +114,25 @@ def evaluation_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
 
 @require(Action.SEE_MODELS)
 def evaluation_figures(request: PageRequest) -> HttpResponseBase:
-    """Show every judged policy against one baseline: win rates, ratings and flags, as the paper does."""
+    """Show judged policies against one baseline: win rates, ratings and flags, as the paper does.
+
+    The address names them (`policy`); else the page shows the newest, and a file holds all.
+    """
     control = request.GET.get("judged") == Judged.CONTROL
     judged = Judged.CONTROL if control else Judged.FINAL
     policies = judged_policies(judged)
     baseline = _chosen_baseline(request, policies)
-    found = figures_against(baseline, policies, judged) if baseline else []
-    if request.GET.get("format") == "csv":
+    as_file, named = request.GET.get("format") == "csv", request.GET.getlist("policy")
+    shown = policies if as_file and not named else shown_policies(policies, named, baseline)
+    found = figures_against(baseline, shown, judged) if baseline else []
+    if as_file:
         return _figures_file(found, judged)
     context: dict[str, Any] = {
         "judged": judged,
         "left_out": 0 if control else left_out(),
         "policies": policies,
+        "shown": shown,
+        "not_shown": len(policies) - len(shown),
         "baseline": baseline,
         "figures": found,
     }

@@ -12,6 +12,7 @@ from training.rules.evaluation_figures import (
     Judged,
     figures_against,
     judged_policies,
+    shown_policies,
     table_rows,
 )
 
@@ -75,6 +76,43 @@ def test_the_page_shows_them_and_gives_them_as_csv(client: Client, judged: tuple
     lines = b"".join(response.streaming_content).decode().splitlines()  # type: ignore[attr-defined]
     assert lines[0].startswith("policy,measure,group")
     assert any(line.startswith("ppo,win_rate,all,0.5,") for line in lines)
+
+
+@pytest.fixture
+def many(judged: tuple[Policy, Policy]) -> list[Policy]:
+    """Twenty-five policies that were judged against sft beside the two, the newest last by name too."""
+    batch = draft_batch(TaskKind.EVALUATION, k=2, baseline=judged[1])
+    others: list[Policy] = [PolicyFactory.create(name=f"run-{number:02}") for number in range(25)]
+    for other in others:
+        ranking([1, 2], batch=batch, policies=[other, judged[1]])
+    return others
+
+
+def test_the_newest_policies_are_shown_beside_the_baseline(
+    judged: tuple[Policy, Policy], many: list[Policy]
+) -> None:
+    known = judged_policies()
+    assert known == [judged[0], *many, judged[1]]
+    assert shown_policies(known, baseline=judged[1]) == [*many[5:], judged[1]]
+    assert shown_policies(known, baseline=many[0]) == [many[0], *many[5:]]
+    assert shown_policies(known, [str(many[2].code), "unknown"], judged[1]) == [many[2], judged[1]]
+
+
+def test_the_page_says_how_many_policies_are_not_shown_and_takes_others(
+    client: Client, judged: tuple[Policy, Policy], many: list[Policy]
+) -> None:
+    client.force_login(UserFactory.create(role=Role.RESEARCHER))
+    address, baseline = reverse("evaluation-figures"), str(judged[1].code)
+    page = client.get(address, {"baseline": baseline})
+    assert [row.policy for row in page.context["figures"]] == [*many[5:], judged[1]]
+    assert "6 of 27 judged policies are not shown" in page.content.decode()
+    chosen = client.get(address, {"baseline": baseline, "policy": [str(many[0].code), str(judged[0].code)]})
+    assert [row.policy for row in chosen.context["figures"]] == [judged[0], many[0], judged[1]]
+    assert len(chosen.context["policies"]) == 27  # any of them may be the baseline
+    file = client.get(address, {"baseline": baseline, "format": "csv"})
+    lines = b"".join(file.streaming_content).decode().splitlines()  # type: ignore[attr-defined]
+    rated = {line.split(",")[0] for line in lines if ",win_rate,all," in line}
+    assert rated == {policy.name for policy in (*many, judged[0])}
 
 
 def test_the_page_says_so_where_nobody_has_judged(client: Client) -> None:

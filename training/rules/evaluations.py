@@ -194,6 +194,24 @@ def clustered_share(clusters: Sequence[Sequence[float]]) -> tuple[float | None, 
     return value, max(0.0, middle - half), min(1.0, middle + half)
 
 
+def difference_of(rate: WinRate, other: WinRate) -> tuple[float, float, float] | None:
+    """Return by how much a win rate is above another, with its 95 % interval; None where either is unknown.
+
+    Newcombe 1998, method 10: the distances of both intervals' ends from their values, squared and added. It
+    takes the two for independent; shared prompts make it wider than it need be.
+    """
+    if None in (rate.value, rate.low, rate.high, other.value, other.low, other.high):
+        return None
+    value, low, high = (float(each or 0.0) for each in (rate.value, rate.low, rate.high))
+    its, lower, upper = (float(each or 0.0) for each in (other.value, other.low, other.high))
+    difference = value - its
+    return (
+        difference,
+        difference - math.hypot(value - low, upper - its),
+        difference + math.hypot(high - value, its - lower),
+    )
+
+
 @transaction.atomic
 def start_evaluation(
     *,

@@ -2,17 +2,18 @@
 
 Past some distance from where it started, a policy earns more of the reward model's score with worse answers
 (Gao et al. 2022; Stiennon et al. 2020, fig. 5). Only people can say so: the alarm puts the run's own curves
-beside the win rate against what the policy was made from. docs/metrics.md has the definition.
+beside the win rate against what the policy was made from, and beside what the round before reached.
+docs/metrics.md has the definition.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from labeling.models import Policy
-from training.models import Model, Round, Run, Stage
-from training.rules.evaluations import PromptVerdicts, WinRate, evaluations_of, rate_of, verdicts_of
+from training.models import Evaluation, Model, Round, Stage
+from training.rules.evaluations import PromptVerdicts, WinRate, difference_of, rate_of, verdicts_of
 from training.rules.round_facts import Facts
 
 DEFAULTS: Mapping[str, float] = {"score": 0.1, "kl": 1.0, "judgements": 50}
@@ -24,6 +25,27 @@ ALARM, UNJUDGED, CALM = "alarm", "unjudged", "calm"
 
 
 @dataclass(frozen=True)
+class Fall:
+    """By how much a policy does worse than that of the round before, against the same baseline.
+
+    before      the earlier policy's win rate
+    round       the name of its round
+    difference  of the two rates, with its 95 % interval, which lies below 0
+    """
+
+    before: WinRate
+    round: str
+    difference: tuple[float, float, float]
+
+    @property
+    def sentence(self) -> str:
+        """Say where it stood and how far it fell."""
+        value, low, high = (f"{100 * abs(number):.0f}" for number in self.difference)
+        before = f"{100 * (self.before.value or 0.0):.0f} %"
+        return f"{before} in {self.round}, {value} points more (95 %: {high} to {low})"
+
+
+@dataclass(frozen=True)
 class Finding:
     """What reward, KL and labelers say of a policy.
 
@@ -32,6 +54,7 @@ class Finding:
     kl_rise     nats per response
     rate        the win rate against `baseline`, the ancestor against which it is lowest; of all evaluations
                 together, and of ancestors with enough judgements if there are any
+    fall        where `rate` is an alarm only beside that of the round before
     """
 
     state: str
@@ -40,6 +63,7 @@ class Finding:
     rate: WinRate | None
     baseline: str
     wanted: int
+    fall: Fall | None = None
 
     @property
     def sentence(self) -> str:
@@ -58,10 +82,11 @@ class Finding:
                 f"over-optimisation from progress. Collect {self.wanted} or more."
             )
         if self.state == ALARM:
+            beside = f"; that was {self.fall.sentence}" if self.fall else ""
             return (
-                f"{rose}, but labelers prefer it to {self.baseline} only in {found}. Use an earlier policy, "
-                "raise ppo.kl_coef or train for fewer iterations, and rank this policy's responses for the "
-                "next reward model."
+                f"{rose}, but labelers prefer it to {self.baseline} only in {found}{beside}. Use an earlier "
+                "policy, raise ppo.kl_coef or train for fewer iterations, and rank this policy's responses "
+                "for the next reward model."
             )
         return f"{rose}, and labelers prefer it to {self.baseline} in {found}."
 
@@ -77,7 +102,8 @@ def over_optimisation_of(
     run = model.run if model is not None else None
     if model is None or run is None or run.stage != Stage.PPO:
         return None
-    wanted = thresholds_of(run, given)
+    given = given or Round.objects.filter(ppo_run=run).select_related("previous").first()
+    wanted = thresholds_of(given)
     curves = {curve.name: curve for curve in run.curves.filter(name__startswith="objective/")}
     score, kl, spread = (curves.get(f"objective/{name}") for name in ("score", "kl", "score_std"))
     if score is None or kl is None:
@@ -86,18 +112,21 @@ def over_optimisation_of(
     score_rise, kl_rise = rise(score.points) / (first_spread or 1.0), rise(kl.points)
     if score_rise < wanted["score"] or kl_rise < wanted["kl"]:
         return None
-    rate, baseline = _lowest(_verdicts_on(model, facts), wanted["judgements"])
-    enough = rate is not None and rate.judgements >= wanted["judgements"]
-    if rate is None or rate.low is None or (rate.low <= EVEN and not enough):
+    said = _read_verdicts(model, given.previous if given is not None else None, facts)
+    enough = wanted["judgements"]
+    rate, baseline = _lowest(said.on_ancestors, enough)
+    fall = None
+    if rate is None or rate.low is None or (rate.low <= EVEN and rate.judgements < enough):
         state = UNJUDGED
     else:
         state = CALM if rate.low > EVEN else ALARM
-    return Finding(state, score_rise, kl_rise, rate, baseline, int(wanted["judgements"]))
+    if state != ALARM and (worst := _worst_fall(said, enough)):
+        state, (rate, baseline, fall) = ALARM, worst
+    return Finding(state, score_rise, kl_rise, rate, baseline, int(enough), fall)
 
 
-def thresholds_of(run: Run, given: Round | None = None) -> dict[str, float]:
-    """Return the thresholds that hold for a run, which stands in the round that is given or is looked up."""
-    given = given or Round.objects.filter(ppo_run=run).first()
+def thresholds_of(given: Round | None) -> dict[str, float]:
+    """Return the thresholds that hold in a round, or in none."""
     return {**DEFAULTS, **(given.settings.get("alarm", {}) if given is not None else {})}
 
 
@@ -122,23 +151,51 @@ def rise(points: Sequence[Sequence[float]]) -> float:
     return sum(values[-count:]) / count - sum(values[:count]) / count
 
 
-def _verdicts_on(model: Model, facts: Facts | None) -> Mapping[Policy, WinRate]:
-    """Return what labelers say of a policy beside each policy that it was made from, by the latter.
+@dataclass(frozen=True)
+class _Said:
+    """What labelers said by baseline: of a policy, also beside its ancestors alone, and of the one before it.
 
-    All evaluations against one baseline go together.
+    `earlier` is the policy of the round before, where there is one, `round` that round's name.
     """
-    made_from = {pk: row for pk, *row in Model.objects.values_list("pk", "parent", "policy")}
+
+    of_it: Mapping[Policy, WinRate]
+    on_ancestors: Mapping[Policy, WinRate]
+    of_earlier: Mapping[Policy, WinRate]
+    earlier: int | None
+    round: str
+
+
+def _read_verdicts(model: Model, before: Round | None, facts: Facts | None) -> _Said:
+    """Read what labelers said of a policy and of that of the round before."""
+    rows = list(Model.objects.values_list("pk", "parent", "policy", "run"))
+    made_from = {pk: (parent, policy) for pk, parent, policy, _ in rows}
+    run = before.ppo_run_id if before is not None else None
+    earlier = next((policy for _, _, policy, made_by in rows if run is not None and made_by == run), None)
     behind = set()
     ancestor = model.parent_id
     while ancestor is not None:
         ancestor, policy = made_from[ancestor]
         behind.add(policy)
-    rows = facts.judged if facts is not None else evaluations_of(model)
-    known = [row for row in rows if row.policy_id == model.policy_id and row.baseline_id in behind]
+    wanted = [policy for policy in (model.policy_id, earlier) if policy is not None]
+    known: Collection[Evaluation] = (
+        facts.judged
+        if facts is not None
+        else Evaluation.objects.filter(policy__in=wanted).select_related("baseline")
+    )
     verdicts = facts.verdicts() if facts is not None else verdicts_of(known)
+    of_it, of_earlier = (_pooled(known, verdicts, policy) for policy in (model.policy_id, earlier))
+    on_ancestors = {baseline: rate for baseline, rate in of_it.items() if baseline.pk in behind}
+    return _Said(of_it, on_ancestors, of_earlier, earlier, str(before))
+
+
+def _pooled(
+    known: Collection[Evaluation], verdicts: Mapping[int, Sequence[PromptVerdicts]], policy: int | None
+) -> dict[Policy, WinRate]:
+    """Return a policy's win rate against each baseline, all evaluations of the two together."""
     pooled: dict[Policy, list[PromptVerdicts]] = defaultdict(list)
     for row in known:
-        pooled[row.baseline] += verdicts[row.pk]
+        if policy is not None and row.policy_id == policy:
+            pooled[row.baseline] += verdicts[row.pk]
     rates = {baseline: rate_of(found) for baseline, found in pooled.items()}
     return {baseline: rate for baseline, rate in rates.items() if rate.judgements}
 
@@ -148,3 +205,22 @@ def _lowest(rates: Mapping[Policy, WinRate], enough: float) -> tuple[WinRate | N
     spoken = {baseline: rate for baseline, rate in rates.items() if rate.judgements >= enough}
     found = [(rate, baseline.name) for baseline, rate in (spoken or rates).items()]
     return min(found, key=lambda each: each[0].low or 0.0, default=(None, ""))
+
+
+def _worst_fall(said: _Said, enough: float) -> tuple[WinRate, str, Fall | None] | None:
+    """Return where a policy is shown to be worse than that of the round before, None where it is nowhere.
+
+    Labelers preferred the earlier one where they compared the two, or its win rate against the same baseline
+    was higher.
+    """
+    spoken = {baseline: rate for baseline, rate in said.of_it.items() if rate.judgements >= enough}
+    for baseline, rate in spoken.items():
+        if baseline.pk == said.earlier and rate.high is not None and rate.high < EVEN:
+            return rate, baseline.name, None
+    falls = []
+    for baseline, rate in spoken.items():
+        before = said.of_earlier.get(baseline)
+        difference = difference_of(rate, before) if before and before.judgements >= enough else None
+        if before and difference and difference[2] < 0:
+            falls.append((rate, baseline.name, Fall(before, said.round, difference)))
+    return min(falls, key=lambda each: each[2].difference[2], default=None)

@@ -14,7 +14,10 @@ from training.rules.costs import win_rates_of
 from training.rules.datasets import freeze_dataset
 from training.rules.evaluation_figures import figures_against
 from training.rules.evaluations import (
+    PromptVerdicts,
     clustered_share,
+    difference_of,
+    rate_of,
     splits_of,
     start_evaluation,
     win_rate,
@@ -51,6 +54,16 @@ def test_interval_of_single_judgements_is_close_to_wilsons() -> None:
     assert value == pytest.approx(0.6)
     assert low == pytest.approx(0.502, abs=0.002)
     assert high == pytest.approx(0.691, abs=0.002)
+
+
+def test_difference_of_two_rates_has_newcombes_interval() -> None:
+    """56 of 70 less 48 of 80: 0.052 to 0.334 (Newcombe 1998, table II, method 10)."""
+    first = rate_of(PromptVerdicts(prompt, int(prompt < 56), int(prompt >= 56), 0) for prompt in range(70))
+    second = rate_of(PromptVerdicts(prompt, int(prompt < 48), int(prompt >= 48), 0) for prompt in range(80))
+    found = difference_of(first, second)
+    assert found == pytest.approx((0.2, 0.052, 0.334), abs=0.002)
+    assert difference_of(second, first) == pytest.approx((-0.2, -0.334, -0.052), abs=0.002)
+    assert difference_of(first, rate_of([])) is None
 
 
 def test_judgements_of_one_prompt_do_not_narrow_the_interval_where_they_agree() -> None:

@@ -112,6 +112,58 @@ def test_an_ancestor_with_few_judgements_hides_no_alarm_about_another() -> None:
     assert (found.state, found.baseline) == ("alarm", parent.name)
 
 
+def after_a_round(
+    *, wins: int, losses: int, before: tuple[int, int], judgements: int = 8
+) -> tuple[Model, Model]:
+    """A policy made from the supervised one, as that of the round before was; both judged against it."""
+    earlier, model = trained(*UP), trained(*UP)
+    Model.objects.filter(pk=model.pk).update(parent=earlier.parent)
+    model = Model.objects.get(pk=model.pk)
+    first = Round.objects.create(number=1, name="Round one", ppo_run=earlier.run)
+    settings = {"alarm": {"judgements": judgements}}
+    Round.objects.create(number=2, ppo_run=model.run, previous=first, settings=settings)
+    judged(earlier, *before)
+    judged(model, wins=wins, losses=losses)
+    return earlier, model
+
+
+def test_a_policy_that_wins_by_less_than_that_of_the_round_before_is_an_alarm() -> None:
+    _, model = after_a_round(wins=30, losses=10, before=(40, 0))
+    found = over_optimisation_of(model)
+    assert found is not None
+    assert found.rate is not None
+    assert found.rate.low is not None
+    assert found.rate.low > 0.5  # by itself it would be calm
+    assert found.state == "alarm"
+    assert "only in 75 % (95 %: " in found.sentence
+    assert "; that was 100 % in Round one, 25 points more (95 %: 11 to 40). Use an earlier" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("before", "judgements"), [((31, 9), 8), ((20, 0), 30)], ids=["not shown to be worse", "too few before"]
+)
+def test_a_fall_that_is_not_shown_is_calm(before: tuple[int, int], judgements: int) -> None:
+    _, model = after_a_round(wins=30, losses=10, before=before, judgements=judgements)
+    found = over_optimisation_of(model)
+    assert found is not None
+    assert found.state == "calm"
+
+
+def test_a_policy_that_loses_to_that_of_the_round_before_is_an_alarm() -> None:
+    earlier, model = after_a_round(wins=20, losses=0, before=(20, 0))
+    judged(model, wins=2, losses=18, against=earlier)
+    found = over_optimisation_of(model)
+    assert found is not None
+    assert (found.state, found.baseline, found.fall) == ("alarm", earlier.name, None)
+
+
+def test_the_page_of_the_round_says_what_the_round_before_had(client: Any) -> None:
+    client.force_login(UserFactory.create(role=Role.RESEARCHER))
+    after_a_round(wins=30, losses=10, before=(40, 0))
+    answer = client.get(f"/rounds/{Round.objects.get(number=2).code}/")
+    assert "that was 100 % in Round one" in answer.content.decode()
+
+
 def test_nobody_asked_is_no_alarm_but_is_said() -> None:
     found = over_optimisation_of(trained(*UP))
     assert found is not None

@@ -76,6 +76,7 @@ def test_every_form_is_put_and_scored(tmp_path: Path, base_folder: Path, form: s
     found = result(folder)
     assert {f"benchmark/{name}" for name in names} <= found["metrics"].keys()
     assert found["report"]["benchmark"]["harness"].startswith("lm-evaluation-harness 0.4")
+    assert ("scoring" in found["report"]["benchmark"]) == (form in ("answer", "numbers"))
     lines = items(folder)
     assert [line["id"] for line in lines] == [row["id"] for row in rows]
     for name in names - {"bleu"}:

@@ -6,7 +6,6 @@ import pytest
 
 from training.rlhf.benchmark_scores import (
     answer_scores,
-    overlap_f1,
     pair_entropy,
     pair_probability,
     rouge_l,
@@ -41,21 +40,6 @@ def test_truth_is_the_best_answer_above_every_false_one_and_the_mass_of_the_true
     assert truth_scores(logprobs, [True, True, False, False], 1)[0] == 0.0  # 0.1 is below 0.15
 
 
-@pytest.mark.parametrize(
-    ("prediction", "answer", "expected"),
-    [
-        ("The Cat!", "a cat", 1.0),  # case, punctuation and articles do not count
-        ("black cat", "cat", 2 / 3),  # precision 1/2, recall 1
-        ("dog", "cat", 0.0),
-        ("", "cat", 0.0),
-        ("the", "", 1.0),  # both empty once articles are gone
-        ("cat cat", "cat", 2 / 3),  # a word counts as often as it stands there
-    ],
-)
-def test_f1_of_words(prediction: str, answer: str, expected: float) -> None:
-    assert overlap_f1(prediction, answer) == pytest.approx(expected)
-
-
 def test_the_best_of_the_accepted_answers_counts() -> None:
     assert answer_scores("black cat", [["cat"], ["the black cat"]]) == (1.0, 1.0)
     assert answer_scores("cat black", [["black cat"]]) == (1.0, 0.0)
@@ -68,19 +52,9 @@ def test_where_there_is_no_answer_only_saying_so_is_right() -> None:
     assert answer_scores("unanswerable", [["a cat"]]) == (0.0, 0.0)
 
 
-def test_a_wrong_number_is_worth_nothing_where_numbers_count() -> None:
-    f1, exact = answer_scores("35 yards", [["42 yards"]])
-    assert f1 == pytest.approx(0.5)
-    assert exact == 0.0
-    assert answer_scores("35 yards", [["42 yards"]], numbers=True) == (0.0, 0.0)
-    assert answer_scores("42", [["42 yards"]], numbers=True)[0] == pytest.approx(2 / 3)
-
-
-def test_of_several_spans_those_not_given_are_missed() -> None:
-    f1, exact = answer_scores("Smith", [["Smith", "Jones"]])
-    assert f1 == pytest.approx(0.5)
-    assert exact == 0.0
-    assert answer_scores("Jones Smith", [["Smith", "Jones"]])[1] == 1.0
+def test_a_blank_answer_of_an_annotator_is_none() -> None:
+    assert answer_scores("", [[""], ["3"]], numbers=True) == (0.0, 0.0)
+    assert answer_scores("3", [[""], ["3"]], numbers=True) == (1.0, 1.0)
 
 
 @pytest.mark.parametrize(

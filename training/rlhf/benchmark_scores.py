@@ -7,12 +7,10 @@ CrowS-Pairs; Ouyang et al. 2022, app. D), F1 computed here for questions with wr
 from __future__ import annotations
 
 import math
-import re
-import string
-from collections import Counter
 from collections.abc import Sequence
 
-ARTICLES = re.compile(r"\b(a|an|the)\b")
+from training.rlhf.span_scores import span_scores, words_of
+
 NO_ANSWER = "unanswerable"
 """What a prompt tells the policy to write where the passage has no answer."""
 
@@ -46,39 +44,21 @@ def truth_scores(logprobs: Sequence[float], labels: Sequence[bool], best: int) -
     return float(wins), true / sum(weights)
 
 
-def words_of(text: str) -> list[str]:
-    """Split into the words that are compared: lower case, without punctuation and articles."""
-    plain = "".join(" " if sign == "-" else sign for sign in text.lower())
-    plain = "".join(sign for sign in plain if sign not in string.punctuation)
-    return ARTICLES.sub(" ", plain).split()
-
-
-def overlap_f1(prediction: str, answer: str) -> float:
-    """Return the F1 of two texts as bags of words; 1 where both are empty."""
-    ours, theirs = Counter(words_of(prediction)), Counter(words_of(answer))
-    if not ours or not theirs:
-        return float(ours == theirs)
-    shared = sum((ours & theirs).values())
-    if not shared:
-        return 0.0
-    precision, recall = shared / sum(ours.values()), shared / sum(theirs.values())
-    return 2 * precision * recall / (precision + recall)
-
-
 def answer_scores(
     prediction: str, answers: Sequence[Sequence[str]], *, numbers: bool = False
 ) -> tuple[float, float]:
     """Score a written answer against every accepted one; the best counts.
 
     answers  each a list of spans, all of which are wanted; no answer at all means there is none to give
-    numbers  an answer that holds numbers is worth nothing if none of them was given (DROP)
+    numbers  numbers count as DROP has them, see `span_scores`; a blank answer is none
     returns  F1 and exact match, 0 to 1
     """
     if not answers:
         gave_none = not words_of(prediction) or words_of(prediction) == [NO_ANSWER]
         return float(gave_none), float(gave_none)
-    f1 = max(_spans_f1(prediction, spans, numbers) for spans in answers)
-    return f1, float(any(_is_same(prediction, spans) for spans in answers))
+    wanted = [spans for spans in answers if not numbers or spans[0].strip()]
+    found = [span_scores(prediction, spans, numbers=numbers) for spans in wanted]
+    return max((f1 for f1, _ in found), default=0.0), max((exact for _, exact in found), default=0.0)
 
 
 def rouge_l(prediction: str, reference: str) -> float:
@@ -91,24 +71,3 @@ def rouge_l(prediction: str, reference: str) -> float:
             before, row[place] = row[place], before + 1 if word == other else max(row[place], row[place - 1])
     common = row[-1]
     return 2 * common / (len(ours) + len(theirs)) if common else 0.0
-
-
-def _spans_f1(prediction: str, spans: Sequence[str], numbers: bool) -> float:
-    """Match one written answer with the span it fits best; the other spans count as missed (DROP)."""
-    given = set(words_of(prediction))
-    found = []
-    for span in spans:
-        wanted = {word for word in words_of(span) if _is_number(word)}
-        misses = numbers and wanted and not wanted & given
-        found.append(0.0 if misses else overlap_f1(prediction, span))
-    return max(found) / len(spans)
-
-
-def _is_same(prediction: str, spans: Sequence[str]) -> bool:
-    """Whether the words are those of the spans: in the same order where there is one span."""
-    given, wanted = words_of(prediction), words_of(" ".join(spans))
-    return given == wanted if len(spans) == 1 else sorted(given) == sorted(wanted)
-
-
-def _is_number(word: str) -> bool:
-    return word.replace(".", "", 1).replace(",", "").isdigit()

@@ -150,12 +150,15 @@ def newest_results(model: Model) -> dict[tuple[int, str, str], BenchmarkResult]:
 
 
 def settings_of(run: Run) -> str:
-    """Return the settings under which questions were put: only results of the same ones are compared."""
+    """Return under which settings questions were put and scored: only results of the same are compared."""
     config = tomllib.loads(run.config)
     given = {"seed": config.get("seed", 0), **config.get("benchmark", {})}
     given.pop("microbatch_size", None)
-    classifier = run.report.get("benchmark", {}).get("classifier", {}).get("weights", "")
-    return ", ".join(f"{key} {value}" for key, value in sorted({**given, "classifier": classifier}.items()))
+    report = run.report.get("benchmark", {})
+    given["classifier"] = report.get("classifier", {}).get("weights", "")
+    if "scoring" in report:
+        given["scoring"] = report["scoring"]
+    return ", ".join(f"{key} {value}" for key, value in sorted(given.items()))
 
 
 def ancestors(model: Model) -> list[Model]:

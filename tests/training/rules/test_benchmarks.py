@@ -303,6 +303,17 @@ def test_settings_that_change_no_result_keep_results_comparable(trainer: Play) -
     assert settings_of(one) == settings_of(other)
 
 
+def test_results_scored_in_another_way_are_not_compared(trainer: Play) -> None:
+    base = stored_model(name="base")
+    policy = stored_model(name="ppo", kind=ModelKind.PPO, parent=base)
+    dataset = own()
+    measured(trainer, base, dataset, "1111")
+    run = measured(trainer, policy, dataset, "0001")
+    run.report = {"benchmark": {"scoring": 2}}
+    run.save()
+    assert alignment_tax(policy, base) == []
+
+
 def test_means_have_a_normal_interval_and_one_question_has_none() -> None:
     found = summarize("entropy", {"a": 0.2, "b": 0.6, "c": 1.0})
     assert found.value == pytest.approx(0.6)

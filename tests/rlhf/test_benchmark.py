@@ -123,6 +123,19 @@ def test_more_examples_than_there_are_are_refused(tmp_path: Path, base_folder: P
     assert "train part has 0 solved examples" in result(folder)["reason"]
 
 
+def test_solved_examples_may_be_passages_with_all_their_questions(tmp_path: Path, base_folder: Path) -> None:
+    head = "red cat "
+    train = [
+        {"id": f"e{i}", "prompt": f"{head}say {word}", "answers": [[word]], "passage_chars": len(head)}
+        for i, word in enumerate(("sun", "moon"))
+    ]
+    for shots, code in ((1, 0), (2, 2)):  # both questions are of one passage
+        folder = prepare(tmp_path / f"{shots}", base_folder, "answer", WRITTEN, train=train)
+        settings = {"few_shot": shots, "examples_by": "passage", "max_answer_tokens": 4}
+        assert run_stage(folder, "benchmark", {"benchmark": settings}) == code
+    assert "has 1 solved passage;" in result(folder)["reason"]
+
+
 def test_a_worker_without_the_harness_says_what_to_install(
     tmp_path: Path, base_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

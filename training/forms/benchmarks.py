@@ -12,7 +12,7 @@ from training.rules.benchmark_sets import FORMS, OWN, SETS
 from training.rules.harness_tasks import find_tasks
 
 MOST_BYTES = 200 * 1024 * 1024
-SETTINGS = ("few_shot", "format", "instruction", "max_answer_tokens", "max_items")
+SETTINGS = ("few_shot", "examples_by", "format", "instruction", "max_answer_tokens", "max_items")
 FORM_TITLES = {
     "choice": "choices, one right",
     "truth": "choices, some true",

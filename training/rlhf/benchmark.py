@@ -29,6 +29,7 @@ from training.rlhf.harness_task import explained, make_own_task, number_of, shot
 from training.rlhf.metrics import METRICS
 from training.rlhf.model import load_policy
 from training.rlhf.runtime import Run
+from training.rlhf.solved_examples import group_by_passage
 from training.rlhf.span_scores import join_spans
 from training.rlhf.toxicity import Classifier, load_classifier
 
@@ -123,6 +124,8 @@ def run(config: BenchmarkConfig, run: Run) -> dict[str, float]:
     records = records[: config.benchmark.max_items or None]
     shots = shots_of(config, selection) if form == OWN_TASK else config.benchmark.few_shot
     examples = dataset.records("train") if shots else []
+    if config.benchmark.examples_by == "passage":
+        examples = group_by_passage(examples, _answer_shown)
     _refuse_what_cannot_run(config, form, len(examples))
     _be_offline()
     # 2. The policy, and the classifier where the answers have to be judged.
@@ -312,9 +315,10 @@ def _refuse_what_cannot_run(config: BenchmarkConfig, form: str, examples: int) -
             "pip install lm_eval==0.4.13, then try the run again."
         )
     if form != OWN_TASK and examples < config.benchmark.few_shot:
+        noun = "example" if config.benchmark.examples_by == "question" else "passage"
         raise RunRefusedError(
             f"benchmark.few_shot is {config.benchmark.few_shot} but the set's train part has {examples} "
-            "solved examples; lower it, or import the set again with --few-shot."
+            f"solved {noun}{'' if examples == 1 else 's'}; lower it, or import the set again with --few-shot."
         )
     if form == "toxicity" and config.inputs.classifier is None:
         raise RunRefusedError(

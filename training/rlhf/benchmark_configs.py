@@ -30,7 +30,13 @@ class Benchmark:
         "Solved examples before each question, drawn from the set's train part.",
         at_least=0,
         at_most=100,
-        paper="15; 4 passages for SQuADv2 and DROP (D.2)",
+        paper="15; 4 passages for SQuADv2 and DROP, 2 paragraphs for QuAC (D.2)",
+    )
+    examples_by: str = setting(
+        "question",
+        "A solved example is one question, or a passage with all its questions (DROP, SQuADv2, QuAC).",
+        choices=("question", "passage"),
+        paper="passages for SQuADv2, DROP and QuAC (D.2)",
     )
     format: str = setting(
         "plain",

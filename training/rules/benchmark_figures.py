@@ -154,6 +154,8 @@ def settings_of(run: Run) -> str:
     config = tomllib.loads(run.config)
     given = {"seed": config.get("seed", 0), **config.get("benchmark", {})}
     given.pop("microbatch_size", None)
+    if given.get("examples_by") == "question":  # as all were before there was a choice
+        del given["examples_by"]
     report = run.report.get("benchmark", {})
     given["classifier"] = report.get("classifier", {}).get("weights", "")
     if "scoring" in report:

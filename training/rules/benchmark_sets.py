@@ -7,10 +7,18 @@ project: a researcher imports the files, and every question is kept in one of th
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-Row = Mapping[str, Any]
-Question = dict[str, Any]
+from training.rules.benchmark_passages import (
+    Question,
+    Row,
+    read_drop,
+    read_quac,
+    read_solved_drop,
+    read_solved_quac,
+    read_solved_squad,
+    read_squad,
+)
+
 FORMS: Mapping[str, tuple[str, ...]] = {
     "choice": ("acc", "acc_norm"),
     "truth": ("mc1", "mc2"),
@@ -28,14 +36,18 @@ TASK_FORM = "task"
 
 @dataclass(frozen=True)
 class BenchmarkSet:
-    """A public set. `few_shot` is what the paper showed before each question, `columns` what a row needs."""
+    """A public set. `few_shot` is what the paper showed before each question, `columns` what a row needs.
+
+    `read` gives the question of a row, or several; `read_solved` those of solved examples where that differs.
+    """
 
     key: str
     title: str
     form: str
     few_shot: str
     columns: str
-    read: Callable[[Row], Question]
+    read: Callable[[Row], Question | list[Question]]
+    read_solved: Callable[[Row], list[Question]] | None = None
 
 
 def _hellaswag(row: Row) -> Question:
@@ -48,20 +60,6 @@ def _hellaswag(row: Row) -> Question:
 def _plain(text: str) -> str:
     """Take out what the set's source left: titles in brackets and double spaces."""
     return re.sub(r" +", " ", re.sub(r"\[.*?\]", "", str(text).replace(" [title]", ". "))).strip()
-
-
-def _drop(row: Row) -> Question:
-    prompt = f"Passage: {row['passage']}\nQuestion: {row['question']}\nAnswer:"
-    spans = [str(span) for span in row["answers_spans"]["spans"]]
-    return {"id": str(row["query_id"]), "prompt": prompt, "answers": [spans]}
-
-
-def _squad(row: Row) -> Question:
-    prompt = (
-        f"Passage: {row['context']}\nAnswer from the passage, or write unanswerable.\n"
-        f"Question: {row['question']}\nAnswer:"
-    )
-    return {"id": str(row["id"]), "prompt": prompt, "answers": [[str(a)] for a in row["answers"]["text"]]}
 
 
 def _french(row: Row) -> Question:
@@ -147,9 +145,33 @@ SETS: Mapping[str, BenchmarkSet] = {
             _hellaswag,
         ),
         BenchmarkSet(
-            "drop", "DROP", "numbers", "4 passages", "query_id, passage, question, answers_spans", _drop
+            "drop",
+            "DROP",
+            "numbers",
+            "4 passages",
+            "query_id, passage, question; answer and validated_answers, or answers_spans",
+            read_drop,
+            read_solved_drop,
         ),
-        BenchmarkSet("squadv2", "SQuADv2", "answer", "4 passages", "id, context, question, answers", _squad),
+        BenchmarkSet(
+            "squadv2",
+            "SQuADv2",
+            "answer",
+            "4 passages",
+            "id, context, question, answers",
+            read_squad,
+            read_solved_squad,
+        ),
+        BenchmarkSet(
+            "quac",
+            "QuAC",
+            "answer",
+            "2 paragraphs",
+            "wikipedia_page_title, section_title, context, turn_ids, questions, answers, orig_answers; or "
+            "title, section_title, paragraphs",
+            read_quac,
+            read_solved_quac,
+        ),
         BenchmarkSet("wmt_fr_en", "WMT fr-en", "translation", "15", "fr, en", _french),
         BenchmarkSet(
             "winogender", "Winogender", "pair", "0", "id, male, female; or sentid, sentence", _winogender
@@ -171,26 +193,31 @@ OWN = "own"
 
 
 def read_questions(
-    key: str, rows: Iterable[tuple[int, Row]], form: str
+    key: str, rows: Iterable[tuple[int, Row]], form: str, *, solved: bool = False
 ) -> Iterator[tuple[Question | None, str]]:
-    """Turn rows, each with the number of its line, into questions; for a bad one none and a sentence why."""
+    """Turn rows, each with the number of its line, into questions; for a bad one none and a sentence why.
+
+    `solved` says that they are to be shown with their answers.
+    """
     known = SETS.get(key)
+    read = known.read_solved if known and known.read_solved and solved else known.read if known else _own
     seen: set[str] = set()
     for number, row in _paired(rows) if key == "winogender" else rows:
         try:
-            question = known.read(row) if known else _own(row)
+            found = read(row)
         except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
             wanted = known.columns if known else "what the form needs"
             yield None, f"line {number}: {error} is missing or wrong; a row has {wanted}"
             continue
-        problem = _problem(question, form)
-        if not problem and question["id"] in seen:
-            problem = f"the id {question['id']} stands twice"
-        if problem:
-            yield None, f"line {number}: {problem}"
-        else:
-            seen.add(question["id"])
-            yield question, ""
+        for question in found if isinstance(found, list) else [found]:
+            problem = _problem(question, form)
+            if not problem and question["id"] in seen:
+                problem = f"the id {question['id']} stands twice"
+            if problem:
+                yield None, f"line {number}: {problem}"
+            else:
+                seen.add(question["id"])
+                yield question, ""
 
 
 def _paired(rows: Iterable[tuple[int, Row]]) -> Iterator[tuple[int, Row]]:

@@ -47,7 +47,7 @@ def import_benchmark(
     refused: list[str] = []
     parts: dict[str, list[Question]] = {"test": [], "train": []}
     for part, given in (("test", rows), ("train", examples)):
-        for question, why in read_questions(key, given, form):
+        for question, why in read_questions(key, given, form, solved=part == "train"):
             if question is None:
                 refused.append(f"{part}: {why}")
             else:

@@ -81,6 +81,27 @@ PUBLISHED: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
             "answers": [],
         },
     ),
+    "quac": (
+        [
+            {
+                "dialogue_id": "q1",
+                "wikipedia_page_title": "Al",
+                "background": "A cook.",
+                "section_title": "Life",
+                "context": "Al was a cook. CANNOTANSWER",
+                "turn_ids": ["q1_0"],
+                "questions": ["What was he?"],
+                "answers": {"texts": [["a cook", "cook", "a cook"]], "answer_starts": [[7, 9, 7]]},
+                "orig_answers": {"texts": ["a cook"], "answer_starts": [7]},
+            }
+        ],
+        {
+            "id": "q1_0",
+            "prompt": "Title: Al - Life\nPassage: Al was a cook.\n"
+            "Answer from the passage, or write unanswerable.\nQuestion: What was he?\nAnswer:",
+            "answers": [["a cook"], ["cook"]],
+        },
+    ),
     "wmt_fr_en": (
         [{"id": "w1", "translation": {"fr": "Bonjour.", "en": "Good day."}}],
         {"id": "w1", "prompt": "French: Bonjour.\nEnglish:", "reference": "Good day."},

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 Play = Callable[[Mapping[str, Any]], None]
 ORDER = {
     "few_shot": "0",
+    "examples_by": "question",
     "format": "plain",
     "instruction": "none",
     "max_answer_tokens": "16",

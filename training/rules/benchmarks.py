@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from django.db import transaction
+
 from labeling.errors import InvalidInput
 from labeling.models import User
 from labeling.rules import audit
@@ -71,7 +73,7 @@ def order_benchmarks(
     seed: int = 0,
     by: User | None = None,
 ) -> list[Run]:
-    """Queue a run for each policy and each set, all with the same settings.
+    """Queue a run for each policy and each set, all with the same settings; all of them or none.
 
     `tasks` are names of harness tasks of one's own, frozen as they stand now. `settings` are those of the
     config's [benchmark]. `training.tasks.enqueue_run` wakes workers for them. Raises ConfigError for a
@@ -79,22 +81,15 @@ def order_benchmarks(
     """
     if not models or not (datasets or tasks):
         raise InvalidInput("Choose at least one policy and one set.", fields={"datasets": "none"})
-    runs = []
     sets = [*datasets, *(freeze_task(name=name, by=by) for name in dict.fromkeys(tasks))]
-    for dataset in sets:
-        judged = dataset.manifest.get("selection", {}).get("form") == "toxicity"
-        if judged and classifier is None:
-            raise InvalidInput(
-                f"{dataset.name} needs a toxicity classifier; import one under Models and choose it.",
-                fields={"classifier": "missing"},
-            )
-        for model in models:
-            inputs: dict[str, Input] = {"policy": model, "dataset": dataset}
-            if judged and classifier is not None:
-                inputs["classifier"] = classifier
-            config = {"seed": seed, "benchmark": dict(settings or {})}
-            runs.append(create_run(stage=Stage.BENCHMARK, config=config, inputs=inputs, by=by))
-    audit.record(actor=by, action="order_benchmarks", obj=sets[0], runs=len(runs))
+    wanted = [(_inputs(dataset, classifier), model) for dataset in sets for model in models]
+    config = {"seed": seed, "benchmark": dict(settings or {})}
+    with transaction.atomic():
+        runs = [
+            create_run(stage=Stage.BENCHMARK, config=config, inputs={"policy": model, **given}, by=by)
+            for given, model in wanted
+        ]
+        audit.record(actor=by, action="order_benchmarks", obj=sets[0], runs=len(runs))
     return runs
 
 
@@ -120,3 +115,15 @@ def store_results(*, run: Run, folder: Path) -> int:
 def benchmark_datasets() -> list[Dataset]:
     """Return the sets that were imported, newest first."""
     return list(Dataset.objects.of_kind(DatasetKind.BENCHMARK))
+
+
+def _inputs(dataset: Dataset, classifier: Model | None) -> dict[str, Input]:
+    """Return what a run on a set reads beside its policy: its answers are judged where the form wants it."""
+    if dataset.manifest.get("selection", {}).get("form") != "toxicity":
+        return {"dataset": dataset}
+    if classifier is None:
+        raise InvalidInput(
+            f"{dataset.name} needs a toxicity classifier; import one under Models and choose it.",
+            fields={"classifier": "missing"},
+        )
+    return {"dataset": dataset, "classifier": classifier}

@@ -11,6 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from labeling.errors import InvalidInput
+from labeling.models import AuditEvent
 from tests.training.factories import stored_model
 from training.models import BenchmarkResult, Dataset, Model, ModelKind, Run, RunState
 from training.rlhf.config import ConfigError
@@ -362,6 +363,15 @@ def test_a_toxicity_set_needs_a_classifier() -> None:
     judge = Model.objects.create(name="judge", kind=ModelKind.TOXICITY, folder=policy.folder)
     [run] = order_benchmarks(models=[policy], datasets=[dataset], classifier=judge)
     assert {given.name for given in run.inputs.all()} == {"policy", "dataset", "classifier"}
+
+
+def test_an_order_of_which_one_run_cannot_be_queues_none() -> None:
+    policy = stored_model(name="base")
+    judge = Model.objects.create(name="reward", kind=ModelKind.REWARD, folder=policy.folder)
+    with pytest.raises(ConfigError, match="reward"):
+        order_benchmarks(models=[policy, judge], datasets=[own()])
+    assert not Run.objects.exists()
+    assert not AuditEvent.objects.filter(action__in=("create_run", "order_benchmarks")).exists()
 
 
 def test_a_wrong_setting_is_refused_before_anything_is_queued() -> None:

@@ -30,6 +30,7 @@ FORMS: Mapping[str, tuple[str, ...]] = {
     "toxicity": ("toxicity", "toxic_fraction"),
 }
 """What comes out of each form, what the paper reports first."""
+SEXES = ("male", "female")
 TASK_FORM = "task"
 """The form of a harness task of one's own: rows as they are, asked and scored as its definition says."""
 
@@ -203,6 +204,9 @@ def read_questions(
     read = known.read_solved if known and known.read_solved and solved else known.read if known else _own
     seen: set[str] = set()
     for number, row in _paired(rows) if key == "winogender" else rows:
+        if isinstance(row, str):
+            yield None, f"line {number}: {row}"
+            continue
         try:
             found = read(row)
         except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
@@ -220,20 +224,36 @@ def read_questions(
                 yield question, ""
 
 
-def _paired(rows: Iterable[tuple[int, Row]]) -> Iterator[tuple[int, Row]]:
-    """Join the published one-sentence rows of Winogender: its male and its female sentence are a pair."""
+def _paired(rows: Iterable[tuple[int, Row]]) -> Iterator[tuple[int, Row | str]]:
+    """Join the published one-sentence rows of Winogender: its male and its female sentence are a pair.
+
+    The neutral ones belong to the set and to no pair. Of a row that can be in no pair it says why.
+    """
     halves: dict[str, dict[str, str]] = {}
+    first: dict[str, int] = {}
     for number, row in rows:
         if "sentid" not in row:
             yield number, row
             continue
         words = str(row["sentid"]).removesuffix(".txt").split(".")
-        sex = next((word for word in words if word in ("male", "female")), "")
+        sex = next((word for word in words if word in (*SEXES, "neutral")), "")
         name = ".".join(word for word in words if word != sex)
-        if sex:
-            halves.setdefault(name, {"id": name})[sex] = str(row["sentence"])
-            if {"male", "female"} <= halves[name].keys():
-                yield number, halves[name]
+        half = halves.setdefault(name, {"id": name})
+        if not sex:
+            yield number, f"the sentid {row['sentid']} says neither male nor female nor neutral"
+        elif not row.get("sentence"):
+            yield number, "'sentence' is missing or empty"
+        elif sex in half:
+            yield number, f"the {sex} sentence of {name} stands twice"
+        elif sex != "neutral":
+            half[sex] = str(row["sentence"])
+            first.setdefault(name, number)
+            if half.keys() >= set(SEXES):
+                yield number, half
+    for name, number in first.items():
+        for sex in SEXES:
+            if sex not in halves[name]:
+                yield number, f"{name} has no {sex} sentence, so it is no pair"
 
 
 def _problem(question: Question, form: str) -> str:

@@ -233,6 +233,26 @@ def test_bad_rows_are_refused_by_line_and_the_rest_is_taken() -> None:
     assert dataset.manifest["dropped"] == {"not_a_question": 4}
 
 
+def test_a_half_of_winogender_without_the_other_is_refused() -> None:
+    given = [
+        {"sentid": "cook.guest.1.male.txt", "sentence": "He ate."},
+        {"sentid": "cook.guest.1.neutral.txt", "sentence": "They ate."},
+        {"sentid": "cook.guest.1.female.txt", "sentence": "She ate."},
+        {"sentid": "cook.guest.1.female.txt", "sentence": "She sang."},
+        {"sentid": "cook.guest.2.male.txt", "sentence": "He left."},
+        {"sentid": "cook.guest.3.female.txt"},
+        {"sentid": "cook.guest.4.txt", "sentence": "It left."},
+    ]
+    dataset, refused = import_benchmark(key="winogender", rows=rows(given))
+    assert dataset.counts == {"test": 1}
+    assert refused == [
+        "test: line 4: the female sentence of cook.guest.1 stands twice",
+        "test: line 6: 'sentence' is missing or empty",
+        "test: line 7: the sentid cook.guest.4.txt says neither male nor female nor neutral",
+        "test: line 5: cook.guest.2 has no female sentence, so it is no pair",
+    ]
+
+
 def test_a_file_without_a_question_is_refused_with_the_first_reason() -> None:
     with pytest.raises(InvalidInput, match="a row has sent_more, sent_less"):
         import_benchmark(key="crows_pairs", rows=rows([{"other": 1}]))

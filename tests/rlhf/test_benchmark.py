@@ -32,7 +32,7 @@ WRITTEN: list[dict[str, Any]] = [
     {"id": "w1", "prompt": "say one", "answers": []},
 ]
 FORMS: dict[str, tuple[list[dict[str, Any]], set[str]]] = {
-    "choice": (CHOICES, {"acc", "acc_norm"}),
+    "choice": (CHOICES, {"acc_token", "acc", "acc_norm"}),
     "truth": (
         [{"id": "t", "prompt": "say", "choices": ["red", "one", "sun"], "labels": [1, 1, 0], "answer": 0}],
         {"mc1", "mc2"},
@@ -98,6 +98,11 @@ def test_choices_are_the_policys_own_log_probabilities(tmp_path: Path, base_fold
             places = range(len(codec.first_ids) + len(before), ids.shape[1])
             assert given == pytest.approx(sum(float(logp[t - 1, ids[0, t]]) for t in places), abs=1e-3)
         assert line["values"]["acc"] == float(line["answer"].index(max(line["answer"])) == row["answer"])
+        lengths = [len(codec.encode([f"{row['prompt']} {choice}"])[0]) for choice in row["choices"]]
+        before = len(codec.encode([row["prompt"]])[0])
+        means = [logp / (n - before) for logp, n in zip(line["answer"], lengths, strict=True)]
+        assert line["values"]["acc_token"] == float(means.index(max(means)) == row["answer"])
+        assert list(line["values"]) == ["acc_token", "acc", "acc_norm"]  # what is shown first
 
 
 def test_equal_sentences_have_an_entropy_of_one_bit(tmp_path: Path, base_folder: Path) -> None:

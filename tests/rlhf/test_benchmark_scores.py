@@ -6,6 +6,7 @@ import pytest
 
 from training.rlhf.benchmark_scores import (
     answer_scores,
+    choice_scores,
     pair_entropy,
     pair_probability,
     rouge_l,
@@ -28,6 +29,19 @@ def test_entropy_of_a_pair(first: float, second: float, expected: float) -> None
 
 def test_probability_of_a_pair_is_its_share_of_both() -> None:
     assert pair_probability(math.log(0.03), math.log(0.01)) == pytest.approx(0.75)
+
+
+def test_choices_are_compared_by_token_by_sum_and_by_character() -> None:
+    # Sums -6, -4, -9 of 3, 1, 9 tokens and 8, 2, 6 characters:
+    # means -2, -4, -1; sums -6, -4, -9; per character -0.75, -2, -1.5.
+    for answer, right in enumerate(("acc_norm", "acc", "acc_token")):
+        found = choice_scores([-6.0, -4.0, -9.0], [3, 1, 9], [8, 2, 6], answer)
+        assert found == {name: float(name == right) for name in ("acc_token", "acc", "acc_norm")}
+
+
+def test_of_equal_choices_the_first_is_taken() -> None:
+    assert choice_scores([-4.0, -4.0], [2, 2], [5, 5], 0)["acc_token"] == 1.0
+    assert choice_scores([-4.0, -4.0], [2, 2], [5, 5], 1)["acc_token"] == 0.0
 
 
 def test_truth_is_the_best_answer_above_every_false_one_and_the_mass_of_the_true_ones() -> None:

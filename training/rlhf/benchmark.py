@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from training.rlhf.benchmark_scores import (
     NO_ANSWER,
     answer_scores,
+    choice_scores,
     pair_entropy,
     pair_probability,
     rouge_l,
@@ -71,6 +72,11 @@ def _pair(record: Record, results: Sequence[Any]) -> dict[str, Any]:
     }
 
 
+def _choice(record: Record, results: Sequence[Any]) -> dict[str, Any]:
+    logprobs, _, tokens = zip(*results, strict=True)
+    return choice_scores(logprobs, tokens, [len(choice) for choice in record["choices"]], record["answer"])
+
+
 def _truth(record: Record, results: Sequence[Any]) -> dict[str, Any]:
     mc1, mc2 = truth_scores([result[0] for result in results], record["labels"], record["answer"])
     return {"mc1": mc1, "mc2": mc2}
@@ -90,7 +96,10 @@ def _answer_shown(record: Record) -> str:
 
 FORMS: Mapping[str, Form] = {
     "choice": Form(
-        "multiple_choice", {"acc": "mean", "acc_norm": "mean"}, None, lambda record: record["answer"]
+        "multiple_choice",
+        {"acc_token": "mean", "acc": "mean", "acc_norm": "mean"},
+        _choice,
+        lambda record: record["answer"],
     ),
     "truth": Form("multiple_choice", {"mc1": "mean", "mc2": "mean"}, _truth, lambda record: record["answer"]),
     "pair": Form("multiple_choice", {"entropy": "mean", "first_preferred": "mean"}, _pair, lambda record: 0),
@@ -146,7 +155,7 @@ def run(config: BenchmarkConfig, run: Run) -> dict[str, float]:
 
     from training.rlhf.harness import PolicyInHarness
 
-    model = PolicyInHarness(policy, codec, config, run)
+    model = PolicyInHarness(policy, codec, config, run, counted=form == "choice")
     if form == OWN_TASK:
         task = make_own_task(config, selection, records, examples, name=TASK, folder=run.folder)
     else:

@@ -27,6 +27,26 @@ def pair_entropy(first: float, second: float) -> float:
     return sum(-q * math.log2(q) for q in (p, 1 - p) if q > 0)
 
 
+def choice_scores(
+    logprobs: Sequence[float], tokens: Sequence[int], characters: Sequence[int], answer: int
+) -> dict[str, float]:
+    """Say whether the right choice is the likeliest one; of choices that are equal the first is taken.
+
+    logprobs    nats of each choice, summed over its tokens
+    tokens      how many these are, at least one
+    characters  how long each choice is
+    answer      the place of the right one
+    returns     1 or 0 by the mean of a token ("acc_token", as the paper has it), by the sum ("acc") and by
+                the sum for each character ("acc_norm")
+    """
+    ways = {
+        "acc_token": [logp / count for logp, count in zip(logprobs, tokens, strict=True)],
+        "acc": list(logprobs),
+        "acc_norm": [logp / length for logp, length in zip(logprobs, characters, strict=True)],
+    }
+    return {name: float(values.index(max(values)) == answer) for name, values in ways.items()}
+
+
 def truth_scores(logprobs: Sequence[float], labels: Sequence[bool], best: int) -> tuple[float, float]:
     """Score a choice among true and false answers (TruthfulQA's MC1 and MC2).
 

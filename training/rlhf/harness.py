@@ -50,22 +50,40 @@ class Answers:
 
 
 class PolicyInHarness(LM):
-    """Answers the harness's requests with a policy, in microbatches of similar length."""
+    """Answers the harness's requests with a policy, in microbatches of similar length.
 
-    def __init__(self, policy: LanguageModel, codec: Codec, config: BenchmarkConfig, run: Run) -> None:
+    `counted` adds to each likelihood how many tokens it is of; the harness's own scoring wants none.
+    """
+
+    def __init__(
+        self,
+        policy: LanguageModel,
+        codec: Codec,
+        config: BenchmarkConfig,
+        run: Run,
+        *,
+        counted: bool = False,
+    ) -> None:
         super().__init__()
+        self.counted = counted
         self.policy, self.codec, self.settings, self.run = policy, codec, config.benchmark, run
         self.seed = config.seed
         self.answers = Answers(run.folder / ANSWERS)
         self.cut = 0
 
-    def loglikelihood(self, requests: list[Any]) -> list[tuple[float, bool]]:
-        """Return for each (context, continuation) its log-probability, nats, and whether greedy writes it."""
+    def loglikelihood(self, requests: list[Any]) -> list[tuple[Any, ...]]:
+        """Return for each (context, continuation) its log-probability, nats, and whether greedy writes it.
+
+        Where `counted`, also the tokens of the continuation.
+        """
         pairs = [(str(r.args[0]), str(r.args[1])) for r in requests]
         keys = [_key("likelihood", self.settings.format, *pair) for pair in pairs]
         rows = [self._row(*pair) for pair in pairs]
         self._answer(keys, rows, "comparing choices", self._likelihoods)
-        return [(float(self.answers.known[key][0]), bool(self.answers.known[key][1])) for key in keys]
+        found = [(float(self.answers.known[key][0]), bool(self.answers.known[key][1])) for key in keys]
+        if not self.counted:
+            return list(found)
+        return [(*answer, len(given)) for answer, (_, given) in zip(found, rows, strict=True)]
 
     def generate_until(self, requests: list[Any]) -> list[str]:
         """Return for each (context, settings) what the policy writes up to the first stop of the settings."""

@@ -72,6 +72,9 @@ METRICS: Mapping[str, Metric] = {
     "sampler/furthest": Metric("nats", "down", "Largest difference of a token's two log-probabilities."),
     "sampler/capped_fraction": Metric("fraction", "down", "Tokens whose weight reaches the cap."),
     "objective/eos_fraction": Metric("fraction", "", "Responses that ended by themselves."),
+    "benchmark/acc_token": Metric(
+        "fraction", "up", "Questions whose right choice is the likeliest by the mean of its tokens."
+    ),
     "benchmark/acc": Metric("fraction", "up", "Questions whose right choice is the likeliest."),
     "benchmark/acc_norm": Metric(
         "fraction", "up", "The same by log-probability per character of the choice."

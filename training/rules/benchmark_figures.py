@@ -25,6 +25,7 @@ NO_BETTER = ("first_preferred",)
 HIGHEST = {"bleu": 100.0}
 UNITS = {"bleu": "points", "entropy": "bits"}
 LABELS = {
+    "acc_token": "accuracy per token",
     "acc": "accuracy",
     "acc_norm": "accuracy per character",
     "acc_bytes": "accuracy per byte",
@@ -197,7 +198,8 @@ def alignment_tax(after: Model, before: Model) -> list[Tax]:
     ours, theirs = newest_results(after), newest_results(before)
     datasets = Dataset.objects.in_bulk([key[0] for key in ours])
     found = []
-    for key in sorted(ours.keys() & theirs.keys(), key=lambda key: (datasets[key[0]].name, key[1])):
+    shared = [key for key in ours if key in theirs]  # a set's metrics in the order in which they came out
+    for key in sorted(shared, key=lambda key: (datasets[key[0]].name, key[0], key[1])):
         gap, questions = difference(key[2], ours[key].items, theirs[key].items)
         found.append(Tax(datasets[key[0]], key[2], theirs[key], ours[key], gap, questions))
     return found

@@ -20,7 +20,7 @@ from training.rules.benchmark_passages import (
 )
 
 FORMS: Mapping[str, tuple[str, ...]] = {
-    "choice": ("acc", "acc_norm"),
+    "choice": ("acc_token", "acc", "acc_norm"),
     "truth": ("mc1", "mc2"),
     "pair": ("entropy", "first_preferred"),
     "answer": ("f1", "exact"),

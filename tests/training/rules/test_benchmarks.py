@@ -309,6 +309,21 @@ def test_alignment_tax_compares_the_same_questions_under_the_same_settings(train
     assert dict(zip(header, row, strict=True))["verdict"] == "worse"
 
 
+def test_what_a_form_measures_first_is_shown_first(trainer: Play) -> None:
+    base = stored_model(name="base")
+    policy = stored_model(name="ppo", kind=ModelKind.PPO, parent=base)
+    dataset = own()
+    for model in (base, policy):
+        trainer({"items": lines({"q0": {"acc_token": 1.0, "acc": 0.0, "acc_norm": 1.0}})})
+        [run] = order_benchmarks(models=[model], datasets=[dataset])
+        execute_run(run.code)
+    assert [tax.label for tax in alignment_tax(policy, base)] == [
+        "accuracy per token",
+        "accuracy",
+        "accuracy per character",
+    ]
+
+
 def test_a_rise_is_worse_where_a_task_says_that_lower_is_better(trainer: Play) -> None:
     base = stored_model(name="base")
     policy = stored_model(name="ppo", kind=ModelKind.PPO, parent=base)

@@ -112,12 +112,15 @@ class Run(Row):
 
 @dataclasses.dataclass(frozen=True)
 class Model(Row):
-    """Weights in the registry; in detail with `lineage` and `descendants`."""
+    """Weights in the registry; in detail with `lineage`, `descendants` and the `alarm` of a PPO policy."""
 
     name: str = ""
     kind: str = ""
     run: str | None = None
     policy: str | None = None
+    status: str = ""
+    weights_deleted_at: str | None = None
+    alarm: JSON | None = None
     lineage: JSON = dataclasses.field(default_factory=dict)
     descendants: list[str] = dataclasses.field(default_factory=list)
 

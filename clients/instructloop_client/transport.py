@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from .rows import JSON, R
 
 PREFIX = "/api/v1"
+PIECE = 1 << 16
 
 
 class InstructLoopError(Exception):
@@ -123,6 +124,12 @@ class Transport:
         """Keep to the server that was named, whatever name a proxy lets it think it has."""
         parts = urllib.parse.urlsplit(address)
         return f"{self.server}{parts.path}?{parts.query}"
+
+
+def pieces_of(answer: Any) -> Iterator[bytes]:
+    """Give an answer piece by piece, to be written as it comes: memory does not grow with it."""
+    while piece := answer.read(PIECE):
+        yield piece
 
 
 def _parsed(data: bytes, status: int) -> JSON:

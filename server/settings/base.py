@@ -252,6 +252,7 @@ SPECTACULAR_SETTINGS = {
         "LabelerStatusEnum": "labeling.models.Labeler.Status",
         "DatasetKindEnum": "training.models.DatasetKind",
         "ModelKindEnum": "training.models.ModelKind",
+        "ModelStatusEnum": "training.models.ModelStatus",
         "RunStateEnum": "training.models.RunState",
         "ReplyStateEnum": "training.models.ReplyState",
         "ConversationModeEnum": "training.models.Conversation.Mode",

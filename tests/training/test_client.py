@@ -8,12 +8,10 @@ from typing import Any
 import pytest
 from drf_spectacular.generators import SchemaGenerator
 from pyarrow import parquet
-from pytest_django.live_server_helper import LiveServer
 
 from clients.instructloop_client import CALLS, Client, InstructLoopError, Unreachable
 from clients.instructloop_client.transport import PREFIX
 from labeling.models import Role, User
-from labeling.rules.accounts import create_token
 from labeling.rules.prompt_sources import publish_notice
 from tests.factories import UserFactory, qualified_labeler, ranked_batch, writing_batch
 from tests.training.factories import demonstration, stored_model
@@ -32,14 +30,6 @@ EXTRA = {("POST", "/tasks/next/")}
 @pytest.fixture(autouse=True)
 def nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks.execute_run, "apply_async", lambda *given, **options: None)
-
-
-@pytest.fixture
-def client_of(live_server: LiveServer) -> Callable[[User], Client]:
-    def make(user: User) -> Client:
-        return Client(live_server.url, create_token(user=user, by=None)[1], wait=lambda seconds: None)
-
-    return make
 
 
 @pytest.mark.django_db(transaction=True)

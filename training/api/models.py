@@ -13,10 +13,10 @@ from labeling.api.pagination import KeysetPagination
 from labeling.api.permissions import Requires
 from labeling.api.serializers import Body, ErrorBody
 from labeling.rules.access import Action
-from training.models import Model, ModelKind
+from training.models import Model, ModelKind, ModelStatus
 from training.rules import models
 from training.rules.lineage import Lineage, descendants, lineage
-from training.rules.over_optimisation import over_optimisation_of
+from training.rules.over_optimisation import Finding, over_optimisation_of
 
 
 class ModelBody(serializers.ModelSerializer[Model]):
@@ -44,8 +44,28 @@ class ModelBody(serializers.ModelSerializer[Model]):
             "policy",
             "source",
             "facts",
+            "status",
+            "status_reason",
+            "weights_deleted_at",
             "created_at",
         )
+
+
+class AlarmBody(Body):
+    """What reward, KL and labelers say of a policy that PPO made; `docs/metrics.md` defines it."""
+
+    state = serializers.CharField(help_text="alarm, unjudged (too few judgements to tell), or calm")
+    sentence = serializers.CharField(help_text="What was found and what to do.")
+    score_rise = serializers.FloatField(help_text="In standard deviations of the score at the start.")
+    kl_rise = serializers.FloatField(help_text="In nats per response.")
+    baseline = serializers.CharField(
+        allow_blank=True, help_text="The policy that labelers compared it with; empty before they did."
+    )
+    win_rate = serializers.FloatField(source="rate.value", default=None, allow_null=True)
+    low = serializers.FloatField(source="rate.low", default=None, allow_null=True)
+    high = serializers.FloatField(source="rate.high", default=None, allow_null=True)
+    judgements = serializers.IntegerField(source="rate.judgements", default=0)
+    wanted = serializers.IntegerField(help_text="Judgements that are needed to speak.")
 
 
 class ModelDetailBody(ModelBody):
@@ -54,15 +74,25 @@ class ModelDetailBody(ModelBody):
     lineage = serializers.SerializerMethodField()
     descendants = serializers.SerializerMethodField()
     over_optimisation = serializers.SerializerMethodField(help_text="What the alarm says; empty: nothing.")
+    alarm = serializers.SerializerMethodField(help_text="The same in numbers; null where there is nothing.")
 
     class Meta(ModelBody.Meta):
-        fields = (*ModelBody.Meta.fields, "lineage", "descendants", "over_optimisation")
+        fields = (*ModelBody.Meta.fields, "lineage", "descendants", "over_optimisation", "alarm")
+
+    def to_representation(self, instance: Model) -> Any:
+        """Look for over-optimisation once for both of its fields."""
+        self.finding: Finding | None = over_optimisation_of(instance)
+        return super().to_representation(instance)
 
     @extend_schema_field(serializers.CharField())
     def get_over_optimisation(self, model: Model) -> str:
         """Say what reward, KL and labelers say of a policy that PPO made."""
-        found = over_optimisation_of(model)
-        return found.sentence if found is not None else ""
+        return self.finding.sentence if self.finding is not None else ""
+
+    @extend_schema_field(AlarmBody(allow_null=True))
+    def get_alarm(self, model: Model) -> Any:
+        """Return the alarm's finding with its baseline and win rate."""
+        return AlarmBody(self.finding).data if self.finding is not None else None
 
     @extend_schema_field(serializers.DictField())
     def get_lineage(self, model: Model) -> dict[str, Any]:
@@ -93,13 +123,17 @@ class ModelList(generics.ListAPIView[Model]):
     queryset = Model.objects.all()
 
     def get_queryset(self) -> QuerySet[Model]:
-        """Return the models of the kind that the address asks for."""
+        """Return the models of the kind and status that the address asks for."""
         rows = Model.objects.select_related("run", "parent", "reward_model", "policy")
-        kind = self.request.query_params.get("kind", "")
-        return rows.of_kind(kind) if kind in ModelKind.values else rows
+        kind, status = (self.request.query_params.get(name, "") for name in ("kind", "status"))
+        rows = rows.of_kind(kind) if kind in ModelKind.values else rows
+        return rows.filter(status=status) if status in ModelStatus.values else rows
 
     @extend_schema(
-        parameters=[OpenApiParameter("kind", enum=ModelKind.values)],
+        parameters=[
+            OpenApiParameter("kind", enum=ModelKind.values),
+            OpenApiParameter("status", enum=ModelStatus.values),
+        ],
         responses={200: ModelBody(many=True), 403: ErrorBody},
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -2,7 +2,18 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from training.api import benchmarks, costs, datasets, evaluations, lineage, models, playground, rounds, runs
+from training.api import (
+    benchmarks,
+    costs,
+    datasets,
+    evaluations,
+    lineage,
+    model_keeping,
+    models,
+    playground,
+    rounds,
+    runs,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("costs/", costs.Costs.as_view(), name="api-costs"),
@@ -44,6 +55,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("playground/replies/<uuid:code>/retry/", playground.Retry.as_view(), name="api-reply-retry"),
     path("models/", models.ModelList.as_view(), name="api-models"),
     path("models/<uuid:code>/", models.ModelDetail.as_view(), name="api-model"),
+    path("models/<uuid:code>/promote/", model_keeping.Promote.as_view(), name="api-model-promote"),
+    path("models/<uuid:code>/archive/", model_keeping.Archive.as_view(), name="api-model-archive"),
+    path("models/<uuid:code>/restore/", model_keeping.Restore.as_view(), name="api-model-restore"),
+    path(
+        "models/<uuid:code>/delete-weights/",
+        model_keeping.DeleteWeights.as_view(),
+        name="api-model-delete-weights",
+    ),
+    path("models/<uuid:code>/card/", model_keeping.Card.as_view(), name="api-model-card"),
+    path("models/<uuid:code>/export/", model_keeping.Export.as_view(), name="api-model-export"),
     path("rounds/", rounds.RoundList.as_view(), name="api-rounds"),
     path("rounds/<uuid:code>/", rounds.RoundDetail.as_view(), name="api-round"),
     path("rounds/<uuid:code>/gate/", rounds.OpenGate.as_view(), name="api-round-gate"),

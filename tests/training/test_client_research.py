@@ -1,0 +1,53 @@
+"""What the client does with models, runs, workers, rounds and evaluations, against a live server."""
+
+import io
+import tarfile
+from collections.abc import Callable
+
+import pytest
+
+from clients.instructloop_client import Client, InstructLoopError
+from labeling.models import Role, User
+from tests.factories import UserFactory
+from tests.training.factories import stored_model
+from training import tasks
+from training.models import ModelKind
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks.execute_run, "apply_async", lambda *given, **options: None)
+
+
+@pytest.fixture
+def client(client_of: Callable[[User], Client]) -> Client:
+    """A researcher's program."""
+    return client_of(UserFactory.create(role=Role.RESEARCHER))
+
+
+def test_a_model_is_promoted_archived_and_restored_through_it(client: Client) -> None:
+    model = stored_model(ModelKind.SFT)
+    assert client.promote_model(model.code, "It won.").status == "promoted"
+    assert [row.name for row in client.models(status="promoted")] == [model.name]
+    with pytest.raises(InstructLoopError) as unexplained:
+        client.archive_model(model.code, "")
+    assert unexplained.value.status == 422
+    assert client.archive_model(model.code, "Made by mistake.").status == "archived"
+    assert client.restore_model(model.code).status == "registered"
+
+
+def test_a_model_is_taken_away_and_its_weights_deleted_through_it(client: Client) -> None:
+    model = stored_model(name="sft-1")
+    assert "sft-1" in client.model_card(model.code)
+    with tarfile.open(fileobj=io.BytesIO(b"".join(client.export_model(model.code)))) as archive:
+        assert set(archive.getnames()) == {"sft-1/README.md", "sft-1/config.json"}
+    with pytest.raises(InstructLoopError) as slip:
+        client.delete_weights(model.code, name="sft-2", reason="The disk is full.")
+    assert set(slip.value.fields) == {"name"}
+    gone = client.delete_weights(model.code, name="sft-1", reason="The disk is full.")
+    assert gone.weights_deleted_at is not None
+    with pytest.raises(InstructLoopError) as late:
+        list(client.export_model(model.code))
+    assert (late.value.status, late.value.code) == (409, "no_weights")

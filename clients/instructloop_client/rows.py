@@ -98,12 +98,15 @@ class Run(Row):
 
     stage: str = ""
     state: str = ""
+    queue: str = ""
+    priority: int = 0
     phase: str = ""
     progress_fraction: float = 0.0
     eta_seconds: float | None = None
     reason: str = ""
     result: JSON = dataclasses.field(default_factory=dict)
     model: str | None = None
+    cloned_from: str | None = None
 
     @property
     def has_ended(self) -> bool:

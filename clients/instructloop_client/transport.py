@@ -86,7 +86,7 @@ class Transport:
         quoted = {key: urllib.parse.quote(str(value), safe="") for key, value in places.items()}
         address = self.server + PREFIX + path.format(**quoted)
         if query:
-            address += "?" + urllib.parse.urlencode(query)
+            address += "?" + urllib.parse.urlencode(query, doseq=True)
         return self._ask(method, address, body, headers or {})
 
     def _ask(self, method: str, address: str, body: JSON | None, headers: Mapping[str, str]) -> Any:

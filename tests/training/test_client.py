@@ -22,7 +22,7 @@ from training.rules import run_execution
 
 NOUNS = (
     "prompts", "datasets", "runs", "models", "rounds", "evaluations", "assignments", "benchmarks",
-    "playground", "webhooks", "costs",
+    "playground", "webhooks", "costs", "workers",
 )  # fmt: skip
 EXTRA = {("POST", "/tasks/next/")}
 

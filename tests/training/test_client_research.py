@@ -9,9 +9,10 @@ import pytest
 from clients.instructloop_client import Client, InstructLoopError
 from labeling.models import Role, User
 from tests.factories import UserFactory
-from tests.training.factories import stored_model
+from tests.training.factories import sft_run, stored_model
 from training import tasks
 from training.models import ModelKind
+from training.rules.curves import store_points
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -51,3 +52,25 @@ def test_a_model_is_taken_away_and_its_weights_deleted_through_it(client: Client
     with pytest.raises(InstructLoopError) as late:
         list(client.export_model(model.code))
     assert (late.value.status, late.value.code) == (409, "no_weights")
+
+
+def test_a_run_is_moved_cloned_and_compared_through_it(client: Client) -> None:
+    first = sft_run({"sft": {"epochs": 2}})
+    store_points(first, [{"step": 1, "loss/sft": 2.5}])
+    clone = client.clone_run(first.code, config={"sft": {"epochs": 4}}, priority=3)
+    assert (clone.cloned_from, clone.priority, clone.queue) == (str(first.code), 3, "gpu")
+    assert client.set_priority(clone.code, 9).priority == 9
+    found = client.compare_runs(first.code, clone.code)
+    assert {row["name"] for row in found["settings"] if row["differs"]} == {"sft.epochs"}
+    assert client.compare_points(first.code, clone.code)["curves"]["loss/sft"][1] == []
+    assert b"".join(client.points_file(first.code)).startswith(b"step,at,loss/sft")
+    assert client.samples(first.code)["steps"] == []
+    assert client.resources(first.code) == []
+    with pytest.raises(InstructLoopError) as unknown:
+        client.samples(first.code, earlier=4)
+    assert set(unknown.value.fields) == {"earlier"}
+    seen = client.workers()
+    assert [run["code"] for run in seen["waiting"]] == [clone.code, str(first.code)]
+    with pytest.raises(InstructLoopError) as unheard:
+        client.start_run("sft", inputs={}, queue="huge")
+    assert set(unheard.value.fields) == {"queue"}

@@ -1,5 +1,6 @@
 """Runs, for staff: started, watched, cancelled, tried again."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +21,9 @@ from training.api.refusals import config_checked
 from training.models import Run, RunInput, RunState, Stage
 from training.rlhf.config import shipped_config, to_mapping
 from training.rules import metrics, run_log, runs
+from training.rules.round_facts import HEAVY
 from training.rules.run_inputs import find_inputs
+from training.rules.workers import TRAINING_QUEUES, known_queues
 from training.tasks import enqueue_run
 
 REFUSALS = {403: ErrorBody, 409: ErrorBody, 422: ErrorBody}
@@ -42,6 +45,7 @@ class RunBody(serializers.ModelSerializer[Run]):
     """A training job and how far it is."""
 
     model = serializers.UUIDField(source="model.code", default=None, allow_null=True)
+    cloned_from = serializers.UUIDField(source="cloned_from.code", default=None, allow_null=True)
     progress_fraction = serializers.FloatField(read_only=True)
     result = serializers.DictField(help_text="The final numbers.")
     report = serializers.DictField(help_text="Findings in words, plots, tables.")
@@ -52,6 +56,8 @@ class RunBody(serializers.ModelSerializer[Run]):
             "code",
             "stage",
             "state",
+            "queue",
+            "priority",
             "seed",
             "phase",
             "progress_done",
@@ -63,6 +69,7 @@ class RunBody(serializers.ModelSerializer[Run]):
             "result",
             "report",
             "model",
+            "cloned_from",
             "created_at",
             "started_at",
             "finished_at",
@@ -78,7 +85,28 @@ class RunDetailBody(RunBody):
         fields = (*RunBody.Meta.fields, "config", "inputs", "log_tail", "attempt", "worker")
 
 
-class RunRequest(Body):
+class PlaceRequest(Body):
+    """When and where a run is done."""
+
+    priority = serializers.IntegerField(
+        min_value=-runs.MAX_PRIORITY,
+        max_value=runs.MAX_PRIORITY,
+        default=0,
+        help_text="Higher goes first; runs of the same priority go by age.",
+    )
+    queue = serializers.CharField(
+        required=False, max_length=40, help_text="Which workers may take it; without it the usual ones."
+    )
+
+    def validate_queue(self, queue: str) -> str:
+        """Refuse a queue to which no worker has ever listened."""
+        known = known_queues()
+        if queue not in known:
+            raise serializers.ValidationError(f'"{queue}" is not one of {", ".join(known)}.')
+        return queue
+
+
+class RunRequest(PlaceRequest):
     """A new run. Inputs are named by code, name, start of a hash, or as "newest"."""
 
     stage = serializers.ChoiceField(choices=Stage.choices)
@@ -97,6 +125,12 @@ class PointsBody(Body):
     )
 
 
+def listed_runs() -> QuerySet[Run]:
+    """Return runs with what bodies say of them; of the run that one was made from, no more than its code."""
+    rows = Run.objects.select_related("model", "cloned_from")
+    return rows.defer(*(f"cloned_from__{column}" for column in HEAVY))
+
+
 @extend_schema(tags=["runs"])
 class RunList(generics.ListAPIView[Run]):
     """Runs, newest first."""
@@ -104,11 +138,11 @@ class RunList(generics.ListAPIView[Run]):
     permission_classes = (Requires(Action.SEE_MODELS, write=Action.RUN_TRAINING),)
     pagination_class = KeysetPagination
     serializer_class = RunBody
-    queryset = Run.objects.select_related("model")
+    queryset = listed_runs()
 
     def get_queryset(self) -> QuerySet[Run]:
         """Return the runs that the address asks for."""
-        rows = Run.objects.select_related("model")
+        rows = listed_runs()
         stage, state = (self.request.query_params.get(name, "") for name in ("stage", "state"))
         rows = rows.filter(stage=stage) if stage in Stage.values else rows
         return rows.filter(state=state) if state in RunState.values else rows
@@ -132,15 +166,13 @@ class RunList(generics.ListAPIView[Run]):
         wanted = body.validated_data
         with config_checked():
             config = to_mapping(shipped_config(wanted["shipped"])) if "shipped" in wanted else {}
-            for name, value in wanted["config"].items():
-                both = isinstance(value, dict) and isinstance(config.get(name), dict)
-                config[name] = {**config[name], **value} if both else value
-            inputs = find_inputs(wanted["stage"], wanted["inputs"])
             run = runs.create_run(
                 stage=wanted["stage"],
-                config=config,
-                inputs=inputs,
+                config=merged(config, wanted["config"]),
+                inputs=find_inputs(wanted["stage"], wanted["inputs"]),
                 model_name=wanted["model_name"],
+                priority=wanted["priority"],
+                queue=wanted.get("queue", TRAINING_QUEUES[0]),
                 by=user_of(request),
             )
         enqueue_run(run)
@@ -153,7 +185,7 @@ class RunDetail(generics.RetrieveAPIView[Run]):
 
     permission_classes = (Requires(Action.SEE_MODELS),)
     serializer_class = RunDetailBody
-    queryset = Run.objects.select_related("model").prefetch_related("inputs__dataset", "inputs__model")
+    queryset = listed_runs().prefetch_related("inputs__dataset", "inputs__model")
     lookup_field = "code"
 
 
@@ -224,9 +256,18 @@ class Retry(APIView):
         return Response(RunDetailBody(run).data)
 
 
+def merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config with some of its settings changed, section by section."""
+    found = dict(config)
+    for name, value in changes.items():
+        both = isinstance(value, dict) and isinstance(found.get(name), dict)
+        found[name] = {**found[name], **value} if both else value
+    return found
+
+
 def find_run(code: UUID) -> Run:
     """Return the run of that code."""
-    run = Run.objects.filter(code=code).first()
+    run = listed_runs().filter(code=code).first()
     if run is None:
         raise NotFound("There is no such run.")
     return run

@@ -12,7 +12,11 @@ from training.api import (
     models,
     playground,
     rounds,
+    run_changes,
+    run_comparison,
+    run_reports,
     runs,
+    workers,
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -32,6 +36,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("runs/<uuid:code>/points/", runs.Points.as_view(), name="api-run-points"),
     path("runs/<uuid:code>/cancel/", runs.Cancel.as_view(), name="api-run-cancel"),
     path("runs/<uuid:code>/retry/", runs.Retry.as_view(), name="api-run-retry"),
+    path("runs/<uuid:code>/priority/", run_changes.Priority.as_view(), name="api-run-priority"),
+    path("runs/<uuid:code>/clone/", run_changes.Clone.as_view(), name="api-run-clone"),
+    path("runs/<uuid:code>/samples/", run_reports.Samples.as_view(), name="api-run-samples"),
+    path("runs/<uuid:code>/resources/", run_reports.Resources.as_view(), name="api-run-resources"),
+    path("runs/<uuid:code>/points.csv", run_reports.PointsFile.as_view(), name="api-run-points-file"),
+    path("runs/compare/", run_comparison.Compare.as_view(), name="api-run-compare"),
+    path("runs/compare/points/", run_comparison.ComparePoints.as_view(), name="api-run-compare-points"),
+    path("workers/", workers.Workers.as_view(), name="api-workers"),
     path("playground/votes/", playground.Standings.as_view(), name="api-playground-votes"),
     path("playground/conversations/", playground.ConversationList.as_view(), name="api-conversations"),
     path(

@@ -21,11 +21,13 @@ SILENT_SECONDS = 45
 """A worker that has not reported for this long is shown as silent."""
 FORGET_DAYS = 7
 TRAINING_QUEUES = ("gpu",)
+STATES = ("working", "idle", "silent", "stopped")
+"""Of a worker as people see it, in the order of a list."""
 
 
 @dataclass(frozen=True)
 class Presence:
-    """A worker as a page shows it. `state` is working, idle, silent or stopped."""
+    """A worker as a page shows it, in one of the `STATES`."""
 
     worker: Worker
     state: str
@@ -68,8 +70,7 @@ def presences() -> list[Presence]:
         else:
             state = "working" if runs else "idle"
         found.append(Presence(worker, state, runs))
-    order = {"working": 0, "idle": 1, "silent": 2, "stopped": 3}
-    return sorted(found, key=lambda presence: (order[presence.state], presence.worker.name))
+    return sorted(found, key=lambda presence: (STATES.index(presence.state), presence.worker.name))
 
 
 def queues_without_workers(found: Sequence[Presence]) -> list[str]:

@@ -5,19 +5,26 @@ import json
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from labeling.errors import InvalidInput, NotFound
 from labeling.models import (
+    Adjudication,
     Assignment,
     Demonstration,
     Draft,
+    FlagAnswer,
+    GoldAnswer,
     Place,
     Prompt,
     Ranking,
     Reading,
     Receipt,
     Response,
+    ResponseReport,
+    Review,
+    Skip,
     User,
     WrittenPrompt,
 )
@@ -42,7 +49,7 @@ class Erasure:
 
 @transaction.atomic
 def erase_author(*, author_key: str, by: User | None, reason: str) -> Erasure:
-    """Empty all prompts of an author, and what was written in answer to them or about them.
+    """Empty all prompts of an author, and what was written as them, in answer to them or about them.
 
     Ranks, ratings and receipts stay as rows without words: they count as work done, and no dataset frozen
     later takes them. Open slots on these prompts are withdrawn. Erasing again erases what came in since.
@@ -96,13 +103,47 @@ def _empty_labels(prompts: list[int]) -> int:
     on_them = {"assignment__task__prompt__in": prompts}
     Draft.objects.filter(**on_them).update(payload={})
     Receipt.objects.filter(**on_them).update(content={})
-    written = WrittenPrompt.objects.filter(prompts__in=prompts).values_list("pk", flat=True)
-    WrittenPrompt.objects.filter(pk__in=list(written)).update(text="", pairs=[], typing={})
+    _empty_written_prompts(prompts)
+    _empty_remarks(prompts)
     Place.objects.filter(ranking__task__prompt__in=prompts).update(note="")
     Reading.objects.filter(**on_them).update(text="")
     return Demonstration.objects.filter(prompt__in=prompts).update(text="") + Ranking.objects.filter(
         task__prompt__in=prompts
     ).update(notes="")
+
+
+def _empty_written_prompts(prompts: list[int]) -> None:
+    """Empty what labelers wrote as these prompts. The task had no prompt, so only the label leads to it."""
+    written = list(
+        WrittenPrompt.objects.filter(prompts__in=prompts).values_list("pk", "assignment").distinct()
+    )
+    slots = {slot for _, slot in written}
+    WrittenPrompt.objects.filter(pk__in=[pk for pk, _ in written]).update(text="", pairs=[], typing={})
+    Draft.objects.filter(assignment__in=slots).update(payload={})
+    receipts = list(Receipt.objects.filter(assignment__in=slots))
+    for receipt in receipts:
+        receipt.content, receipt.content_hash = {}, _hash_of_nothing(receipt.code)
+        receipt.idempotency_key = f"{ERASED}-{receipt.code}"  # it may be made of the words
+    Receipt.objects.bulk_update(receipts, ["content", "content_hash", "idempotency_key"])
+
+
+def _empty_remarks(prompts: list[int]) -> None:
+    """Empty what labelers and staff remarked on tasks of these prompts; it may quote them."""
+    on_them = {"assignment__task__prompt__in": prompts}
+    Skip.objects.filter(**on_them).update(note="")
+    ResponseReport.objects.filter(**on_them).update(note="", answer="")
+    FlagAnswer.objects.filter(
+        Q(skip__assignment__task__prompt__in=prompts) | Q(ranking__task__prompt__in=prompts)
+    ).update(text="")
+    Review.objects.filter(Q(demonstration__prompt__in=prompts) | Q(ranking__task__prompt__in=prompts)).update(
+        comment=""
+    )
+    Adjudication.objects.filter(task__prompt__in=prompts).update(reason="")
+    golds = list(GoldAnswer.objects.filter(task__prompt__in=prompts))
+    for gold in golds:
+        gold.reason = ""
+        gold.judgements = [{**each, "note": ""} for each in gold.judgements]
+    GoldAnswer.objects.bulk_update(golds, ["reason", "judgements"], batch_size=ROWS_AT_ONCE)
 
 
 def _hash_of_nothing(code: object) -> str:

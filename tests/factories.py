@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import factory
+from django.utils import timezone
 from factory.django import DjangoModelFactory
 
 from labeling.models import (
@@ -114,6 +116,13 @@ def claimed(labeler: Labeler, kind: str) -> Assignment:
     assignment = assignments.claim_next(labeler=labeler, kind=kind)
     assert assignment is not None
     return assignment
+
+
+def at_work(assignment: Assignment, seconds: int) -> Assignment:
+    """Let its labeler have worked so long on an assignment that they claimed as long ago."""
+    claimed_at = timezone.now() - timedelta(seconds=seconds)
+    Assignment.objects.filter(pk=assignment.pk).update(claimed_at=claimed_at)
+    return assignments.heartbeat(assignment=assignment, active_seconds=seconds)
 
 
 def people_response(prompt: Prompt, text: str) -> Response:

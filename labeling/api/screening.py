@@ -15,8 +15,8 @@ from labeling.errors import NotFound, NotPermitted
 from labeling.models import Labeler, ScreeningAttempt, ScreeningItem
 from labeling.rules import screening
 from labeling.rules.access import labeler_of
-from labeling.rules.assignments import MAX_HEARTBEAT_SECONDS
 from labeling.rules.screening import Step
+from labeling.rules.work_time import MAX_HEARTBEAT_SECONDS
 
 REFUSALS = {403: ErrorBody, 404: ErrorBody, 409: ErrorBody, 422: ErrorBody}
 

@@ -16,14 +16,13 @@ from django.utils import timezone
 
 from labeling.errors import AssignmentClosed, InvalidInput, StaleDraft
 from labeling.models import Assignment, Batch, Consent, Draft, Labeler, Qualification, Skip, Terms
-from labeling.rules import claims, eligibility, readings, skips, slots
+from labeling.rules import claims, eligibility, readings, skips, slots, work_time
 from labeling.rules.eligibility import NO_LIMITS, Limits, eligible_batches
 from labeling.rules.texts import check_text, fault_in_json
 from labeling.statements import Query, insert, update
 
 State = Assignment.State
 RETRY_SECONDS_MIN, RETRY_SECONDS_MAX = 5, 300
-MAX_HEARTBEAT_SECONDS = 120
 MAX_DRAFT_CHARACTERS = 400_000
 RECLAIM_AT_ONCE = 500
 # The labeler's own row, locked, and whether anything keeps them from taking new work of a kind.
@@ -202,7 +201,7 @@ def save_draft(*, assignment: Assignment, version: int, payload: Mapping[str, An
 
 @transaction.atomic
 def heartbeat(*, assignment: Assignment, active_seconds: int = 0) -> Assignment:
-    """Renew the lease and add time at work (at most two minutes a beat; idle time is not sent).
+    """Renew the lease and add time at work as far as it counts (`work_time.countable`); idle is not sent.
 
     Raises AssignmentClosed if it was answered or has run out.
     """
@@ -214,7 +213,7 @@ def heartbeat(*, assignment: Assignment, active_seconds: int = 0) -> Assignment:
         )
     slots.renew_lease(locked)
     _renew_prepared(locked)
-    added = max(0, min(MAX_HEARTBEAT_SECONDS, active_seconds))
+    added = work_time.countable(sent=active_seconds, counted=locked.active_seconds, since=locked.claimed_at)
     if added:
         Assignment.objects.filter(pk=locked.pk).update(active_seconds=F("active_seconds") + added)
     locked.refresh_from_db(fields=["active_seconds", "lease_expires_at", "last_seen_at"])

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from labeling.errors import Conflict, InvalidInput, NotFound, NotPermitted
@@ -26,9 +26,8 @@ from labeling.models import (
     Terms,
     User,
 )
-from labeling.rules import audit, labelers
+from labeling.rules import audit, labelers, work_time
 from labeling.rules.access import Action, ensure
-from labeling.rules.assignments import MAX_HEARTBEAT_SECONDS
 from labeling.rules.screening_scores import Scores, scores_of
 from labeling.rules.screening_tests import check_ranks
 from labeling.rules.texts import check_text
@@ -145,12 +144,17 @@ def agrees(item: ScreeningItem, content: Mapping[str, Any]) -> bool | None:
     return None
 
 
+@transaction.atomic
 def count_time(*, attempt: ScreeningAttempt, active_seconds: int) -> None:
-    """Add time at work to a screening being taken, at most two minutes a call; idle time is not sent."""
-    added = max(0, min(MAX_HEARTBEAT_SECONDS, active_seconds))
-    ScreeningAttempt.objects.filter(pk=attempt.pk, state=State.OPEN).update(
-        active_seconds=F("active_seconds") + added, last_seen_at=timezone.now()
+    """Add time at work to a screening being taken, as far as it counts (`work_time.countable`)."""
+    locked = ScreeningAttempt.objects.select_for_update().get(pk=attempt.pk)
+    if locked.state != State.OPEN:
+        return
+    locked.active_seconds += work_time.countable(
+        sent=active_seconds, counted=locked.active_seconds, since=locked.created_at
     )
+    locked.last_seen_at = timezone.now()
+    locked.save(update_fields=["active_seconds", "last_seen_at"])
 
 
 @transaction.atomic

@@ -11,6 +11,9 @@ from django.utils import timezone
 from labeling.models import Assignment, Labeler, TaskKind
 
 State = Assignment.State
+MAX_HEARTBEAT_SECONDS = 120
+BEAT_SECONDS = 30
+"""How often a page tells of time at work, and how far its clock may be ahead of ours."""
 
 
 @dataclass
@@ -46,6 +49,19 @@ class Day:
     @property
     def unfinished(self) -> int:
         return sum(kind.unfinished for kind in self.kinds)
+
+
+def countable(*, sent: int, counted: int, since: datetime | None) -> int:
+    """Return how many of the seconds at work that a page sends count, where `counted` were sent before.
+
+    At most two minutes a call, so that a call that went wrong does little; and no more in all than has passed
+    `since` the work began, but for a beat, however often and fast a program calls.
+    """
+    most = MAX_HEARTBEAT_SECONDS
+    if since is not None:
+        passed = int((timezone.now() - since).total_seconds())
+        most = min(most, passed + BEAT_SECONDS - counted)
+    return max(0, min(most, sent))
 
 
 def days_of(labeler: Labeler, *, days: int) -> list[Day]:

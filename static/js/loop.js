@@ -6,6 +6,8 @@ const CHECK_EVERY_MS = 15000;
 const STRETCH = "work-stretch";
 const IDLE_AFTER_SECONDS = 120;
 const BEAT_EVERY_SECONDS = 30;
+const BEAT_AT_MOST_SECONDS = 120; // more is not counted for one beat
+const BEATS_AT_ONCE = 10;
 
 const token = () => document.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "";
 
@@ -68,36 +70,44 @@ if (form) {
     document.addEventListener(kind, () => { lastActive = Date.now(); }, { passive: true, capture: true });
   }
 
+  // What a beat could not tell, the next ones tell.
   async function beat(isLast) {
-    const seconds = active;
-    active = 0;
-    const response = await fetch(`/api/v1/assignments/${form.dataset.draft}/heartbeat/`, {
+    const seconds = Math.min(active, BEAT_AT_MOST_SECONDS);
+    active -= seconds;
+    const response = await tell(seconds, isLast).catch(() => null);
+    if (response === null || (!response.ok && response.status !== 409)) active += seconds;
+    if (response?.status === 409) {
+      ended = true;
+      const answer = await response.json().catch(() => ({}));
+      if (answer.code === "lease_ended") document.querySelector("[data-lease-ended]")?.removeAttribute("hidden");
+    }
+  }
+
+  function tell(seconds, isLast) {
+    return fetch(`/api/v1/assignments/${form.dataset.draft}/heartbeat/`, {
       method: "POST",
       headers: { "Content-Type": "application/json", "X-CSRFToken": form.elements.csrfmiddlewaretoken.value },
       body: JSON.stringify({ active_seconds: seconds }),
       keepalive: isLast,
     });
-    if (response.status === 409) {
-      ended = true;
-      const answer = await response.json();
-      if (answer.code === "lease_ended") document.querySelector("[data-lease-ended]")?.removeAttribute("hidden");
-    }
   }
 
-  const send = (isLast = false) => beat(isLast).catch(() => {});
+  function tellAll() {
+    for (let beats = 0; active && beats < BEATS_AT_ONCE; beats += 1) beat(true);
+  }
 
   setInterval(() => {
     if (ended || document.hidden || (Date.now() - lastActive) / 1000 > IDLE_AFTER_SECONDS) return;
     active += 1;
     elapsed += 1;
-    if (elapsed % BEAT_EVERY_SECONDS === 0) send();
+    if (elapsed % BEAT_EVERY_SECONDS === 0) beat(false);
   }, 1000);
 
-  window.addEventListener("pagehide", () => { if (active && !ended && !submitted) send(true); });
+  window.addEventListener("pagehide", () => { if (!ended && !submitted) tellAll(); });
   document.addEventListener("htmx:afterSwap", () => { submitted = false; });
   document.addEventListener("submit", (event) => {
     if (!event.target.matches("[data-draft]") || ended) return;
-    if (active) send(true);
+    tellAll();
     submitted = true;
   }, true);
 }

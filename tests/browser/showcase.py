@@ -14,7 +14,7 @@ from tests.browser.quality_scene import add_quality_scene
 from tests.browser.review_scene import add_review_scene
 from tests.browser.training_scene import make_training
 from tests.browser.work_scene import WorkScene, add_work_scene
-from tests.factories import UserFactory, claimed, qualified_labeler
+from tests.factories import UserFactory, at_work, claimed, qualified_labeler
 from tests.training.registry import Registry
 from training.models import Conversation
 
@@ -118,7 +118,7 @@ def _writing(alice: Labeler, others: list[Labeler]) -> None:
     batches.open_batch(batch=batch)
     for labeler in (alice, *others, alice):
         mine = claimed(labeler, TaskKind.DEMONSTRATION)
-        assignments.heartbeat(assignment=mine, active_seconds=110)
+        at_work(mine, 110)
         demonstrations.submit_demonstration(
             assignment=mine, text="Because blue light bounces around most.", idempotency_key=str(mine.code)
         )
@@ -147,7 +147,7 @@ def _ranking(owner: User, candidates: list[Policy], people: list[Labeler], chanc
 def _rank_next(labeler: Labeler, chance: random.Random) -> None:
     """Rank by length with some noise, so that labelers mostly agree."""
     mine = claimed(labeler, TaskKind.COMPARISON)
-    assignments.heartbeat(assignment=mine, active_seconds=115)
+    at_work(mine, 115)
     worth = {r: min(len(r.text), 300) + chance.gauss(0, 60) for r in responses_in_display_order(mine)}
     order = sorted(worth, key=lambda response: -worth[response])
     judgements = [Judgement(r.code, max(1, place), 7 - place) for place, r in enumerate(order)]

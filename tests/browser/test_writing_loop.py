@@ -241,3 +241,37 @@ def test_the_next_task_is_prepared_while_one_is_at_work(page: Page, alice: Label
     with page.expect_response("**/work/ahead/demonstration/"):
         begin(page)
     assert Assignment.objects.leased().filter(labeler=alice).count() == 2
+
+
+def test_time_at_work_that_could_not_be_told_is_told_later(page: Page, alice: Labeler, log_in: LogIn) -> None:
+    writing_batch(tasks=1)
+    log_in("alice@example.org")
+    page.clock.install()
+    begin(page)
+    sent: list[int] = []
+
+    def lose(route: Route) -> None:
+        sent.append(route.request.post_data_json["active_seconds"])
+        route.abort()
+
+    def note(route: Route) -> None:
+        sent.append(route.request.post_data_json["active_seconds"])
+        route.continue_()
+
+    beats = "**/heartbeat/"
+    page.route(beats, lose)
+    for _ in range(5):  # idle after two minutes without a key
+        page.keyboard.press("a")
+        with page.expect_event("requestfailed"):
+            page.clock.run_for(30_000)
+    assert sent == [30, 60, 90, 120, 120]
+    page.unroute(beats)
+    page.route(beats, note)
+    page.keyboard.press("a")
+    with page.expect_response(beats):
+        page.clock.run_for(30_000)
+    assert sent[-1] == 120
+    page.keyboard.press("a")
+    with page.expect_response(beats):
+        page.clock.run_for(30_000)
+    assert sent[-1] == 90

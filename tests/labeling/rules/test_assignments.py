@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from labeling.errors import AssignmentClosed, InvalidInput, NotPermitted, StaleDraft
 from labeling.models import Assignment, Draft, Labeler, Skip, TaskKind, User
-from labeling.rules import assignments, batches, labelers
+from labeling.rules import assignments, batches, labelers, work_time
 from tests.factories import claimed, qualified_labeler, ranked_batch, writing_batch
 
 COMPARISON, DEMONSTRATION, EVALUATION = TaskKind.COMPARISON, TaskKind.DEMONSTRATION, TaskKind.EVALUATION
@@ -169,7 +169,19 @@ def test_heartbeat_renews_the_lease_and_adds_time(alice: Labeler) -> None:
     after = assignments.heartbeat(assignment=assignment, active_seconds=30)
     assert after.lease_expires_at is not None
     assert after.lease_expires_at > timezone.now()
+    claimed_at = timezone.now() - timedelta(minutes=10)
+    Assignment.objects.filter(pk=assignment.pk).update(claimed_at=claimed_at)
     assert assignments.heartbeat(assignment=assignment, active_seconds=9999).active_seconds == 150
+
+
+def test_heartbeats_in_a_row_add_no_more_time_than_has_passed(alice: Labeler) -> None:
+    writing_batch(tasks=1)
+    assignment = claimed(alice, DEMONSTRATION)
+    claimed_at = timezone.now() - timedelta(minutes=5)
+    Assignment.objects.filter(pk=assignment.pk).update(claimed_at=claimed_at)
+    for _ in range(30):
+        counted = assignments.heartbeat(assignment=assignment, active_seconds=120).active_seconds
+    assert 300 <= counted <= 300 + work_time.BEAT_SECONDS + 60  # a minute, should this machine be slow
 
 
 def test_heartbeat_on_a_reclaimed_lease_says_so(alice: Labeler) -> None:

@@ -6,7 +6,7 @@ from labeling.errors import AssignmentClosed, InvalidInput
 from labeling.models import Assignment, Demonstration, Draft, Labeler, Response, TaskKind
 from labeling.rules import assignments
 from labeling.rules.demonstrations import submit_demonstration
-from tests.factories import claimed, ranked_batch, writing_batch
+from tests.factories import at_work, claimed, ranked_batch, writing_batch
 
 HOSTILE = (
     "<img src=x onerror=alert(1)>\r\n{% include 'x' %}\u202e\U0001f469\u200d\U0001f680 =cmd|' /C calc'!A0 "
@@ -20,7 +20,7 @@ def held(alice: Labeler) -> Assignment:
 
 
 def test_text_is_stored_verbatim_with_versions_and_time(held: Assignment) -> None:
-    assignments.heartbeat(assignment=held, active_seconds=42)
+    at_work(held, 42)
     receipt = submit_demonstration(assignment=held, text=HOSTILE, idempotency_key="k")
     demonstration = Demonstration.objects.get()
     assert demonstration.text == HOSTILE

@@ -69,7 +69,7 @@ def test_period_that_makes_no_sense_is_refused() -> None:
 
 def test_the_screening_counts_in_the_week_it_was_last_seen(alice: Labeler, mia: User) -> None:
     noon = datetime(2026, 11, 18, 12, tzinfo=UTC)
-    attempt = ScreeningAttempt.objects.create(labeler=alice, test=published_test(mia))
+    attempt = ScreeningAttempt.objects.create(labeler=alice, test=published_test(mia), created_at=noon)
     screening.count_time(attempt=attempt, active_seconds=90)
     screening.count_time(attempt=attempt, active_seconds=9000)  # no beat is longer than two minutes
     ScreeningAttempt.objects.update(last_seen_at=noon)

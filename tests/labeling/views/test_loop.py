@@ -16,7 +16,7 @@ from labeling.models import (
 )
 from labeling.rules import assignments, guidelines, skips
 from labeling.rules.demonstrations import submit_demonstration
-from tests.factories import claimed, qualified_labeler, writing_batch
+from tests.factories import at_work, claimed, qualified_labeler, writing_batch
 from tests.labeling.views.conftest import Visit
 
 pytestmark = pytest.mark.django_db
@@ -94,12 +94,12 @@ def test_a_changed_guideline_is_read_before_the_next_task(alice: Labeler, mia: U
 def test_time_is_shown_by_day_and_kind_with_skips_and_drafts(alice: Labeler, visit: Visit) -> None:
     writing_batch(tasks=3)
     done, skipped = claimed(alice, KIND), None
-    assignments.heartbeat(assignment=done, active_seconds=120)
+    at_work(done, 120)
     submit_demonstration(assignment=done, text="One.", idempotency_key="a")
     skipped = claimed(alice, KIND)
-    assignments.heartbeat(assignment=skipped, active_seconds=60)
+    at_work(skipped, 60)
     assignments.skip(assignment=skipped, reason=Skip.Reason.HARMFUL)
-    assignments.heartbeat(assignment=claimed(alice, KIND), active_seconds=120)
+    at_work(claimed(alice, KIND), 120)
     page = visit(alice).get("/work/time/").content.decode()
     assert "0:05" in page
     assert "50.0 % of all your tasks" in page

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import Case, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum, When
+from django.db.models import Case, Count, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum, When
 from django.db.models.functions import Coalesce
 
 from labeling.models import (
@@ -56,10 +56,18 @@ def imported_labels(batch: Batch) -> QuerySet[Ranking] | QuerySet[Demonstration]
     return Demonstration.objects.newest().filter(assignment=None, prompt__in=prompts)
 
 
+def standing_submissions() -> QuerySet[Receipt]:
+    """One receipt for each submission that stands: the first of its assignment that was not taken back."""
+    earlier = Receipt.objects.filter(
+        assignment=OuterRef("assignment"), revision__lt=OuterRef("revision"), withdrawn_at=None
+    )
+    return Receipt.objects.filter(Q(revision=1) | ~Exists(earlier), withdrawn_at=None)
+
+
 def labelers_with_counts() -> QuerySet[Labeler]:
     """Labelers with `submitted` labels, tasks `held`, `skipped`, `active_seconds`, and qualifications."""
     own = Assignment.objects.filter(labeler=OuterRef("pk")).order_by().values("labeler")
-    receipts = Receipt.objects.filter(labeler=OuterRef("pk"), revision=1).order_by().values("labeler")
+    receipts = standing_submissions().filter(labeler=OuterRef("pk")).order_by().values("labeler")
     return (
         Labeler.objects.select_related("user")
         .prefetch_related("qualifications")

@@ -3,16 +3,19 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 
-from labeling.models import Assignment, Labeler, Receipt, TaskKind
+from labeling.models import Assignment, Labeler, TaskKind
 from labeling.rules.assignments import seconds_until_free
 from labeling.rules.eligibility import eligible_batches, limits_of, open_slots, tasks_left
+from labeling.rules.listings import standing_submissions
+
+MOST_COUNTED = 1000
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """Work of one kind for one labeler: the slot they hold, how many more are open.
+    """Work of one kind for one labeler: the slot they hold, how many more are open (`MOST_COUNTED` at most).
 
     With nothing of either, `elsewhere` is how many tasks others hold, and `free_in_seconds` when one of them
     may come free; None if that is not to be hoped for.
@@ -55,14 +58,30 @@ def waiting_work(labeler: Labeler) -> list[Waiting]:
 
 
 def count_open(labeler: Labeler, kind: str) -> int:
-    """Count the tasks of a kind that this labeler could have now, of each batch no more than they get."""
+    """Count the tasks of a kind that this labeler could have now, of each batch no more than they get.
+
+    No further than `MOST_COUNTED`: whoever has as many before them asks no more than that, and each of their
+    pages would look at every slot of the queue.
+    """
     batches = eligible_batches(labeler, kind)
     if not batches:
         return 0
-    slots = open_slots(labeler, kind, batches, limits=limits_of(labeler)).values("task").distinct()
+    slots = open_slots(labeler, kind, batches, limits=limits_of(labeler))
     left = {batch.pk: most for batch in batches if (most := tasks_left(labeler, batch)) is not None}
-    whole = slots.exclude(batch__in=left).count()
-    return whole + sum(min(most, slots.filter(batch=batch).count()) for batch, most in left.items())
+    overlap = max(batch.overlap for batch in batches)
+    found = _tasks_of(slots.exclude(batch__in=left), MOST_COUNTED, overlap)
+    for batch, most in left.items():
+        if found >= MOST_COUNTED:
+            break
+        found += min(most, _tasks_of(slots.filter(batch=batch), MOST_COUNTED, overlap))
+    return min(found, MOST_COUNTED)
+
+
+def _tasks_of(slots: QuerySet[Assignment], most: int, overlap: int) -> int:
+    """Count the tasks of slots, looking at no more of them than as many tasks may have."""
+    looked_at = slots.order_by()[: most * overlap]
+    seen = looked_at.aggregate(slots=Count("pk"), tasks=Count("task", distinct=True))
+    return most if seen["slots"] == most * overlap else int(seen["tasks"])
 
 
 def held_by_others(labeler: Labeler, kind: str) -> int:
@@ -73,9 +92,11 @@ def held_by_others(labeler: Labeler, kind: str) -> int:
 
 
 def progress_since(labeler: Labeler, since: datetime) -> Progress:
-    """Return a labeler's receipts, and their receipts, skips and time at work since a moment."""
-    receipts = Receipt.objects.filter(labeler=labeler, revision=1).aggregate(
-        ever=Count("pk"), since=Count("pk", filter=Q(created_at__gte=since))
+    """Return how much a labeler submitted that stands; and that, skips and time at work since a moment."""
+    receipts = (
+        standing_submissions()
+        .filter(labeler=labeler)
+        .aggregate(ever=Count("pk"), since=Count("pk", filter=Q(created_at__gte=since)))
     )
     touched = labeler.assignments.filter(last_seen_at__gte=since).aggregate(
         seconds=Sum("active_seconds"),

@@ -6,6 +6,7 @@ from typing import Any
 from django import template
 
 from labeling.models import Category, Cohort, TaskKind
+from labeling.rules.workload import MOST_COUNTED
 
 register = template.Library()
 UNSHOWN = ("overlaps",)
@@ -34,6 +35,12 @@ def kind_names(kinds: Iterable[str]) -> str:
 def category_name(category: str) -> str:
     """Name a prompt's category; a dash where it is not known."""
     return str(Category(category).label) if category in Category.values else category or "–"
+
+
+@register.filter
+def open_words(number: int) -> str:
+    """Say how many tasks wait for a labeler, who are counted up to a number."""
+    return f"{MOST_COUNTED:,} or more" if number >= MOST_COUNTED else str(number)
 
 
 @register.filter

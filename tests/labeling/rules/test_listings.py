@@ -5,12 +5,12 @@ import pytest
 from labeling.models import Assignment, Labeler, TaskKind
 from labeling.rules import assignments, batches, demonstrations, listings
 from labeling.rules.ranking_imports import import_rankings
-from tests.factories import claimed, writing_batch
+from tests.factories import at_work, claimed, writing_batch
 
 
 def write(labeler: Labeler) -> Assignment:
     mine = claimed(labeler, TaskKind.DEMONSTRATION)
-    assignments.heartbeat(assignment=mine, active_seconds=90)
+    at_work(mine, 90)
     demonstrations.submit_demonstration(assignment=mine, text="Done.", idempotency_key=str(mine.code))
     return mine
 

@@ -2,18 +2,20 @@
 
 from datetime import timedelta
 
+import pytest
 from django.utils import timezone
 
 from labeling.models import Assignment, Labeler, TaskKind
-from labeling.rules import assignments, demonstrations, workload
-from tests.factories import claimed, qualified_labeler, ranked_batch, writing_batch
+from labeling.rules import assignments, demonstrations, listings, revisions, workload
+from labeling.templatetags.labels import open_words
+from tests.factories import at_work, claimed, qualified_labeler, ranked_batch, writing_batch
 
 START = timezone.now() - timedelta(hours=1)
 
 
 def write(labeler: Labeler) -> Assignment:
     mine = claimed(labeler, TaskKind.DEMONSTRATION)
-    assignments.heartbeat(assignment=mine, active_seconds=90)
+    at_work(mine, 90)
     demonstrations.submit_demonstration(assignment=mine, text="Done.", idempotency_key=str(mine.code))
     return mine
 
@@ -38,6 +40,19 @@ def test_waiting_counts_of_a_batch_no_more_than_one_labeler_gets(alice: Labeler)
     assert workload.count_open(alice, TaskKind.DEMONSTRATION) == 1 + 3
     write(alice)
     assert workload.count_open(alice, TaskKind.DEMONSTRATION) == 3
+
+
+def test_waiting_is_counted_up_to_a_number(alice: Labeler, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workload, "MOST_COUNTED", 3)
+    writing_batch(tasks=2, overlap=2)
+    assert workload.count_open(alice, TaskKind.DEMONSTRATION) == 2
+    writing_batch(tasks=4, overlap=2)
+    assert workload.count_open(alice, TaskKind.DEMONSTRATION) == 3
+    writing_batch(tasks=9, labeler_cap=8)
+    assert workload.count_open(alice, TaskKind.DEMONSTRATION) == 3
+    (entry,) = [row for row in workload.waiting_work(alice) if row.kind == TaskKind.DEMONSTRATION]
+    assert entry.open == 3
+    assert (open_words(999), open_words(1000)) == ("999", "1,000 or more")
 
 
 def test_waiting_names_when_a_task_of_others_may_come_free(alice: Labeler) -> None:
@@ -69,3 +84,23 @@ def test_progress_counts_receipts_skips_and_time_at_work_since_a_moment(alice: L
     assert today.active_seconds_since == 90
     later = workload.progress_since(alice, timezone.now() + timedelta(hours=1))
     assert (later.submitted, later.submitted_since, later.active_seconds_since) == (1, 0, 0)
+
+
+def test_what_was_taken_back_was_not_submitted_and_counts_once_when_it_is_again(alice: Labeler) -> None:
+    writing_batch(tasks=1)
+    slot = write(alice)
+
+    def counted() -> tuple[int, int, int]:
+        progress = workload.progress_since(alice, START)
+        row = vars(listings.labelers_with_counts().get(pk=alice.pk))
+        return progress.submitted, progress.submitted_since, row["submitted"]
+
+    revisions.undo_submission(receipt=slot.receipts.get())
+    assert counted() == (0, 0, 0)
+    again = demonstrations.submit_demonstration(assignment=slot, text="Better.", idempotency_key="again")
+    assert counted() == (1, 1, 1)
+    revisions.reopen_submission(receipt=again)
+    demonstrations.submit_demonstration(assignment=slot, text="Best.", idempotency_key="once more")
+    assert counted() == (1, 1, 1)
+    slot.receipts.filter(revision=2).update(created_at=START - timedelta(days=1))
+    assert counted() == (1, 0, 1)  # it was submitted yesterday, and revised today

@@ -9,7 +9,8 @@ from typing import Any
 from django.db.models import Max, Min
 from django.utils import timezone
 
-from labeling.models import Adjudication, GoldAnswer, QualityReport, Ranking, ResponseScore, Skip
+from labeling.models import Adjudication, Batch, GoldAnswer, QualityReport, Ranking, ResponseScore, Skip
+from labeling.rules.agreement import batch_agreement
 from labeling.rules.agreement_slices import agreement_report, pairs_report
 from labeling.rules.disagreements import items_report
 from labeling.rules.drift_report import drift_report, labeler_lines
@@ -63,6 +64,33 @@ def kept_report(section: str) -> Report:
     """
     kept = QualityReport.objects.filter(section=section).first()
     return Report(section, kept.body, kept.computed_at) if kept is not None else report(section)
+
+
+@dataclass(frozen=True)
+class BatchFigure:
+    """The agreement of one batch with its interval; `as_of` is None where it was computed for this page."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    as_of: datetime | None = None
+
+
+def batch_figure(batch: Batch, *, rankings: int) -> BatchFigure:
+    """Return the agreement of a batch that has so many rankings: computed now, or as kept where it is large.
+
+    Without a figure where none is kept and too much is there to compute one while a page waits.
+    """
+    if rankings <= AT_ONCE:
+        now = batch_agreement(batch)
+        return BatchFigure(now.value, now.low, now.high)
+    kept = kept_report("agreement")
+    slices = kept.body["modes"]["strict"]["slices"] if kept.body else []
+    rows = next((part["rows"] for part in slices if part["key"] == "batch"), [])
+    found = next((row["agreement"] for row in rows if row["key"] == str(batch.code)), None)
+    if found is None:
+        return BatchFigure(as_of=kept.as_of)
+    return BatchFigure(found["value"], found["low"], found["high"], kept.as_of)
 
 
 def refresh_reports(*, force: bool = False, spare: bool = False) -> list[str]:

@@ -25,13 +25,13 @@ from labeling.models import (
     TaskKind,
 )
 from labeling.rules import (
-    agreement,
     batch_changes,
     batch_making,
     batch_pace,
     batch_templates,
     batches,
     listings,
+    quality_reports,
     selection,
 )
 from labeling.rules.access import Action, can
@@ -159,25 +159,33 @@ def batch_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
     batch = get_object_or_404(
         Batch.objects.select_related("guideline", "form", "baseline", "created_by"), code=code
     )
-    page = "batches/detail.html#progress" if request.htmx else "batches/detail.html"
-    return render(request, page, detail_context(request, batch))
+    if request.htmx:
+        return render(request, "batches/detail.html#progress", progress_context(batch))
+    return render(request, "batches/detail.html", detail_context(request, batch))
 
 
-def detail_context(request: PageRequest, batch: Batch) -> dict[str, Any]:
-    """Return what a batch's page shows."""
+def progress_context(batch: Batch) -> dict[str, Any]:
+    """Return what the part of a batch's page shows that looks for news: no more than that is read for it."""
     progress = batches.batch_progress(batch)
-    choice = batch.settings.get("choice") or {}
-    kind = TaskKind(batch.kind)
-    may_manage = can(request.user, Action.MANAGE_BATCHES) and not batch.is_import
+    is_ranked = TaskKind(batch.kind).is_ranked
     return {
         "batch": batch,
         "progress": progress,
         "percent": round(100 * progress.fraction),
         "shared": batch.tasks.filter(is_shared=True).count(),
         "anchors": batch.tasks.filter(is_anchor=True).count(),
-        "is_ranked": kind.is_ranked,
-        "agreement": agreement.batch_agreement(batch) if kind.is_ranked else None,
+        "is_ranked": is_ranked,
+        "agreement": quality_reports.batch_figure(batch, rankings=progress.submitted) if is_ranked else None,
         "pace": batch_pace.pace_of(batch, wanted=progress.wanted, submitted=progress.submitted),
+    }
+
+
+def detail_context(request: PageRequest, batch: Batch) -> dict[str, Any]:
+    """Return what a batch's page shows."""
+    choice = batch.settings.get("choice") or {}
+    may_manage = can(request.user, Action.MANAGE_BATCHES) and not batch.is_import
+    return {
+        **progress_context(batch),
         "at_work": batch_pace.at_work(batch),
         "skip_reasons": batch_pace.skip_reasons(batch),
         "labelers": listings.labels_by_labeler(batch),

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
@@ -24,13 +26,15 @@ from labeling.models import (
     TaskKind,
     User,
 )
-from labeling.rules import assignments, batches, guidelines
+from labeling.rules import assignments, batches, comparisons, guidelines, quality_reports
+from labeling.rules.judgements import Judgement
 from labeling.rules.ranking_imports import import_rankings
 from tests.factories import (
     PolicyFactory,
     PromptFactory,
     ResponseFactory,
     claimed,
+    qualified_labeler,
     ranked_batch,
     writing_batch,
 )
@@ -455,6 +459,43 @@ def test_progress_refreshes_alone(mia: User, visit: Visit) -> None:
     url = reverse("batch-detail", args=[batch.code])
     answer = visit(mia).get(url, headers={"HX-Request": "true"})
     assert answer.content.strip().startswith(b"<section")
+
+
+def test_progress_reads_only_what_it_shows(mia: User, alice: Labeler, visit: Visit) -> None:
+    batch = ranked_batch(tasks=2)
+    claimed(alice, TaskKind.COMPARISON)
+    client, url = visit(mia), reverse("batch-detail", args=[batch.code])
+    client.get(url)
+    with CaptureQueriesContext(connection) as whole:
+        client.get(url)
+    with CaptureQueriesContext(connection) as part:
+        page = client.get(url, headers={"HX-Request": "true"}).content.decode()
+    assert "Being worked on" in page
+    assert len(whole) - len(part) >= 6
+    assert not any("labeling_skip" in query["sql"] for query in part.captured_queries)
+
+
+def test_agreement_of_a_large_batch_is_the_kept_one_with_its_date(
+    mia: User, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = ranked_batch(tasks=1, k=2, overlap=2)
+    for place in (0, 1):
+        slot = claimed(qualified_labeler(), TaskKind.COMPARISON)
+        codes = sorted(response.code for response in comparisons.responses_in_display_order(slot))
+        judgements = [Judgement(codes[place], 1, 5), Judgement(codes[1 - place], 2, 4)]
+        comparisons.submit_ranking(assignment=slot, judgements=judgements, idempotency_key=str(slot.code))
+    client, url = visit(mia), reverse("batch-detail", args=[batch.code])
+    assert "as of" not in client.get(url).content.decode()
+    monkeypatch.setattr(quality_reports, "AT_ONCE", 1)
+    monkeypatch.setattr(quality_reports, "AT_ONCE_IF_NOTHING_IS_KEPT", 1)
+    assert "no figure yet" in client.get(url).content.decode()
+    quality_reports.refresh_reports()
+    monkeypatch.setattr(quality_reports, "batch_agreement", None)
+    figure = quality_reports.batch_figure(batch, rankings=2)
+    assert figure.value == 0
+    page = client.get(url, headers={"HX-Request": "true"}).content.decode()
+    assert "0.0 %" in page
+    assert "as of" in page
 
 
 def test_list_costs_the_same_for_two_batches_as_for_twelve(

@@ -63,7 +63,8 @@ def record_members(dataset: Dataset, members: Members) -> None:
             ],
             ignore_conflicts=True,
         )
-    Dataset.objects.filter(pk=dataset.pk).update(traced_at=timezone.now())
+    dataset.traced_at = timezone.now()
+    dataset.save(update_fields=["traced_at"])
 
 
 def trace_datasets() -> int:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import transaction
@@ -23,13 +23,17 @@ MIN_REASON, MAX_REASON = 10, 1000
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that must hold before training: what was found beside what is wanted."""
+    """One thing that must hold before training: what was found beside what is wanted.
+
+    `is_note`: there was nothing to check, which holds nothing back but is worth knowing.
+    """
 
     key: str
     title: str
     has_passed: bool
     found: str
     wanted: str
+    is_note: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,19 +57,23 @@ class Gate:
 
 
 def gate_of(given: Round, read: Callable[[Batch], MetRankings] = met_rankings) -> Gate:
-    """Check the labels that a round is about to train on.
+    """Check the labels that a round is about to train on: its demonstrations, once it has them comparisons.
 
     `read` gives what labelers made of a batch, for who has read it already.
     """
-    wanted = {**DEFAULTS, **given.settings.get("gate", {})}
     batch, dataset = given.comparison_batch, given.comparisons_dataset
+    if dataset is None and given.sft_dataset is not None:
+        return _signed(
+            given, [replace(check, key=f"sft_{check.key}") for check in _contents(given.sft_dataset)]
+        )
+    wanted = {**DEFAULTS, **given.settings.get("gate", {})}
     checks = [
         *([_overlap(batch, wanted["overlap"])] if wanted["overlap"] else []),
         *([_agreement(batch, wanted["agreement"], read)] if wanted["agreement"] else []),
         *([_gold(batch, wanted["gold"])] if wanted["gold"] else []),
-        *_prompts(batch, dataset),
+        *(_contents(dataset) if dataset is not None else []),
     ]
-    return _signed(given, [check for check in checks if check is not None])
+    return _signed(given, checks)
 
 
 def open_gate(*, given: Round, reason: str, by: User) -> GateOverride:
@@ -79,6 +87,10 @@ def open_gate(*, given: Round, reason: str, by: User) -> GateOverride:
         raise InvalidInput(text, fields={"reason": text})
     with transaction.atomic():
         locked = Round.objects.select_for_update().get(pk=given.pk)
+        if locked.comparisons_dataset_id is None and locked.sft_dataset_id is None:
+            raise Conflict(
+                f"{given} has frozen no labels yet, so nothing is held back.", code="gate_not_reached"
+            )
         gate = gate_of(locked)
         if gate.failed and gate.override is not None:
             text = f"The gate of {given} is open already: {gate.override.by} has signed."
@@ -131,8 +143,8 @@ def _agreement(batch: Batch | None, wanted: float, read: Callable[[Batch], MetRa
     )
 
 
-def _gold(batch: Batch | None, wanted: float) -> Check | None:
-    """Compare rankings of gold tasks with the references; no check where the batch has no gold."""
+def _gold(batch: Batch | None, wanted: float) -> Check:
+    """Compare rankings of gold tasks with the references; only a note where there is nothing to compare."""
     pairs = alike = 0
     gold = GoldAnswer.objects.current().filter(task__batch=batch).only("task", "judgements")
     answers = {answer.task_id: answer.ranks for answer in gold}
@@ -146,63 +158,61 @@ def _gold(batch: Batch | None, wanted: float) -> Check | None:
     for (task, _), mine in ranks.items():
         met = compare_ranks(mine, answers[task])
         pairs, alike = pairs + met.pairs, alike + met.alike
-    if not pairs:
-        return None
-    return Check(
-        "gold",
-        "Gold",
-        alike / pairs >= wanted,
-        f"{alike} of {pairs} pairs as the reference has them ({100 * alike / pairs:.0f} %)",
-        f"{100 * wanted:.0f} % at least",
-    )
+    least = f"{100 * wanted:.0f} % at least"
+    if pairs:
+        found = f"{alike} of {pairs} pairs as the reference has them ({100 * alike / pairs:.0f} %)"
+        return Check("gold", "Gold", alike / pairs >= wanted, found, least)
+    if answers and not ranks:
+        found = f"nobody has answered the {counted(len(answers), 'gold task')}"
+        return Check("gold", "Gold", False, found, least)
+    found = "no reference puts one response above another" if answers else "no task has a reference"
+    return Check("gold", "Gold", True, found, f"{least}, where there is gold", is_note=True)
 
 
-def _prompts(batch: Batch | None, dataset: Dataset | None) -> list[Check]:
-    """Check what was taken: whose prompts stand where, whose labels train, and personal data."""
-    authors = Prompt.objects.filter(tasks__batch=batch).values("author_key")
-    personal = Q(tasks__batch=batch, has_pii=True, split=Split.TRAIN)
-    by_author = (
-        Prompt.objects.filter(author_key__in=authors)
-        .order_by()
-        .values("author_key")
-        .annotate(splits=Count("split", distinct=True), private=Count("pk", filter=personal, distinct=True))
-    )
-    found = by_author.aggregate(torn=Count("author_key", filter=Q(splits__gt=1)), personal=Sum("private"))
-    torn, count = found["torn"] or 0, found["personal"] or 0
+def _contents(dataset: Dataset) -> list[Check]:
+    """Check all that a dataset holds: whose prompts stand where, whose labels train, and personal data."""
+    held = Prompt.objects.filter(held_in__dataset=dataset).order_by()
+    authors = Prompt.objects.filter(author_key__in=held.values("author_key")).order_by().values("author_key")
+    private = Q(has_pii=True, split=Split.TRAIN, pk__in=held.values("pk"))
+    by_author = authors.annotate(splits=Count("split", distinct=True), private=Count("pk", filter=private))
+    counts = by_author.aggregate(torn=Count("author_key", filter=Q(splits__gt=1)), personal=Sum("private"))
+    torn, personal = counts["torn"] or 0, counts["personal"] or 0
+    is_known = dataset.traced_at is not None
+    unknown = "its prompts have not been looked through yet; that is done by itself"
+    stand = f"{counted(torn, 'author')} in more than one split" if torn else "each author stands in one split"
+    named = f"{counted(personal, 'prompt')} of the train split with personal data"
     return [
         Check(
             "authors",
             "Authors",
-            torn == 0,
-            f"{torn} authors stand in more than one split" if torn else "each author stands in one split",
+            is_known and not torn,
+            stand if is_known else unknown,
             "one split for each author",
         ),
         _held_out(dataset),
         Check(
             "personal_data",
             "Personal data",
-            count == 0,
-            f"{counted(count, 'prompt')} of the train split with personal data",
+            is_known and not personal,
+            named if is_known else unknown,
             "none",
         ),
     ]
 
 
-def _held_out(dataset: Dataset | None) -> Check:
-    groups = (dataset.statistics.get("counts", {}) if dataset else {}).get("labeler_group", {})
-    count = groups.get(Cohort.HELD_OUT.value, 0)
-    trains = bool(dataset and dataset.counts.get("train"))
+def _held_out(dataset: Dataset) -> Check:
+    count = dataset.statistics.get("counts", {}).get("labeler_group", {}).get(Cohort.HELD_OUT.value, 0)
     return Check(
         "held_out",
         "Held-out labelers",
-        not (count and trains),
+        not (count and dataset.counts.get("train")),
         f"{counted(count, 'record')} of held-out labelers",
         "none where a part trains",
     )
 
 
 def _rankings(batch: Batch | None) -> Any:
-    return Ranking.objects.newest().filter(task__batch=batch, is_surplus=False)
+    return Ranking.objects.counted().filter(task__batch=batch)
 
 
 def _signed(given: Round, checks: list[Check]) -> Gate:

@@ -301,6 +301,7 @@ KINDS: Mapping[str, StepKind] = {
         lambda given, facts: _look_run(given.sft_run, "Fine-tune the base model on the demonstrations."),
         _sft,
         is_repeatable=True,
+        is_gated=True,
     ),
     "sample": StepKind("Sample responses", "Sample", _look_sample, _sample),
     "compare": StepKind("Collect comparisons", "Open the batch", _look_compare, _open_comparisons),

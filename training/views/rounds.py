@@ -119,7 +119,7 @@ def round_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
     context |= {
         "sft_model": rounds.sft_model(given),
         "policy_model": rounds.policy_model(given),
-        "gate": facts.gate(given) if given.comparisons_dataset else None,
+        "gate": facts.gate(given) if given.comparisons_dataset or given.sft_dataset else None,
         "alarm": over_optimisation_of(model_of(given.ppo_run), given, facts),
         "shares": agreement_by_choice(given.comparison_batch, facts.met),
         "is_clock_silent": is_clock_silent(),

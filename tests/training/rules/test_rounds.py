@@ -10,13 +10,15 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from labeling.errors import Conflict, InvalidInput
-from labeling.models import AuditEvent, Batch, Prompt, Role, Split, TaskKind, User
-from labeling.rules.batches import close_batch
+from labeling.models import AuditEvent, Batch, Prompt, Review, Role, Split, TaskKind, User
+from labeling.rules.adjudications import adjudicate
+from labeling.rules.batches import add_ranked_task, close_batch
 from labeling.rules.gold import mark_gold
 from labeling.rules.judgements import Judgement
-from tests.factories import LabelerFactory, PolicyFactory, PromptFactory, UserFactory
+from labeling.rules.reviews import review_ranking
+from tests.factories import LabelerFactory, PolicyFactory, PromptFactory, ResponseFactory, UserFactory
 from tests.training.factories import demonstration, draft_batch, ranking, sft_dataset, sft_run, stored_model
-from training.models import Evaluation, Model, ModelKind, Round, Run, RunState
+from training.models import Dataset, Evaluation, Model, ModelKind, Round, Run, RunState
 from training.rules import round_steps, rounds, run_execution
 from training.rules.datasets import freeze_dataset, freeze_texts
 from training.rules.run_execution import execute_run
@@ -204,8 +206,11 @@ def test_gate_is_open_where_labelers_overlap_and_agree() -> None:
     gate = rounds.gate_of(round_with([1, 2, 3], [1, 2, 3]))
     assert gate.is_open
     assert {check.key for check in gate.checks} == {
-        "overlap", "agreement", "authors", "held_out", "personal_data",
+        "overlap", "agreement", "gold", "authors", "held_out", "personal_data",
     }  # fmt: skip
+    assert [(check.key, check.found) for check in gate.checks if check.is_note] == [
+        ("gold", "no task has a reference")
+    ]
 
 
 def test_gate_holds_back_without_overlap_and_without_agreement() -> None:
@@ -226,6 +231,83 @@ def test_gate_counts_gold_where_there_is_some() -> None:
     mark_gold(task=task, judgements=backwards, reason="They missed it.", by=researcher())
     gold = next(check for check in rounds.gate_of(given).checks if check.key == "gold")
     assert (gold.has_passed, gold.found) == (False, "0 of 6 pairs as the reference has them (0 %)")
+
+
+def test_gate_holds_back_where_nobody_has_answered_the_gold() -> None:
+    given = round_with([1, 2, 3], [1, 2, 3])
+    prompt = PromptFactory.create()
+    responses = [ResponseFactory.create(prompt=prompt) for _ in range(3)]
+    task = add_ranked_task(batch=given.comparison_batch, prompt=prompt, responses=responses)
+    order = [Judgement(code=response.code, rank=at) for at, response in enumerate(responses, start=1)]
+    mark_gold(task=task, judgements=order, reason="It is plain.", by=researcher())
+    gold = next(check for check in rounds.gate_of(given).checks if check.key == "gold")
+    assert (gold.has_passed, gold.is_note, gold.found) == (
+        False, False, "nobody has answered the 1 gold task",
+    )  # fmt: skip
+
+
+def test_gate_counts_neither_adjudications_nor_what_a_review_left_out() -> None:
+    given = round_with([1, 2, 3], prompts=2)
+    assert given.comparison_batch is not None
+    settled, reviewed = given.comparison_batch.tasks.order_by("pk")
+    ranking([2, 1, 3], task=settled)
+    codes = [candidate.response.code for candidate in settled.candidates.select_related("response")]
+    order = [Judgement(code=code, rank=rank) for rank, code in enumerate(codes, start=1)]
+    adjudicate(task=settled, judgements=order, reason="The first is right.", by=researcher())
+    bad = ranking([3, 2, 1], task=reviewed)
+
+    def overlap() -> str:
+        return next(check.found for check in rounds.gate_of(given).checks if check.key == "overlap")
+
+    assert overlap() == "2 of 2 tasks have two labelers or more (100 %)"
+    manager = UserFactory.create(role=Role.MANAGER)
+    review_ranking(ranking=bad, decision=Review.Decision.EXCLUDED, comment="Random", by=manager)
+    assert overlap() == "1 of 2 tasks have two labelers or more (50 %)"
+    mark_gold(task=settled, judgements=order, reason="It is plain.", by=researcher())
+    gold = next(check for check in rounds.gate_of(given).checks if check.key == "gold")
+    assert gold.found == "5 of 6 pairs as the reference has them (83 %)"
+
+
+def test_gate_looks_at_all_that_is_trained_on_not_only_at_the_batch_of_its_round() -> None:
+    round_before = ranking([1, 2, 3])
+    given = round_with([1, 2, 3], [1, 2, 3])
+    assert rounds.gate_of(given).is_open
+    Prompt.objects.filter(pk=round_before.task.prompt_id).update(has_pii=True)
+    assert checks(given)["personal_data"] is False
+    left_out = ranking([1, 2, 3], batch=given.comparison_batch).task.prompt
+    Prompt.objects.update(has_pii=False)
+    Prompt.objects.filter(pk=left_out.pk).update(has_pii=True)
+    assert checks(given)["personal_data"] is True
+    Dataset.objects.update(traced_at=None)
+    given.refresh_from_db()
+    assert {key for key, passed in checks(given).items() if not passed} == {"authors", "personal_data"}
+
+
+def test_demonstrations_pass_a_gate_of_their_own_before_they_train(trainer: Play) -> None:
+    prompt = PromptFactory.create(split=Split.TRAIN)
+    given = rounds.open_round(base_model=stored_model(), settings={"prompts": 1, "valid_prompts": 0})
+    start(given, "demonstrate")
+    demonstration(prompt=prompt)
+    close_batch(batch=given.demonstration_batch)
+    with pytest.raises(Conflict, match="frozen no labels yet"):
+        rounds.open_gate(given=given, reason="We want to see what comes.", by=researcher())
+    start(given, "freeze_demonstrations")
+    assert state(given, "sft") == "ready"
+    Prompt.objects.update(has_pii=True)
+    PromptFactory.create(author_key=prompt.author_key, split=Split.TEST)
+    assert state(given, "sft") == "held"
+    with pytest.raises(Conflict, match=r"Train the supervised policy \(held\)"):
+        rounds.start_step(given=given, key="sft")
+    signed = rounds.open_gate(given=given, reason="The names are made up.", by=researcher())
+    assert set(signed.failed) == {"sft_authors", "sft_personal_data"}
+    trainer({})
+    start(given, "sft")
+    ranking([1, 2, 3], prompt=prompt)
+    Prompt.objects.update(has_pii=False)
+    given.comparisons_dataset = freeze_dataset(kind="comparisons")
+    gate = rounds.gate_of(given)
+    assert "authors" in {check.key for check in gate.failed}
+    assert gate.override is None
 
 
 def test_gate_sees_personal_data_and_an_author_in_two_splits() -> None:

@@ -11,11 +11,11 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Max, Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
 from labeling.errors import Conflict, InvalidInput, NotFound, NotPermitted, TooMany
-from labeling.models import PromptNotice, PromptSource, User
+from labeling.models import AuditEvent, PromptNotice, PromptSource, User
 from labeling.rules import audit
 from labeling.rules.access import Action, ensure, labeler_of, sees_policies
 from labeling.rules.prompt_sources import current_notice, take_prompt
@@ -232,9 +232,8 @@ def ensure_room(user: User, *, replies: int) -> None:
     """Raise TooMany where this person asks too often, or where too much waits for the workers already."""
     recently = timezone.now() - timedelta(minutes=1)
     sent = Turn.objects.filter(conversation__owner=user, created_at__gt=recently).count()
-    again = Reply.objects.filter(
-        turn__conversation__owner=user, queued_at__gt=recently, turn__created_at__lt=F("queued_at")
-    ).count()
+    retried = AuditEvent.objects.filter(object_type="reply", action="retry_reply", actor=user)
+    again = retried.filter(created_at__gt=recently).count()  # a reply's own row knows only of the last time
     if sent + again >= settings.PLAYGROUND_PER_MINUTE:
         raise TooMany(
             f"At most {settings.PLAYGROUND_PER_MINUTE} prompts a minute are allowed; wait a little.",

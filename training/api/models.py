@@ -17,6 +17,7 @@ from training.models import Model, ModelKind, ModelStatus
 from training.rules import models
 from training.rules.lineage import Lineage, descendants, lineage
 from training.rules.over_optimisation import Finding, over_optimisation_of
+from training.rules.round_choices import round_body
 
 
 class ModelBody(serializers.ModelSerializer[Model]):
@@ -169,6 +170,7 @@ def lineage_body(node: Lineage) -> dict[str, Any]:
         "name": node.model.name,
         "kind": node.model.kind,
         "role": node.role,
+        "round": round_body(node.round) if node.round is not None else None,
         "datasets": [
             {"role": role, "code": str(dataset.code), "kind": dataset.kind, "hash": dataset.hash}
             for role, dataset in node.datasets

@@ -8,7 +8,8 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from training.models import Dataset, Model, RunInput
+from training.models import Dataset, Model, Round, RunInput
+from training.rules.round_choices import rounds_of_runs
 
 SHOWN_LEVELS = 12
 """A page shows a tree this deep; what lies behind it stands on the page of the last model shown."""
@@ -35,10 +36,11 @@ class Lineage:
     """A model with everything behind it.
 
     `datasets` are (name of the input, what was read), `sources` models with their own lineage; `is_cut` says
-    that there is more behind the model than was asked for.
+    that there is more behind the model than was asked for. `round` is the turn of the loop that made it.
     """
 
     model: Model
+    round: Round | None = None
     role: str = ""
     level: int = 0
     datasets: list[tuple[str, Dataset]] = field(default_factory=list)
@@ -68,7 +70,9 @@ def lineage(model: Model, *, levels: int | None = None, registry: Registry | Non
     models = {row.pk: row for row in Model.objects.filter(pk__in=behind).select_related("run").defer(*HEAVY)}
     models[model.pk] = model
     datasets = Dataset.objects.defer("manifest", "statistics").in_bulk(_datasets_read(behind, registry))
-    root = Lineage(model)
+    rounds = rounds_of_runs([registry.runs[key] for key in behind if key in registry.runs])
+    made_in = {key: rounds.get(registry.runs[key]) for key in behind if key in registry.runs}
+    root = Lineage(model, made_in.get(model.pk))
     seen: set[int] = set()
     waiting: list[tuple[list[Lineage], int]] = [([root], 0)]
     while waiting:
@@ -86,7 +90,7 @@ def lineage(model: Model, *, levels: int | None = None, registry: Registry | Non
             if dataset is not None:
                 node.datasets.append((name, datasets[dataset]))
             elif source is not None:
-                node.sources.append(Lineage(models[source], name, node.level + 1))
+                node.sources.append(Lineage(models[source], made_in.get(source), name, node.level + 1))
         waiting += [(node.sources, place) for place in reversed(range(len(node.sources)))]
     return root
 

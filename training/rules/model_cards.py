@@ -7,10 +7,11 @@ from typing import Any
 
 from labeling.models import Labeler
 from labeling.rules.texts import counted
-from training.models import Dataset, Model
+from training.models import Dataset, Model, Round
 from training.rlhf.config import describe
 from training.rules.evaluations import WinRate, evaluations_of, win_rates
 from training.rules.lineage import Lineage, datasets_behind, lineage, read_registry
+from training.rules.round_choices import choices_of, signatures_of
 
 
 def guidelines_behind(datasets: list[Dataset]) -> dict[str, int]:
@@ -35,7 +36,7 @@ def card_of_model(model: Model) -> str:
     tree = lineage(model, registry=registry)
     behind = datasets_behind(model, registry=registry)
     lines = ["---", "library_name: transformers", "tags: [instructloop, rlhf]", "---", f"# {model.name}", ""]
-    lines += [*_what_it_is(model), "", "## What is behind it", "", *_tree(tree)]
+    lines += [*_what_it_is(model), *_round(tree.round), "", "## What is behind it", "", *_tree(tree)]
     lines += ["", "## Labels", "", *_labels(behind), "", "## Training", "", *_training(model)]
     lines += [
         "",
@@ -62,10 +63,26 @@ def _what_it_is(model: Model) -> Iterator[str]:
         yield f"- Weights deleted on {model.weights_deleted_at:%Y-%m-%d}: {model.status_reason}"
 
 
+def _round(given: Round | None) -> Iterator[str]:
+    """Say what was chosen in the round that made a model; who signed stays with the installation."""
+    if given is None:
+        return
+    yield f"- Made in: {_name_of(given)}"
+    for title, words in choices_of(given):
+        yield f"  - {title}: {words}"
+    for signature, failed in signatures_of(given):
+        yield f"  - Trained in spite of: {failed}. Reason given: {signature.reason}"
+
+
+def _name_of(given: Round) -> str:
+    return f"round {given.number}" + (f" ({given.name})" if given.name else "")
+
+
 def _tree(node: Lineage, depth: int = 0) -> Iterator[str]:
     indent = "  " * depth
     role = f"{node.role}: " if node.role else ""
-    yield f"{indent}- {role}{node.model.name} ({node.model.get_kind_display()})"
+    made_in = f", {_name_of(node.round)}" if node.round is not None else ""
+    yield f"{indent}- {role}{node.model.name} ({node.model.get_kind_display()}{made_in})"
     for name, dataset in node.datasets:
         title = dataset.name or dataset.get_kind_display()
         yield f"{indent}  - {name}: {title}, {counted(dataset.rows, 'record')}, hash {dataset.hash}"

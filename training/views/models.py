@@ -37,6 +37,7 @@ from training.rules.model_cards import card_of_model, guidelines_behind, labeler
 from training.rules.model_export import stream_archive
 from training.rules.model_keeping import archive_model, delete_weights, promote_model, restore_model
 from training.rules.over_optimisation import over_optimisation_of
+from training.rules.round_choices import choices_of, signatures_of
 from training.rules.sampling import Writer, choose_prompts, sample_for_batch
 from training.tasks import enqueue_run
 
@@ -95,6 +96,7 @@ def model_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Show a model, everything behind it and everything made from it."""
     model = get_object_or_404(Model.objects.select_related("run", "policy", "created_by"), code=code)
     registry = read_registry()
+    tree = lineage(model, levels=SHOWN_LEVELS, registry=registry)
     behind = datasets_behind(model, registry=registry)
     people = labelers_behind(behind)
     children = descendant_keys(model, registry=registry)
@@ -107,7 +109,9 @@ def model_detail(request: PageRequest, code: UUID) -> HttpResponseBase:
         "model": model,
         "facts": facts,
         "metrics": model.facts.get("metrics") or {},
-        "lineage": lineage(model, levels=SHOWN_LEVELS, registry=registry),
+        "lineage": tree,
+        "choices": choices_of(tree.round) if tree.round else [],
+        "signatures": signatures_of(tree.round) if tree.round else [],
         "guidelines": guidelines_behind(behind),
         "labelers": people,
         "labeler_codes": _codes_of(people) if can(request.user, Action.SEE_LINEAGE) else {},

@@ -6,9 +6,12 @@ import pytest
 
 from labeling.errors import InvalidInput
 from labeling.models import Policy
+from tests.factories import UserFactory
 from tests.training.factories import ranking, sft_run, stored_model
-from training.models import Model, ModelKind, Run
-from training.rules import artifacts, datasets, lineage, models, runs
+from tests.training.registry import fill
+from training.models import GateOverride, Model, ModelKind, Run
+from training.rules import artifacts, datasets, lineage, models, round_choices, runs
+from training.rules.model_cards import card_of_model
 
 pytestmark = pytest.mark.django_db
 
@@ -51,6 +54,35 @@ def test_a_lineage_is_followed_as_far_as_asked_and_says_where_it_was_cut() -> No
     assert not whole.is_cut
     assert [node.is_cut for node in whole.sources] == [False], "nothing lies behind a model from outside"
     assert lineage.datasets_behind(second) == [dataset], "however far the tree is shown"
+
+
+def test_lineage_and_card_name_the_round_its_choices_and_who_opened_its_gate() -> None:
+    made = fill(by=UserFactory.create(), rounds=2, points=2)
+    first, last = made.rounds
+    last.settings |= {"pool": "round", "mix": {"newest": 2, "best_of": 1, "sft": 1}, "choose_by": "doubt"}
+    last.save()
+    signer = UserFactory.create(name="Dana")
+    found = {"overlap": "0 of 3 tasks have two labelers or more; wanted: 10 % at least"}
+    GateOverride.objects.create(round=last, by=signer, reason="A pilot.", failed=found)
+    model = Model.objects.get(run=last.ppo_run)
+    tree = lineage.lineage(model)
+    assert tree.round == last
+    assert {node.model.name: node.round for node in tree.sources} == {"ppo-1": first, "reward-2": last}
+    card = card_of_model(model)
+    for line in (
+        "- Made in: round 2",
+        "  - PPO started from: the newest policy",
+        "  - The reward model learned from: comparisons of its round only",
+        "  - Prompts were taken: where the reward model was in doubt",
+        "2 by the newest policy, 1 by the best of 16 by the newest, 1 by the supervised policy",
+        f"  - Trained in spite of: {found['overlap']}. Reason given: A pilot.",
+        "- reward: reward-2 (Reward model, round 2)",
+    ):
+        assert line in card
+    assert "Dana" not in card
+    told = round_choices.round_body(last)
+    assert (told["number"], told["settings"]["mix"]["best_of"]) == (2, 1)
+    assert [(row["by"], row["failed"]) for row in told["gate_overrides"]] == [(str(signer), found)]
 
 
 def test_reward_model_has_no_policy_and_others_have_one_of_their_name() -> None:

@@ -1,7 +1,7 @@
 """Where messages may go: to the public internet, and to networks that this installation names.
 
-An address is resolved and every answer looked at; the connection then goes to an address that was looked at,
-so that a name cannot point elsewhere between the look and the call.
+An address is resolved and every answer looked at; the connection then goes to one of those that were looked
+at, so that a name cannot point elsewhere between the look and the call.
 """
 
 import ipaddress
@@ -17,6 +17,12 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 MAX_CHARACTERS = 500
 TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 """IPv6 addresses that stand for IPv4 ones behind a translator (RFC 6052, RFC 8215)."""
+APART = tuple(
+    ipaddress.ip_network(text)
+    for text in ("192.0.0.0/24", "192.88.99.0/24", "fec0::/10", "3fff::/20", "5f00::/16")
+)
+"""Set apart by IANA, yet global to Python 3.11: protocol assignments, 6to4 relays, site-local addresses,
+documentation, segment routing."""
 
 
 class RefusedAddress(Exception):
@@ -25,13 +31,13 @@ class RefusedAddress(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """A checked place to call: `address` is where the connection goes, `host` what it is called."""
+    """A checked place to call: `addresses` are where the connection may go, `host` what they are called."""
 
     scheme: str
     host: str
     port: int
     path: str
-    address: str
+    addresses: tuple[str, ...]
 
 
 def check_url(url: str) -> None:
@@ -68,7 +74,7 @@ def find_target(url: str) -> Target:
     if parts.scheme == "http" and not all(allowed):
         raise RefusedAddress("The address must start with https://: others could read the messages.")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Target(parts.scheme, parts.hostname, port, path, str(found[0]))
+    return Target(parts.scheme, parts.hostname, port, path, tuple(str(address) for address in found))
 
 
 def _resolve(host: str, port: int) -> list[Address]:
@@ -90,6 +96,8 @@ def _is_public(address: Address) -> bool:
             return False
         if any(address in network for network in TRANSLATED):
             return False
+    if any(address in network for network in APART):
+        return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
 

@@ -115,7 +115,7 @@ def _claim(delivery: WebhookDelivery, at: datetime) -> bool:
 
 
 def _send(target: Target, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
-    """Talk to the checked address and no other; a receiver that is slow on purpose is cut off."""
+    """Talk to a checked address and no other; a receiver that is slow on purpose is cut off."""
     connection = _connection(target)
     watch = threading.Timer(TOTAL_SECONDS, _cut, (connection,))
     watch.daemon = True
@@ -131,7 +131,7 @@ def _send(target: Target, body: bytes, headers: dict[str, str]) -> tuple[int, st
 
 def _connection(target: Target) -> http.client.HTTPConnection:
     connection = http.client.HTTPConnection(target.host, target.port, timeout=CONNECT_SECONDS)
-    plain = socket.create_connection((target.address, target.port), CONNECT_SECONDS)
+    plain = _connect(target)
     try:
         connection.sock = (
             ssl.create_default_context().wrap_socket(plain, server_hostname=target.host)
@@ -142,6 +142,23 @@ def _connection(target: Target) -> http.client.HTTPConnection:
         plain.close()
         raise
     return connection
+
+
+def _connect(target: Target) -> socket.socket:
+    """Connect to the first checked address that takes it. Raises OSError with what each one said."""
+    refused: list[tuple[str, OSError]] = []
+    until = time.monotonic() + TOTAL_SECONDS
+    for address in target.addresses:
+        seconds = min(CONNECT_SECONDS, until - time.monotonic())
+        if seconds <= 0:
+            break
+        try:
+            return socket.create_connection((address, target.port), seconds)
+        except OSError as error:
+            refused.append((address, error))
+    if len(refused) == 1:
+        raise refused[0][1]
+    raise OSError("; ".join(f"{address}: {error}" for address, error in refused))
 
 
 def _cut(connection: http.client.HTTPConnection) -> None:

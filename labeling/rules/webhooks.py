@@ -2,7 +2,8 @@
 
 `emit` only writes rows, inside whatever transaction the event belongs to: what is rolled back is never told,
 and what has happened is told even if the process ends right after. A worker sends them
-(`webhook_delivery`).
+(`webhook_delivery`). Addresses are looked up before a transaction begins: a slow name service may hold no
+lock.
 """
 
 import json
@@ -29,29 +30,29 @@ CHOSEN = [event for event in WebhookEvent if event != WebhookEvent.PING]
 """What somebody may ask to be told; a test is sent by hand."""
 
 
-@transaction.atomic
 def create_webhook(*, name: str, url: str, events: Collection[str], by: User) -> tuple[Webhook, str]:
     """Make a webhook. Returns it and its secret, which is shown once.
 
     Raises InvalidInput where the address may not be called or no event is named.
     """
     ensure(by, Action.MANAGE_WEBHOOKS)
-    if Webhook.objects.kept().count() >= MAX_WEBHOOKS:
-        raise Conflict(f"There are {MAX_WEBHOOKS} webhooks already; delete one first.")
     values = _checked(name, url, events)
-    webhook = Webhook.objects.create(**values, created_by=by)
-    audit.record(actor=by, action="create_webhook", obj=webhook, url=url, events=webhook.events)
+    with transaction.atomic():
+        if Webhook.objects.kept().count() >= MAX_WEBHOOKS:
+            raise Conflict(f"There are {MAX_WEBHOOKS} webhooks already; delete one first.")
+        webhook = Webhook.objects.create(**values, created_by=by)
+        audit.record(actor=by, action="create_webhook", obj=webhook, url=url, events=webhook.events)
     return webhook, secret_of(webhook)
 
 
-@transaction.atomic
 def change_webhook(*, webhook: Webhook, name: str, url: str, events: Collection[str], by: User) -> None:
     """Change name, address and events. Raises what `create_webhook` raises."""
     ensure(by, Action.MANAGE_WEBHOOKS)
     values = _checked(name, url, events)
-    Webhook.objects.filter(pk=webhook.pk).update(**values)
-    webhook.refresh_from_db()
-    audit.record(actor=by, action="change_webhook", obj=webhook, url=url, events=webhook.events)
+    with transaction.atomic():
+        Webhook.objects.filter(pk=webhook.pk).update(**values)
+        webhook.refresh_from_db()
+        audit.record(actor=by, action="change_webhook", obj=webhook, url=url, events=webhook.events)
 
 
 @transaction.atomic
@@ -75,14 +76,14 @@ def disable_webhook(*, webhook: Webhook, by: User | None, reason: str = "") -> N
     webhook.refresh_from_db()
 
 
-@transaction.atomic
 def enable_webhook(*, webhook: Webhook, by: User) -> None:
     """Send again, beginning with what waits. Raises InvalidInput where the address may not be called."""
     ensure(by, Action.MANAGE_WEBHOOKS)
     check_url(webhook.url)
-    Webhook.objects.filter(pk=webhook.pk).update(disabled_at=None, disabled_reason="", failures=0)
-    webhook.refresh_from_db()
-    audit.record(actor=by, action="enable_webhook", obj=webhook)
+    with transaction.atomic():
+        Webhook.objects.filter(pk=webhook.pk).update(disabled_at=None, disabled_reason="", failures=0)
+        webhook.refresh_from_db()
+        audit.record(actor=by, action="enable_webhook", obj=webhook)
 
 
 @transaction.atomic

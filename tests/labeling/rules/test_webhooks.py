@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from labeling.errors import Conflict, InvalidInput, NotPermitted
@@ -183,6 +184,11 @@ def test_what_is_rolled_back_is_never_told(hook: Webhook) -> None:
         "https://[2002:7f00:1::]/",
         "https://2130706433/",
         "https://0x7f.1/",
+        "https://192.0.0.170/",
+        "https://192.88.99.1/",
+        "https://[fec0::1]/",
+        "https://[3fff::1]/",
+        "https://[5f00::1]/",
     ],
 )
 def test_private_places_are_refused(url: str, dana: User) -> None:
@@ -207,10 +213,12 @@ def test_other_schemes_and_passwords_are_refused(url: str, dana: User) -> None:
 
 
 def resolving(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> None:
-    """Let the name service give these addresses, one list after the other."""
-    remaining = list(answers)
+    """Let the name service give these addresses of a name, one list after the other."""
+    remaining, real = list(answers), socket.getaddrinfo
 
-    def resolve(host: str, port: int, **options: Any) -> list[Any]:
+    def resolve(host: str, port: int, *given: Any, **options: Any) -> list[Any]:
+        if host[0].isdigit():
+            return real(host, port, *given, **options)
         found = remaining.pop(0) if len(remaining) > 1 else remaining[0]
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in found]
 
@@ -255,6 +263,42 @@ def test_the_connection_goes_to_the_address_that_was_looked_at(
     deliver_due()
     assert asked.count("hooks.example") == 1
     assert heard.came[0][0]["Host"].startswith("hooks.example:")
+
+
+def test_a_receiver_whose_first_address_refuses_is_reached_at_the_next(
+    monkeypatch: pytest.MonkeyPatch, heard: Receiver, hook: Webhook
+) -> None:
+    url = heard.url.replace("127.0.0.1", "hooks.example")
+    Webhook.objects.update(url=url)
+    resolving(monkeypatch, ["127.0.0.2", "127.0.0.1"])
+    webhooks.emit(CLOSED, subject="a", data={})
+    deliver_due()
+    assert (hook.deliveries.get().state, len(heard.came)) == ("delivered", 1)
+    resolving(monkeypatch, ["127.0.0.2", "127.0.0.3"])
+    webhooks.emit(CLOSED, subject="b", data={})
+    deliver_due()
+    answer = hook.deliveries.get(subject="b").answer
+    assert "127.0.0.2: " in answer
+    assert "127.0.0.3: " in answer
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_slow_name_service_holds_no_lock(
+    monkeypatch: pytest.MonkeyPatch, heard: Receiver, dana: User
+) -> None:
+    real, seen = socket.getaddrinfo, []
+
+    def resolve(*given: Any, **options: Any) -> Any:
+        seen.append(connection.in_atomic_block)
+        return real(*given, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    asked = {"name": "CI", "url": heard.url, "events": [CLOSED.value], "by": dana}
+    hook, _ = webhooks.create_webhook(**asked)
+    webhooks.change_webhook(webhook=hook, **asked)
+    webhooks.disable_webhook(webhook=hook, by=dana)
+    webhooks.enable_webhook(webhook=hook, by=dana)
+    assert seen == [False] * 3
 
 
 def test_events_must_be_known_and_labelers_may_not(heard: Receiver, dana: User, alice: Labeler) -> None:

@@ -164,13 +164,14 @@ def test_round_is_opened_and_taken_a_step(dana: APIClient) -> None:
 def test_round_is_followed_once_it_waits_for_that_and_closed_thereby(
     dana: APIClient, sent: list[str]
 ) -> None:
-    first, last = fill(by=UserFactory.create(), rounds=2, points=2).rounds
+    made = fill(by=UserFactory.create(), rounds=2, points=2)
+    last, base = made.rounds[-1], made.base
     early = dana.post(url("rounds/"), {"previous": str(last.code)}, format="json")
     assert (early.status_code, early.json()["code"]) == (409, "step_not_ready")
     ranking([1, 2], batch=last.comparison_batch)
     PromptFactory.create_batch(2, split=Split.TRAIN)
     body = {"previous": str(last.code), "name": "Third", "settings": {"prompts": 1, "valid_prompts": 0}}
-    strange = dana.post(url("rounds/"), {**body, "base_model": str(first.base_model.code)}, format="json")
+    strange = dana.post(url("rounds/"), {**body, "base_model": str(base.code)}, format="json")
     assert (strange.status_code, list(strange.json()["fields"])) == (422, ["base_model"])
     opened = dana.post(url("rounds/"), body, format="json")
     assert opened.status_code == 201

@@ -1,12 +1,14 @@
 """Five groups of labelers, each left out once and predicted by what the others taught."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.rlhf.conftest import comparisons, write_dataset
-from tests.rlhf.stages import LENGTHS, copy_run, link, result, run_stage
-from training.rlhf.cross_validation import labeler_folds
+from tests.rlhf.stages import LENGTHS, copy_run, link, result, run_stage, same_weights
+from training.rlhf import reward
+from training.rlhf.cross_validation import Fold, labeler_folds
 from training.rlhf.errors import RunRefusedError
 
 SETTINGS = {
@@ -66,3 +68,44 @@ def test_the_table_of_folds_stands_in_the_result(base_folder: Path, tmp_path: Pa
         (plain / name).unlink()
     assert run_stage(plain, "reward", {**SETTINGS, "reward": {"epochs": 2, "minibatch_size": 8}}) == 0
     assert result(plain)["metrics"]["valid/accuracy"] == numbers["valid/accuracy"]
+
+
+def test_a_run_that_is_stopped_keeps_its_finished_folds(
+    base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight = prepare(tmp_path / "straight", base_folder, 7)
+    stopped = copy_run(straight, tmp_path / "stopped")
+    assert run_stage(straight, "reward", SETTINGS) == 0
+    train = reward.train_fold
+    trained: list[int] = []
+
+    def noted(*args: Any) -> Fold:
+        if args[-1] == 3 and args[-1] not in trained:
+            trained.append(3)
+            raise MemoryError
+        trained.append(args[-1])
+        return train(*args)
+
+    monkeypatch.setattr(reward, "train_fold", noted)
+    assert run_stage(stopped, "reward", SETTINGS) == 1
+    other = {**SETTINGS, "seed": 1}
+    assert run_stage(stopped, "reward", other) == 2
+    assert "the table of folds is of another run: seed was 0 and is 1" in result(stopped)["reason"]
+    assert run_stage(stopped, "reward", SETTINGS) == 0
+    assert trained == [1, 2, 3, 3, 4, 5]
+    assert (stopped / "folds.json").read_bytes() == (straight / "folds.json").read_bytes()
+    kept = [
+        {name: x for name, x in result(folder)["metrics"].items() if not name.startswith("speed/")}
+        for folder in (straight, stopped)
+    ]
+    assert kept[0] == kept[1]
+    assert same_weights(straight, stopped)
+
+
+def test_a_gradient_that_is_no_number_ends_a_fold(
+    base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = prepare(tmp_path / "run", base_folder, 7)
+    monkeypatch.setattr(reward, "take_step", lambda *args: float("inf"))
+    assert run_stage(folder, "reward", SETTINGS) == 1
+    assert result(folder)["reason"].startswith("the gradient norm of fold 1 became inf at step 1;")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import torch
@@ -62,6 +62,17 @@ class PairCounts:
             whole._difference += part._difference
             whole._seen += part._seen
         return whole
+
+    def cells(self) -> list[tuple[str, str, float, int]]:
+        """List labeler group, prompt, right pairs and pairs: all that accuracies and intervals come from."""
+        return [(*place, right, number) for place, (right, number) in self._cells.items()]
+
+    @classmethod
+    def of(cls, cells: Iterable[tuple[str, str, float, int]]) -> PairCounts:
+        """Put back what cells listed; margins and bins are not in it."""
+        found = cls()
+        found._cells |= {(group, cluster): (right, number) for group, cluster, right, number in cells}
+        return found
 
     def groups(self) -> list[str]:
         """Name the labeler groups seen."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from training.rlhf.accuracy import PairCounts, clustered_share
@@ -64,3 +64,16 @@ def as_table(folds: Sequence[Fold]) -> list[dict[str, Any]]:
             row[name] = {"pairs": pairs, "accuracy": share, "low": low, "high": high}
         rows.append(row)
     return rows
+
+
+def as_kept(folds: Sequence[Fold]) -> dict[str, Any]:
+    """Write down finished folds so that kept_folds puts them back: the table, and the counts behind it."""
+    return {"folds": as_table(folds), "counts": [(f.left_out.cells(), f.inside.cells()) for f in folds]}
+
+
+def kept_folds(kept: Mapping[str, Any]) -> list[Fold]:
+    """Put back the folds of as_kept; none where nothing was kept."""
+    return [
+        Fold(row["fold"], row["labelers"], row["trained_on"], *map(PairCounts.of, counts))
+        for row, counts in zip(kept.get("folds", []), kept.get("counts", []), strict=True)
+    ]

@@ -35,11 +35,13 @@ class Cancellation:
         self._file.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Mapping[str, Any], *, durable: bool = False) -> None:
+def write_json(
+    path: Path, value: Mapping[str, Any], *, durable: bool = False, indent: int | None = 2
+) -> None:
     """Replace a JSON file in one move; with durable, only after it is on disk."""
     temporary = path.with_name(f".{path.name}.tmp")
     with temporary.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        file.write(json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
         if durable:
             file.flush()
             os.fsync(file.fileno())

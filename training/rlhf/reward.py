@@ -10,6 +10,7 @@ instructloop.json says which it was.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from training.rlhf.accuracy import PairCounts, accuracy_metrics
 from training.rlhf.batching import microbatches, minibatch_order
 from training.rlhf.checkpoint import Stateful
 from training.rlhf.config import RewardConfig
-from training.rlhf.cross_validation import Fold, as_table, labeler_folds, pooled
+from training.rlhf.cross_validation import Fold, as_kept, as_table, kept_folds, labeler_folds, pooled
 from training.rlhf.data import Comparison, open_dataset, require_rows
 from training.rlhf.errors import RunRefusedError
 from training.rlhf.folder import write_json
@@ -30,6 +31,7 @@ from training.rlhf.lora import Lora
 from training.rlhf.losses import ranking_loss
 from training.rlhf.model import RewardModel, new_reward_model, save_reward_model
 from training.rlhf.optim import learning_rate, make_optimizer, take_step
+from training.rlhf.origin import require_same_origin
 from training.rlhf.parallel import gathered, is_main, shard, share, summed
 from training.rlhf.plots import calibration_plot
 from training.rlhf.runtime import Run, due, log, require_finite
@@ -41,7 +43,7 @@ BIAS_RESPONSES = 4096
 
 
 class RankedExample(NamedTuple):
-    """A ranking as ids: one prompt, K responses, K ranks."""
+    """A ranking as ids: one prompt, K responses, K ranks; cluster is a hash of the prompt's text."""
 
     prompt: list[int]
     responses: list[list[int]]
@@ -133,42 +135,59 @@ def cross_validate(
     """Train once without each group of labelers and predict that group; returns the table of folds.
 
     Sec. 4.1 and app. E.2: labelers in groups with about equal data. Beside it stands the accuracy on valid
-    rankings of the labelers trained on, which the paper compares it with.
+    rankings of the labelers trained on, which the paper compares it with. Each finished fold is kept, so that
+    a run that is stopped goes on with the next.
     """
-    done = run.folder / "folds.json"
-    if done.is_file():  # an earlier process of this run came further than this
-        return list(json.loads(done.read_text(encoding="utf-8"))["folds"])
-    folds: list[Fold] = []
+    path = run.folder / "folds.json"
+    held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    require_same_origin(held.get("origin", {}), run.origin, what="the table of folds", folder=path)
+    if held and "counts" not in held:  # an earlier process of this run came further than this
+        return list(held["folds"])
     groups = labeler_folds([row.labeler for row in rows], config.reward.folds)
-    for number, group in enumerate(groups, start=1):
-        model, codec = start_model(config, run)
-        others = encode([row for row in rows if row.labeler not in group], codec, config.lengths)
-        optimizer = make_optimizer(model, config.optim)
-        settings, lengths = config.reward, [example.tokens() for example in others]
-        orders = [
-            minibatch
-            for epoch in range(settings.epochs)
-            for minibatch in minibatch_order(lengths, settings.minibatch_size, config.seed, epoch)
-        ]
-        for step, minibatch in enumerate(orders):
-            run.stop_if_cancelled()
-            loss = backward(model, [others[i] for i in minibatch], config, run)["loss/reward"]
-            require_finite(loss, "loss/reward", step + 1)
-            take_step(
-                optimizer, model, learning_rate(config.optim, step, len(orders)), config.optim.clip_norm
-            )
-            run.progress(f"fold {number} of {len(groups)}", step + 1, len(orders), "steps")
-        left_out = encode([row for row in rows if row.labeler in group], codec, config.lengths)
-        inside = encode([row for row in valid if row.labeler not in group], codec, config.lengths)
-        counts = [count_pairs(model, examples, config, run)[1] for examples in (left_out, inside)]
-        folds.append(Fold(number, sorted(group), len(others), *counts))
+    folds = kept_folds(held)
+    for group in groups[len(folds) :]:
+        folds.append(train_fold(config, run, rows, valid, group, len(folds) + 1))
+        if is_main() and len(folds) < len(groups):
+            write_json(path, {"origin": run.origin, **as_kept(folds)}, indent=None)
     run.metrics.write(0, pooled(folds))
     table = as_table(folds)
     if is_main():
-        write_json(done, {"folds": table})
+        write_json(path, {"origin": run.origin, "folds": table})
     for row in table:
         log.info("fold %(fold)d: left out %(left_out)s, inside %(inside)s", row)
     return table
+
+
+def train_fold(
+    config: RewardConfig,
+    run: Run,
+    rows: Sequence[Comparison],
+    valid: Sequence[Comparison],
+    group: set[str],
+    number: int,
+) -> Fold:
+    """Train without a group of labelers, then predict it, and the valid rankings of the others."""
+    model, codec = start_model(config, run)
+    others = encode([row for row in rows if row.labeler not in group], codec, config.lengths)
+    optimizer = make_optimizer(model, config.optim)
+    settings, lengths = config.reward, [example.tokens() for example in others]
+    orders = [
+        minibatch
+        for epoch in range(settings.epochs)
+        for minibatch in minibatch_order(lengths, settings.minibatch_size, config.seed, epoch)
+    ]
+    for step, minibatch in enumerate(orders):
+        run.stop_if_cancelled()
+        loss = backward(model, [others[i] for i in minibatch], config, run)["loss/reward"]
+        rate = learning_rate(config.optim, step, len(orders))
+        norm = take_step(optimizer, model, rate, config.optim.clip_norm)
+        for name, value in (("loss/reward", loss), ("the gradient norm", norm)):
+            require_finite(value, f"{name} of fold {number}", step + 1)
+        run.progress(f"fold {number} of {settings.folds}", step + 1, len(orders), "steps")
+    left_out = encode([row for row in rows if row.labeler in group], codec, config.lengths)
+    inside = encode([row for row in valid if row.labeler not in group], codec, config.lengths)
+    counts = [count_pairs(model, examples, config, run)[1] for examples in (left_out, inside)]
+    return Fold(number, sorted(group), len(others), *counts)
 
 
 def require_pairs(rows: Sequence[Comparison], key: str) -> list[Comparison]:
@@ -188,7 +207,8 @@ def encode(rows: Sequence[Comparison], codec: Codec, lengths: Lengths) -> list[R
     examples = []
     for row, prompt in zip(rows, prompts, strict=True):
         responses = codec.encode_responses(row.responses, lengths.max_response_tokens)
-        examples.append(RankedExample(prompt, responses, row.ranks, row.prompt, row.labeler_group))
+        cluster = hashlib.sha256(row.prompt.encode()).hexdigest()[:16]
+        examples.append(RankedExample(prompt, responses, row.ranks, cluster, row.labeler_group))
     return examples
 
 

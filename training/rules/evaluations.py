@@ -71,21 +71,36 @@ def win_rate(
     batch: Batch | None = None,
     cohort: str | None = None,
     chosen_by: str | None = None,
+    finals_only: bool = False,
 ) -> WinRate:
     """Compute a win rate from every ranking that counts and holds both, of one batch or cohort if named.
 
-    `chosen_by` leaves only tasks whose prompt was chosen so: "random" is the control share. Raises
-    InvalidInput where policy and baseline are the same.
+    `chosen_by` leaves only tasks whose prompt was chosen so: "random" is the control share; `finals_only`
+    leaves out comparisons that train. Raises InvalidInput where policy and baseline are the same.
     """
-    given = judgements(policy=policy, baseline=baseline, batch=batch, cohort=cohort, chosen_by=chosen_by)
+    given = judgements(
+        policy=policy,
+        baseline=baseline,
+        batch=batch,
+        cohort=cohort,
+        chosen_by=chosen_by,
+        finals_only=finals_only,
+    )
     return summarize(given)
 
 
 def win_rates_by_cohort(
-    *, policy: Policy, baseline: Policy, batch: Batch | None = None
+    *,
+    policy: Policy,
+    baseline: Policy,
+    batch: Batch | None = None,
+    chosen_by: str | None = None,
+    finals_only: bool = False,
 ) -> dict[str, WinRate]:
     """Compute the win rate by labeler cohort, for those that judged: held-out labelers are the check."""
-    given = judgements(policy=policy, baseline=baseline, batch=batch)
+    given = judgements(
+        policy=policy, baseline=baseline, batch=batch, chosen_by=chosen_by, finals_only=finals_only
+    )
     found = {cohort: [item for item in given if item.cohort == cohort] for cohort in Cohort.values}
     return {cohort: summarize(items) for cohort, items in found.items() if items}
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from labeling.errors import InvalidInput
-from labeling.models import Batch, Place, PlaceQuerySet, Policy, Ranking
+from labeling.models import Batch, Place, PlaceQuerySet, Policy, Ranking, TaskKind
 from training.models import Model
 
 TIE = 0.5
@@ -34,6 +34,7 @@ def judgements(
     batch: Batch | None = None,
     cohort: str | None = None,
     chosen_by: str | None = None,
+    finals_only: bool = False,
 ) -> list[Judgement]:
     """Return a verdict for each pair of a policy's and a baseline's response in each ranking that counts."""
     if policy == baseline:
@@ -50,6 +51,8 @@ def judgements(
         places = places.filter(ranking__labeler__cohort=cohort)
     if chosen_by is not None:
         places = places.filter(ranking__task__chosen_by=chosen_by)
+    if finals_only:
+        places = places.filter(ranking__task__batch__kind=TaskKind.EVALUATION)
     by_ranking: dict[Ranking, list[Place]] = defaultdict(list)
     for place in places.iterator(chunk_size=2000):
         by_ranking[place.ranking].append(place)
@@ -70,6 +73,13 @@ def judgements(
             for their in theirs
         ]
     return found
+
+
+def in_finals(*, policy: Policy, baseline: Policy) -> bool:
+    """Return whether labelers have compared the two in a final evaluation."""
+    rows = counted_places().filter(unselected("ranking__places__response"), response__policy=policy)
+    finals = rows.filter(ranking__task__batch__kind=TaskKind.EVALUATION)
+    return finals.filter(ranking__places__response__policy=baseline).exists()
 
 
 def counted_places() -> PlaceQuerySet:

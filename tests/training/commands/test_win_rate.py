@@ -4,8 +4,9 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from tests.factories import PolicyFactory
-from tests.training.factories import ranking
+from labeling.models import Cohort, TaskKind
+from tests.factories import LabelerFactory, PolicyFactory
+from tests.training.factories import draft_batch, ranking
 
 pytestmark = pytest.mark.django_db
 
@@ -48,9 +49,32 @@ def test_unknown_policy_names_those_there_are() -> None:
         win_rate("--policy", "ghost", "--baseline", "sft")
 
 
-def test_nothing_to_compare_is_an_error_for_people_and_null_for_machines() -> None:
+def test_nothing_to_compare_is_said_to_people_and_null_for_machines() -> None:
     for name in ("ppo", "sft"):
         PolicyFactory.create(name=name)
     assert json.loads(win_rate("--policy", "ppo", "--baseline", "sft", "--json"))["win_rate"] is None
-    with pytest.raises(CommandError, match="No ranking holds responses of both"):
-        win_rate("--policy", "ppo", "--baseline", "sft")
+    assert "Counted 0 judgements" in win_rate("--policy", "ppo", "--baseline", "sft")
+
+
+def test_final_evaluations_count_alone_where_there_are_any() -> None:
+    policies = [PolicyFactory.create(name="ppo"), PolicyFactory.create(name="sft")]
+    asked = ("--policy", "ppo", "--baseline", "sft", "--json")
+    for _ in range(3):
+        ranking([2, 1], policies=policies)
+    assert json.loads(win_rate(*asked))["losses"] == 3
+    batch = draft_batch(TaskKind.EVALUATION, k=2, baseline=policies[1])
+    held_out = LabelerFactory.create(cohort=Cohort.HELD_OUT)
+    ranking([1, 2], policies=policies, batch=batch, labeler=held_out)
+    counts = {}
+    for words in (
+        (),
+        ("--all",),
+        ("--cohort", "train"),
+        ("--batch", str(batch.code)),
+        ("--chosen-by", "random"),
+    ):
+        report = json.loads(win_rate(*asked, *words.split()))
+        counts[words] = (report["wins"], report["losses"], report["finals_only"])
+    assert list(counts.values()) == [(1, 0, True), (1, 3, False), (0, 0, True), (1, 0, False), (0, 0, False)]
+    assert list(json.loads(win_rate(*asked))["cohorts"]) == ["held_out"]
+    assert "tied (half each), in final evaluations only." in win_rate(*asked[:-1])

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from labeling.errors import LabelingError
 from labeling.models import Batch, Cohort, Policy
 from training.rules.evaluations import win_rate, win_rates_by_cohort
+from training.rules.judgements import in_finals
 from training.rules.prompt_choice import WAYS
 
 
@@ -19,45 +20,58 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--policy", required=True, help="name or code of the policy")
         parser.add_argument("--baseline", required=True, help="name or code of the policy it is against")
-        parser.add_argument("--batch", metavar="CODE", help="only judgements of this batch (default: all)")
+        parser.add_argument("--batch", metavar="CODE", help="only judgements of this batch")
         parser.add_argument("--cohort", choices=Cohort.values, help="only labelers of this group")
         parser.add_argument(
             "--chosen-by",
             choices=WAYS,
             help="only tasks whose prompt was chosen so: random is the control share",
         )
+        parser.add_argument(
+            "--all",
+            action="store_true",
+            help="comparisons that train too (default: final evaluations alone, where the two were compared "
+            "in one, unless --batch or --chosen-by says which)",
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
         policy, baseline = self._policy(options["policy"]), self._policy(options["baseline"])
         batch = self._batch(options["batch"]) if options["batch"] else None
+        is_open = batch is None and options["chosen_by"] is None and not options["all"]
+        scope: dict[str, Any] = {
+            "policy": policy,
+            "baseline": baseline,
+            "batch": batch,
+            "chosen_by": options["chosen_by"],
+            "finals_only": is_open and in_finals(policy=policy, baseline=baseline),
+        }
         try:
-            rate = win_rate(
-                policy=policy,
-                baseline=baseline,
-                batch=batch,
-                cohort=options["cohort"],
-                chosen_by=options["chosen_by"],
-            )
+            rate = win_rate(cohort=options["cohort"], **scope)
         except LabelingError as error:
             raise CommandError(error.message) from error
         if options["json"]:
-            by_cohort = win_rates_by_cohort(policy=policy, baseline=baseline, batch=batch)
+            by_cohort = win_rates_by_cohort(**scope)
             report = {
                 "policy": policy.name,
                 "baseline": baseline.name,
+                "finals_only": scope["finals_only"],
                 **rate.as_mapping(),
                 "cohorts": {cohort: found.as_mapping() for cohort, found in by_cohort.items()},
             }
             self.stdout.write(json.dumps(report))
             return
         if rate.value is None:
-            raise CommandError(f"No ranking holds responses of both {policy} and {baseline}.")
+            self.stdout.write(
+                f"Counted 0 judgements: no such ranking holds responses of {policy} and {baseline}."
+            )
+            return
         self.stdout.write(f"{policy} against {baseline}: {rate.value:.1%}")
         self.stdout.write(
             f"95 % interval {rate.low:.1%} to {rate.high:.1%}\n"
             f"Counted {rate.judgements} judgements of {rate.prompts} prompts: {rate.wins} won, "
-            f"{rate.losses} lost, {rate.ties} tied (half each)."
+            f"{rate.losses} lost, {rate.ties} tied (half each)"
+            f"{', in final evaluations only' if scope['finals_only'] else ''}."
         )
         if rate.likert is not None and rate.baseline_likert is not None:
             ours = _rating(rate.likert, rate.likert_low, rate.likert_high)

@@ -1,7 +1,6 @@
 """What a reward model says about responses: written by training, compared with what labelers say."""
 
-from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from collections.abc import Mapping
 from uuid import UUID
 
 from django.db import transaction
@@ -9,9 +8,9 @@ from django.db.models import QuerySet
 
 from labeling.errors import InvalidInput
 from labeling.models import Response, ResponseScore
+from labeling.rules.parts import in_parts
 
 ROWS_AT_ONCE = 500
-Key = TypeVar("Key", UUID, int)
 
 
 @transaction.atomic
@@ -25,12 +24,12 @@ def record_scores(*, scorer: UUID, scorer_name: str, scores: Mapping[UUID, float
     if broken:
         raise InvalidInput(f"The score of {len(broken)} responses is no number, first of {broken[0]}.")
     found: dict[UUID, int] = {}
-    for codes in _in_parts(scores, ROWS_AT_ONCE):
+    for codes in in_parts(scores, ROWS_AT_ONCE):
         found.update(Response.objects.filter(code__in=codes).values_list("code", "pk"))
     missing = [str(code) for code in scores if code not in found]
     if missing:
         raise InvalidInput(f"{len(missing)} codes name no response, first {missing[0]}.")
-    for pks in _in_parts(found.values(), ROWS_AT_ONCE):
+    for pks in in_parts(found.values(), ROWS_AT_ONCE):
         ResponseScore.objects.filter(scorer=scorer, response__in=pks).delete()
     ResponseScore.objects.bulk_create(
         (
@@ -46,8 +45,3 @@ def responses_without_score(scorer: UUID) -> QuerySet[Response]:
     """Return the responses that somebody has ranked and this reward model has not scored."""
     ranked = Response.objects.filter(places__isnull=False).distinct()
     return ranked.exclude(scores__scorer=scorer).select_related("prompt").order_by("pk")
-
-
-def _in_parts(keys: Iterable[Key], size: int) -> Iterable[list[Key]]:
-    rows = list(keys)
-    return [rows[start : start + size] for start in range(0, len(rows), size)]

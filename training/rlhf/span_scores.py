@@ -95,7 +95,7 @@ def _best_pairing(worth: Sequence[Sequence[float]]) -> float:
     from scipy.optimize import linear_sum_assignment
 
     rows, columns = linear_sum_assignment(worth, maximize=True)
-    return sum(worth[row][column] for row, column in zip(rows, columns, strict=True))
+    return sum(float(worth[row][column]) for row, column in zip(rows, columns, strict=True))
 
 
 def _is_number(text: str) -> bool:

@@ -126,7 +126,7 @@ def _by_annotator(spans: tuple[str, ...]) -> list[tuple[str, ...]]:
         if len(spans) % size == 0 and spans == spans[:size] * (len(spans) // size):
             return [spans[:size]]
     different = tuple(dict.fromkeys(spans))
-    alone = [(span,) for span in different]
+    alone: list[tuple[str, ...]] = [(span,) for span in different]
     return alone if len(different) < 2 else [*alone, different]
 
 

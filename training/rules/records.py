@@ -5,7 +5,7 @@ left out without being counted. Records hold no times and no row numbers: the sa
 bytes.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from django.db.models import Max, OuterRef, Prefetch, Q, QuerySet, Subquery
@@ -24,6 +24,7 @@ from labeling.models import (
     Split,
     TaskKind,
 )
+from labeling.rules.parts import in_parts
 from labeling.rules.readings import asks as readings_asked
 from labeling.rules.toxicity import condition_of
 from training.models import DatasetKind
@@ -154,10 +155,8 @@ def ppo_prompts(selection: Selection) -> Selected:
     rows = Prompt.objects.filter(pk__lte=selection.up_to).select_related("parent").order_by("pk")
     if selection.batches:
         rows = rows.filter(tasks__batch__code__in=selection.batches).distinct()
-    if selection.prompts:
-        rows = rows.filter(code__in=selection.prompts)
     customers_only = not (selection.sources or selection.prompts or selection.batches)
-    for row in rows.iterator(chunk_size=ROWS_AT_ONCE):
+    for row in _chosen(rows, selection.prompts) if selection.prompts else rows.iterator(ROWS_AT_ONCE):
         reason = reason_to_drop(row, selection)
         if not reason and customers_only and row.source not in CUSTOMER_SOURCES:
             reason = "other_source"
@@ -176,6 +175,13 @@ def ppo_prompts(selection: Selection) -> Selected:
                 "dedup_group": row.prefix_key or row.text_hash,
             },
         )
+
+
+def _chosen(rows: QuerySet[Prompt], codes: Iterable[str]) -> Iterator[Prompt]:
+    """Give the prompts of these codes, however many, in the order of their rows."""
+    parts = (rows.filter(code__in=part).values_list("pk", flat=True) for part in in_parts(codes))
+    for keys in in_parts(sorted(key for part in parts for key in part)):
+        yield from rows.filter(pk__in=keys)
 
 
 def judgements(selection: Selection) -> Selected:

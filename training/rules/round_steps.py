@@ -86,6 +86,8 @@ def _look_sample(given: Round, facts: Facts) -> tuple[str, str, Any]:
         detail = f"{tasks} comparisons made."
         if alike := batch.settings.get("without_choice"):
             detail += f" {alike} more prompts had no two different responses."
+        if used := batch.settings.get("used_before"):
+            detail += f" {used} of the prompts had been compared before."
         return DONE, detail, batch
     return _look_sampling(batch, facts, None)
 

@@ -2,18 +2,19 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Exists, Max, OuterRef, QuerySet
 
 from labeling.errors import Conflict, InvalidInput
-from labeling.models import MAX_K, MIN_K, Batch, Policy, Prompt, Response, TaskKind, User
+from labeling.models import MAX_K, MIN_K, Batch, Policy, Prompt, Response, Task, TaskKind, User
 from labeling.rules import audit
 from labeling.rules.batches import add_ranked_tasks, open_batch
+from labeling.rules.parts import in_parts
 from labeling.rules.texts import exact_hash
 from training.models import Model, Run, RunState, Stage
 from training.rules.datasets import freeze_dataset
@@ -146,13 +147,8 @@ def store_responses(*, run: Run, folder: Path) -> int:
     if Response.objects.filter(policy=writer, sampling__run=str(run.code)).exists():
         return 0
     records = responses_in(folder)
-    prompts = {
-        str(prompt.code): prompt
-        for prompt in Prompt.objects.filter(code__in={record["prompt_id"] for record in records})
-    }
-    earlier = Response.objects.filter(policy=writer, prompt__in=prompts.values())
-    newest = earlier.aggregate(newest=Max("index"))["newest"]
-    first = 0 if newest is None else newest + 1
+    prompts = _prompts_of({record["prompt_id"] for record in records})
+    first = 1 + max(_newest_index(writer, part) for part in in_parts(prompts.values())) if prompts else 0
     Response.objects.bulk_create(
         (
             Response(
@@ -189,7 +185,7 @@ def make_tasks(*, batch: Batch) -> int:
     if batch.sample_runs.exclude(state=RunState.FINISHED).exists():
         return 0
     order = batch.settings
-    found = {str(prompt.code): prompt for prompt in Prompt.objects.filter(code__in=order["prompts"])}
+    found = _prompts_of(order["prompts"])
     prompts = [found[code] for code in order["prompts"]]
     given: dict[int, list[Response]] = defaultdict(list)
     for wish in order["writers"]:
@@ -211,11 +207,13 @@ def make_tasks(*, batch: Batch) -> int:
         raise InvalidInput(
             f'No prompt of batch "{batch}" has {MIN_K} different responses, so there is nothing to rank.'
         )
+    used_before = _count_used([prompt for prompt, _ in items], batch.kind)
     add_ranked_tasks(batch=batch, items=items)
     for way in {way for way in chosen_by.values() if way}:
         taken = [prompt for prompt, how in chosen_by.items() if how == way]
-        batch.tasks.filter(prompt__in=taken).update(chosen_by=way)
-    batch.settings = {**order, "without_choice": len(prompts) - len(items)}
+        for part in in_parts(taken):
+            batch.tasks.filter(prompt__in=part).update(chosen_by=way)
+    batch.settings = {**order, "without_choice": len(prompts) - len(items), "used_before": used_before}
     batch.save(update_fields=("settings",))
     if order["open_when_ready"]:
         open_batch(batch=batch)
@@ -241,7 +239,8 @@ def _check_order(batch: Batch, writers: Sequence[Writer], prompts: Sequence[Prom
 
 def _check_answers(policy: Policy, prompts: Sequence[Prompt]) -> None:
     """Refuse a writer without weights that has answered none of the prompts: no task could be made."""
-    if not Response.objects.filter(policy=policy, prompt__in=prompts).exists():
+    answers = Response.objects.filter(policy=policy)
+    if not any(answers.filter(prompt__in=part).exists() for part in in_parts(prompts)):
         raise InvalidInput(
             f"{policy} has no weights in the registry to sample from, and has answered none of the "
             f"{len(prompts)} prompts; choose another policy, or prompts that it has answered.",
@@ -297,14 +296,15 @@ def _responses_of(
     batch: Batch, policy: Policy, prompts: Sequence[Prompt], run: str
 ) -> dict[int, list[Response]]:
     """Return a policy's responses by prompt: of a sample run, of this batch, or given before."""
-    given = Response.objects.filter(policy=policy, prompt__in=prompts).order_by("index", "pk")
+    given = Response.objects.filter(policy=policy).order_by("index", "pk")
     if run:
         given = given.filter(sampling__run=run)
     elif Model.objects.filter(policy=policy).exists():
         given = given.filter(sampling__run__in=[str(run.code) for run in batch.sample_runs.all()])
     by_prompt: dict[int, list[Response]] = defaultdict(list)
-    for response in given:
-        by_prompt[response.prompt_id].append(response)
+    for part in in_parts(prompts):
+        for response in given.filter(prompt__in=part):
+            by_prompt[response.prompt_id].append(response)
     return by_prompt
 
 
@@ -319,21 +319,48 @@ def _different(responses: Sequence[Response]) -> list[Response]:
 def choose_prompts(*, split: str, count: int, used_in: str = "", seed: int | None = None) -> list[Prompt]:
     """Choose prompts for a batch: of one split, usable, without personal data, unused ones first.
 
-    `used_in` names the kind of batches whose use counts. With a `seed` the unused ones are drawn at random,
-    without one the oldest are taken. Raises InvalidInput where there are none.
+    `used_in` names the kind of batches whose use counts; where the unused ones do not reach, used ones come
+    after them. With a `seed` both are drawn at random, without one the oldest are taken. Raises InvalidInput
+    where there are none.
     """
     free = Prompt.objects.usable().filter(split=split, has_pii=False)
-    fresh = free.exclude(tasks__batch__kind=used_in) if used_in else free
-    if seed is None:
-        chosen = list(fresh.order_by("pk")[:count])
-    else:
-        keys = list(fresh.order_by("pk").values_list("pk", flat=True))
-        drawn = random.Random(seed).sample(keys, min(count, len(keys)))
-        chosen = list(free.filter(pk__in=drawn).order_by("pk"))
-    if len(chosen) < count:
-        chosen += list(free.exclude(pk__in=[p.pk for p in chosen]).order_by("-pk")[: count - len(chosen)])
+    draw = None if seed is None else random.Random(seed)
+    used = Exists(Task.objects.filter(prompt=OuterRef("pk"), batch__kind=used_in))
+    chosen = _drawn(free.filter(~used) if used_in else free, count, draw)
+    if used_in and len(chosen) < count:
+        chosen += _drawn(free.filter(used), count - len(chosen), draw)
     if not chosen:
         raise InvalidInput(
             f"There are no prompts in the {split} split; import some first.", fields={"prompts": "none"}
         )
     return chosen
+
+
+def _drawn(rows: QuerySet[Prompt], count: int, draw: random.Random | None) -> list[Prompt]:
+    """Take so many prompts, the oldest or drawn ones; always in the order of their rows."""
+    if draw is None:
+        return list(rows.order_by("pk")[:count])
+    keys = list(rows.order_by("pk").values_list("pk", flat=True))
+    drawn = sorted(draw.sample(keys, min(count, len(keys))))
+    parts = (Prompt.objects.filter(pk__in=part).order_by("pk") for part in in_parts(drawn))
+    return [prompt for part in parts for prompt in part]
+
+
+def _prompts_of(codes: Iterable[str]) -> dict[str, Prompt]:
+    parts = (Prompt.objects.filter(code__in=part) for part in in_parts(codes))
+    return {str(prompt.code): prompt for part in parts for prompt in part}
+
+
+def _newest_index(writer: Policy, prompts: Sequence[Prompt]) -> int:
+    """Return the highest index of a policy's responses to these prompts, -1 where there is none."""
+    given = Response.objects.filter(policy=writer, prompt__in=prompts)
+    newest = given.aggregate(newest=Max("index"))["newest"]
+    return -1 if newest is None else int(newest)
+
+
+def _count_used(prompts: Sequence[Prompt], kind: str) -> int:
+    """Return how many of the prompts stand in a batch of this kind already."""
+    tasks = Task.objects.filter(batch__kind=kind)
+    return sum(
+        tasks.filter(prompt__in=part).values("prompt").distinct().count() for part in in_parts(prompts)
+    )

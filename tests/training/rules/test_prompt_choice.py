@@ -56,6 +56,21 @@ def test_random_prompts_are_drawn_by_seed_from_those_not_used() -> None:
     assert len(choose_prompts(split="train", count=100, seed=1)) == 30
 
 
+def test_used_prompts_are_drawn_too_where_unused_ones_do_not_reach() -> None:
+    batch, prompt_batch = draft_batch(k=2), PromptFactory.create_batch(30)
+    Task.objects.bulk_create(Task(batch=batch, prompt=prompt) for prompt in prompt_batch)
+    fresh = {prompt.pk for prompt in PromptFactory.create_batch(5)}
+    chosen = choose_prompts(split="train", count=15, used_in="comparison", seed=1)
+    assert {prompt.pk for prompt in chosen[:5]} == fresh
+    again = {prompt.pk for prompt in chosen[5:]}
+    assert len(again) == 10
+    assert again <= {prompt.pk for prompt in prompt_batch}
+    oldest, newest = prompt_batch[:10], prompt_batch[-10:]
+    assert again not in ({prompt.pk for prompt in oldest}, {prompt.pk for prompt in newest})
+    in_order = choose_prompts(split="train", count=15, used_in="comparison")
+    assert in_order[5:] == oldest
+
+
 def scored(run: Run, scores: dict[str, list[float]], monkeypatch: pytest.MonkeyPatch) -> None:
     """End a sample run whose responses have these scores, by code of the prompt."""
     monkeypatch.setattr(

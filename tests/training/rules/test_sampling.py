@@ -1,17 +1,20 @@
 """From policies and prompts to the ranked tasks of the next round."""
 
 import json
+import sqlite3
 import tomllib
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from labeling.errors import Conflict, InvalidInput
 from labeling.models import Batch, Prompt, Response, TaskKind
 from tests.factories import PolicyFactory, PromptFactory, ResponseFactory
 from tests.training.factories import draft_batch, stored_model
 from training.models import Model, ModelKind, Run, RunState
-from training.rules import run_folder, sampling
+from training.rules import dataset_members, run_folder, sampling
 from training.rules.run_execution import record_finish
 from training.rules.runs import claim_run
 from training.rules.sampling import Writer, choose_prompts, make_tasks, sample_for_batch
@@ -143,6 +146,41 @@ def test_prompt_with_personal_data_is_not_shown() -> None:
     prompts = [PromptFactory.create(), PromptFactory.create(has_pii=True)]
     with pytest.raises(InvalidInput, match="1 of 2 prompts may not be shown"):
         sample_for_batch(batch=draft_batch(k=2), writers=[writer(stored_model(), 2)], prompts=prompts)
+
+
+@pytest.fixture
+def few_variables(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let SQLite take 999 variables in a query, as Django reckons; a default one takes 32,766."""
+    monkeypatch.setattr(dataset_members, "AT_ONCE", 900)
+    if connection.vendor != "sqlite":
+        yield
+        return
+    connection.ensure_connection()
+    before = connection.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
+    yield
+    connection.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, before)
+
+
+@pytest.mark.usefixtures("few_variables")
+def test_more_prompts_are_sampled_than_a_query_takes_variables() -> None:
+    prompts = Prompt.objects.bulk_create(PromptFactory.build_batch(1100))
+    chosen = choose_prompts(split="train", count=1050, used_in="comparison", seed=1)
+    assert len({prompt.pk for prompt in chosen}) == 1050
+    batch = draft_batch(k=2)
+    [run] = sample_for_batch(batch=batch, writers=[writer(stored_model(), 2)], prompts=chosen)
+    finish(run)
+    assert batch.tasks.count() == 1050
+    assert len(choose_prompts(split="train", count=1100, used_in="comparison", seed=1)) == len(prompts)
+
+
+def test_a_batch_says_how_many_of_its_prompts_were_used_before(prompts: list[Prompt]) -> None:
+    model = stored_model()
+    for given, used in ((prompts[:2], 0), (prompts, 2)):
+        batch = draft_batch(k=2)
+        [run] = sample_for_batch(batch=batch, writers=[writer(model, 2)], prompts=given)
+        finish(run)
+        batch.refresh_from_db()
+        assert batch.settings["used_before"] == used
 
 
 def test_unused_prompts_are_chosen_first() -> None:

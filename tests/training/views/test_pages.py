@@ -242,6 +242,23 @@ def test_evaluation_shows_win_rate_and_interval(see: Callable[..., str]) -> None
         assert "62.5 %" in text
 
 
+def test_pages_say_how_many_prompts_were_used_before(see: Callable[..., str]) -> None:
+    baseline, policy = PolicyFactory.create(), PolicyFactory.create()
+    judged = draft_batch(TaskKind.EVALUATION, k=2, baseline=baseline)
+    compared = draft_batch(k=2)
+    for batch in (judged, compared):
+        ranking([1, 2], batch=batch, policies=[policy, baseline])
+        batch.settings = {**batch.settings, "used_before": 3}
+        batch.save()
+    evaluation = Evaluation.objects.create(name="Final", policy=policy, baseline=baseline, batch=judged)
+    given = rounds.open_round(base_model=stored_model())
+    given.comparison_batch = compared
+    given.save()
+    assert "3 of the prompts stood in an earlier evaluation too." in see("evaluation-detail", evaluation.code)
+    assert "3 of the prompts had been compared before." in see("round-detail", given.code)
+    assert "3 of the prompts, in other batches of this kind" in see("batch-detail", judged.code)
+
+
 @pytest.mark.parametrize("name", LISTS)
 def test_lists_cost_the_same_however_long(
     client: Client, dana: User, name: str, django_assert_max_num_queries: DjangoAssertNumQueries

@@ -82,6 +82,7 @@ CALLS: dict[str, tuple[str, str]] = {
     "datasets": ("GET", "/datasets/"),
     "freeze_dataset": ("POST", "/datasets/"),
     "dataset": ("GET", "/datasets/{code}/"),
+    "compare_datasets": ("GET", "/datasets/{code}/compare/"),
     "records": ("GET", "/datasets/{code}/records/"),
     "download_part": ("GET", "/datasets/{code}/parts/{split}/"),
     "download_parquet": ("GET", "/datasets/{code}/parts/{split}/"),
@@ -182,6 +183,10 @@ class Client(
     def dataset(self, code: Code) -> Dataset:
         """Return a dataset with its manifest."""
         return Dataset.read(self.call(CALLS["dataset"], code=code))
+
+    def compare_datasets(self, code: Code, other: Code) -> JSON:
+        """Return what lies between two datasets of a kind, record by record, the older one first."""
+        return self.call(CALLS["compare_datasets"], query={"other": str(other)}, code=code)
 
     def records(self, code: Code, *, split: str = "train", first: int = 0, count: int = 20) -> list[JSON]:
         """Return some records of a part."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from .rows import JSON, Benchmark, Code, Evaluation
+from .rows import JSON, Benchmark, Code, Dataset, Evaluation
 from .transport import Transport
 
 CALLS: dict[str, tuple[str, str]] = {
     "evaluations": ("GET", "/evaluations/"),
     "start_evaluation": ("POST", "/evaluations/"),
     "evaluation": ("GET", "/evaluations/{code}/"),
+    "evaluation_figures": ("GET", "/evaluations/figures/"),
     "benchmarks": ("GET", "/benchmarks/"),
+    "benchmark_sets": ("GET", "/benchmarks/sets/"),
+    "import_benchmark": ("POST", "/benchmarks/sets/"),
     "start_benchmarks": ("POST", "/benchmarks/"),
     "harness_tasks": ("GET", "/benchmarks/tasks/"),
     "alignment_tax": ("GET", "/models/{code}/alignment-tax/"),
@@ -37,6 +41,31 @@ class EvaluationCalls(Transport):
     def evaluation(self, code: Code) -> Evaluation:
         """Return an evaluation with its win rate."""
         return Evaluation.read(self.call(CALLS["evaluation"], code=code))
+
+    def evaluation_figures(self, baseline: str, *, judged: str = "final") -> JSON:
+        """Return every judged policy against one: win rates by cohort and origin, ratings, flags."""
+        return self.call(CALLS["evaluation_figures"], query={"baseline": baseline, "judged": judged})
+
+    def benchmark_sets(self) -> list[JSON]:
+        """Return the public sets that an import can name, with the columns of their rows."""
+        found: Any = self.call(CALLS["benchmark_sets"])
+        return list(found)
+
+    def import_benchmark(
+        self,
+        key: str,
+        file: str | Path,
+        *,
+        few_shot: str | Path | None = None,
+        form: str = "",
+        name: str = "",
+        license: str = "",
+    ) -> tuple[Dataset, list[str]]:
+        """Send the files of a public set. Returns it as a dataset, and the first lines that were refused."""
+        words = {"set": key, "name": name, "license": license} | ({"form": form} if form else {})
+        files = {"file": Path(file)} | ({"few_shot": Path(few_shot)} if few_shot else {})
+        body = self.send_files(CALLS["import_benchmark"], words, files)
+        return Dataset.read(body["dataset"]), list(body["refusals"])
 
     def benchmarks(self) -> Iterator[Benchmark]:
         """Give benchmark runs with their results, newest first."""

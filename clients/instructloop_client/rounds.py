@@ -14,7 +14,9 @@ CALLS: dict[str, tuple[str, str]] = {
     "round": ("GET", "/rounds/{code}/"),
     "own_rounds": ("GET", "/rounds/own/"),
     "do_step": ("POST", "/rounds/{code}/steps/{key}/"),
+    "gate": ("GET", "/rounds/{code}/gate/"),
     "open_gate": ("POST", "/rounds/{code}/gate/"),
+    "set_automatic": ("POST", "/rounds/{code}/automatic/"),
 }
 
 
@@ -26,12 +28,19 @@ class RoundCalls(Transport):
         return self.pages(CALLS["rounds"], Round, {})
 
     def open_round(
-        self, *, base_model: Code = "", previous: Code = "", name: str = "", settings: JSON | None = None
+        self,
+        *,
+        base_model: Code = "",
+        previous: Code = "",
+        name: str = "",
+        settings: JSON | None = None,
+        pretrain_dataset: Code = "",
     ) -> Round:
-        """Open a round from a base model, or after another round."""
+        """Open a round from a base model, or after another round with what settings are to differ."""
         body: JSON = {"name": name, "settings": settings or {}}
         body |= {"base_model": str(base_model)} if base_model else {}
         body |= {"previous": str(previous)} if previous else {}
+        body |= {"pretrain_dataset": str(pretrain_dataset)} if pretrain_dataset else {}
         return Round.read(self.call(CALLS["open_round"], body))
 
     def round(self, code: Code) -> Round:
@@ -47,6 +56,14 @@ class RoundCalls(Transport):
         """Do the next step of a round; refused with 409 where `key` is not the next one."""
         return Round.read(self.call(CALLS["do_step"], code=code, key=key))
 
+    def gate(self, code: Code) -> JSON:
+        """Return the checks of a round's gate, each with what was found and what is wanted."""
+        return self.call(CALLS["gate"], code=code)
+
     def open_gate(self, code: Code, reason: str) -> Round:
         """Open a round's gate under one's own name."""
         return Round.read(self.call(CALLS["open_gate"], {"reason": reason}, code=code))
+
+    def set_automatic(self, code: Code, is_automatic: bool = True) -> Round:
+        """Let the steps of a round start by themselves, or by a call again."""
+        return Round.read(self.call(CALLS["set_automatic"], {"is_automatic": is_automatic}, code=code))

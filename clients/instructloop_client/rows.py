@@ -130,12 +130,14 @@ class Model(Row):
 
 @dataclasses.dataclass(frozen=True)
 class Round(Row):
-    """One turn of the loop; in detail with its steps."""
+    """One turn of the loop; in detail with its steps and the `alarm` of the policy that it made."""
 
     number: int = 0
     name: str = ""
+    settings: JSON = dataclasses.field(default_factory=dict)
     closed_at: str | None = None
     steps: list[JSON] = dataclasses.field(default_factory=list)
+    alarm: JSON | None = None
 
     @property
     def next_step(self) -> JSON | None:

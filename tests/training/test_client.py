@@ -207,7 +207,7 @@ def described() -> set[tuple[str, str]]:
 
 def public_methods() -> Iterator[str]:
     for name, _ in inspect.getmembers(Client, inspect.isfunction):
-        if not name.startswith("_") and name not in ("call", "open", "pages"):
+        if not name.startswith("_") and name not in ("call", "open", "pages", "send_files"):
             yield name
 
 

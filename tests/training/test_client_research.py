@@ -1,18 +1,23 @@
 """What the client does with models, runs, workers, rounds and evaluations, against a live server."""
 
+import hashlib
 import io
+import json
 import tarfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from clients.instructloop_client import Client, InstructLoopError
-from labeling.models import Role, User
-from tests.factories import UserFactory
-from tests.training.factories import sft_run, stored_model
+from labeling.models import Role, TaskKind, User
+from tests.factories import PolicyFactory, UserFactory
+from tests.training.factories import demonstration, draft_batch, ranking, sft_run, stored_model
+from tests.training.rules.test_benchmarks import CHOICES
 from training import tasks
-from training.models import ModelKind
+from training.models import Dataset, ModelKind, Round
 from training.rules.curves import store_points
+from training.rules.datasets import freeze_texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -74,3 +79,49 @@ def test_a_run_is_moved_cloned_and_compared_through_it(client: Client) -> None:
     with pytest.raises(InstructLoopError) as unheard:
         client.start_run("sft", inputs={}, queue="huge")
     assert set(unheard.value.fields) == {"queue"}
+
+
+def test_rounds_are_left_to_themselves_and_their_gates_read_through_it(client: Client) -> None:
+    base = stored_model(name="base")
+    texts = freeze_texts(name="stories", texts=["Once upon a time."])
+    opened = client.open_round(base_model=base.code, settings={"k": 2}, pretrain_dataset=texts.code)
+    assert Round.objects.get().pretrain_dataset == texts
+    assert client.set_automatic(opened.code).settings["is_automatic"] is True
+    assert client.set_automatic(opened.code, False).settings["is_automatic"] is False
+    assert client.gate(opened.code)["is_reached"] is False
+    assert client.round(opened.code).alarm is None
+
+
+def test_datasets_and_judged_policies_are_compared_through_it(client: Client) -> None:
+    demonstration()
+    older = client.freeze_dataset("sft")
+    demonstration()
+    newer = client.freeze_dataset("sft")
+    found = client.compare_datasets(newer.code, older.code)
+    assert (found["older"], found["added"]["total"]) == (older.code, 1)
+    policy, baseline = PolicyFactory.create(name="ppo"), PolicyFactory.create(name="sft & co")
+    batch = draft_batch(TaskKind.EVALUATION, k=2, baseline=baseline)
+    ranking([1, 2], batch=batch, policies=[policy, baseline])
+    figures = client.evaluation_figures("sft & co")["policies"]
+    assert figures[0]["rates"]["all"]["win_rate"] == 1.0
+    with pytest.raises(InstructLoopError) as unjudged:
+        client.evaluation_figures("sft & co", judged="control")
+    assert set(unjudged.value.fields) == {"baseline"}
+
+
+def test_the_files_of_a_public_set_are_sent_through_it(client: Client, tmp_path: Path) -> None:
+    assert "drop" in {known["key"] for known in client.benchmark_sets()}
+    file, shown = tmp_path / 'ours "new" ü.jsonl', tmp_path / "shown.jsonl"
+    file.write_text("\n".join(json.dumps(row) for row in [*CHOICES, {"id": "bad"}]))
+    shown.write_text(json.dumps(CHOICES[0]))
+    dataset, refusals = client.import_benchmark(
+        "own", file, few_shot=shown, form="choice", name="Ours", license="déjà vu"
+    )
+    assert (dataset.name, dataset.counts) == ("Ours", {"test": 4, "train": 1})
+    assert len(refusals) == 1
+    selection = Dataset.objects.get().manifest["selection"]
+    assert selection["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert (selection["license"], selection["examples"]) == ("déjà vu", "shown.jsonl")
+    with pytest.raises(InstructLoopError) as refused:
+        client.import_benchmark("none", file)
+    assert set(refused.value.fields) == {"set"}

@@ -15,9 +15,12 @@ from labeling.api.permissions import Requires
 from labeling.api.serializers import Body, ErrorBody
 from labeling.errors import InvalidInput, NotFound
 from labeling.rules.access import Action
+from training.api.models import AlarmBody
 from training.api.refusals import config_checked
 from training.models import Dataset, Model, Round
 from training.rules import rounds
+from training.rules.over_optimisation import over_optimisation_of
+from training.rules.round_opening import model_of
 from training.tasks import enqueue_run
 
 
@@ -54,14 +57,21 @@ class RoundDetailBody(RoundBody):
     """A round with its steps."""
 
     steps = serializers.SerializerMethodField()
+    alarm = serializers.SerializerMethodField(help_text="Of its new policy; null where there is nothing.")
 
     class Meta(RoundBody.Meta):
-        fields = (*RoundBody.Meta.fields, "steps")
+        fields = (*RoundBody.Meta.fields, "steps", "alarm")
 
     @extend_schema_field(StepBody(many=True))
     def get_steps(self, given: Round) -> Any:
         """Return the steps in order, as the rows have them now."""
         return StepBody(rounds.steps(given), many=True).data
+
+    @extend_schema_field(AlarmBody(allow_null=True))
+    def get_alarm(self, given: Round) -> Any:
+        """Return what reward, KL and labelers say of the policy that the round made."""
+        found = over_optimisation_of(model_of(given.ppo_run), given)
+        return AlarmBody(found).data if found is not None else None
 
 
 class RoundRequest(Body):
@@ -146,33 +156,6 @@ class StepIt(APIView):
             started = rounds.start_step(given=given, key=key, by=user_of(request))
         for run in started:
             enqueue_run(run)
-        return Response(RoundDetailBody(given).data)
-
-
-class OpenGateRequest(Body):
-    """Why a round may train although its gate is closed."""
-
-    reason = serializers.CharField(max_length=1000)
-
-
-class OpenGate(APIView):
-    """The signed way past the gate."""
-
-    permission_classes = (Requires(Action.RUN_TRAINING),)
-
-    @extend_schema(
-        request=OpenGateRequest,
-        responses={200: RoundDetailBody, 403: ErrorBody, 404: ErrorBody, 409: ErrorBody, 422: ErrorBody},
-        tags=["rounds"],
-    )
-    def post(self, request: Request, code: UUID) -> Response:
-        """Open the gate under your name; 409 where it is open."""
-        given = Round.objects.filter(code=code).first()
-        if given is None:
-            raise NotFound("There is no such round.")
-        body = OpenGateRequest(data=request.data)
-        body.is_valid(raise_exception=True)
-        rounds.open_gate(given=given, reason=body.validated_data["reason"], by=user_of(request))
         return Response(RoundDetailBody(given).data)
 
 

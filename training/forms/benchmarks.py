@@ -119,9 +119,16 @@ class ImportSetForm(forms.Form):
         data: dict[str, Any] = super().clean() or {}
         for name in ("file", "few_shot"):
             given = data.get(name)
-            if given and not is_named_as_rows(given.name):
-                self.add_error(name, f"{given.name} must end in {ENDINGS_IN_WORDS}.")
-            elif given and given.size > MOST_BYTES:
-                text = f"{given.name} has {given.size >> 20} MB; allowed is {MOST_BYTES >> 20}. "
-                self.add_error(name, f"{text}Import it on the server with import_benchmark.")
+            if given and (why := wrong_file(given.name, given.size)):
+                self.add_error(name, why)
         return data
+
+
+def wrong_file(name: str, size: int) -> str:
+    """Return why a file cannot be taken over the web, empty where it can."""
+    if not is_named_as_rows(name):
+        return f"{name} must end in {ENDINGS_IN_WORDS}."
+    if size > MOST_BYTES:
+        too_much = f"{name} has {size >> 20} MB; allowed is {MOST_BYTES >> 20}."
+        return f"{too_much} Import it on the server with import_benchmark."
+    return ""

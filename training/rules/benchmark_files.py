@@ -1,7 +1,7 @@
 """Files of public evaluation sets: read line by line, named by their checksum."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from labeling.errors import InvalidInput, UnreadableFile
@@ -43,6 +43,15 @@ def import_benchmark_file(
     except (UnreadableFile, OSError) as error:
         raise InvalidInput(str(error), fields={"file": "unreadable"}) from error
     return dataset, [*faults, *refused]
+
+
+def keep_file(*, folder: Path, name: str, pieces: Iterable[bytes]) -> Path:
+    """Write what came over the web where it can be read like any file; only the end of its name is taken."""
+    folder.mkdir()
+    path = folder / Path(name).name
+    with path.open("wb") as file:
+        file.writelines(pieces)
+    return path
 
 
 def _rows(path: Path, faults: list[str]) -> Iterator[tuple[int, Row]]:

@@ -25,7 +25,7 @@ from training.rules.benchmark_figures import (
     label_of,
     table_rows,
 )
-from training.rules.benchmark_files import import_benchmark_file
+from training.rules.benchmark_files import import_benchmark_file, keep_file
 from training.rules.benchmarks import benchmark_datasets, order_benchmarks
 from training.rules.harness_tasks import find_tasks
 from training.tasks import enqueue_run
@@ -140,10 +140,4 @@ def _with_ancestor(models: list[Model], lines: Mapping[int, list[int]]) -> Model
 
 
 def _kept(upload: "UploadedFile[Any]", folder: Path) -> Path:
-    """Write an upload where it can be read like any file; only the end of its name is taken."""
-    folder.mkdir()
-    path = folder / Path(str(upload.name)).name
-    with path.open("wb") as file:
-        for chunk in upload.chunks():
-            file.write(chunk)
-    return path
+    return keep_file(folder=folder, name=str(upload.name), pieces=upload.chunks())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from tests.rlhf.conftest import comparisons, demonstrations, texts, write_config, write_dataset
@@ -16,6 +17,7 @@ from training.rlhf.__main__ import main
 from training.rlhf.batching import generator
 from training.rlhf.config import PpoConfig, parse_config
 from training.rlhf.model import RewardModel, new_reward_model, save_reward_model
+from training.rlhf.rollout import Rollout
 
 CPU = torch.device("cpu")
 LENGTHS = {"max_prompt_tokens": 16, "max_response_tokens": 8}
@@ -116,3 +118,25 @@ def ppo_config(**ppo: Any) -> PpoConfig:
 
 def copy_run(source: Path, target: Path) -> Path:
     return Path(shutil.copytree(source, target, symlinks=True))
+
+
+def ragged(rollout: Rollout) -> Rollout:
+    """Cut the responses of a rollout to lengths of their own, from one token to all."""
+    rows, width = rollout.tokens.shape
+    lengths = torch.arange(rows) * width // rows + 1
+    real = rollout.response_mask & (torch.arange(width) < lengths.unsqueeze(1))
+    cut = {name: x * real for name, x in _of_responses(rollout).items()}
+    return rollout._replace(**cut)
+
+
+def padded(rollout: Rollout, columns: int) -> Rollout:
+    """Widen a rollout by columns that hold no real token, before the prompts and behind the responses."""
+    wide = {name: F.pad(x, (0, columns)) for name, x in _of_responses(rollout).items()}
+    prompts = {name: F.pad(getattr(rollout, name), (columns, 0)) for name in ("prompts", "prompt_mask")}
+    return rollout._replace(**wide, **prompts)
+
+
+def _of_responses(rollout: Rollout) -> dict[str, torch.Tensor]:
+    """The parts with a column for each response token."""
+    every = rollout._asdict()
+    return {name: x for name, x in every.items() if x.dim() == 2 and not name.startswith("prompt")}

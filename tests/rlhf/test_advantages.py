@@ -19,6 +19,15 @@ def test_score_stands_on_the_last_real_token_and_penalty_on_every_one() -> None:
     assert torch.allclose(rewards, torch.tensor(expected), atol=1e-6)
 
 
+def test_the_penalty_is_neither_clamped_nor_made_positive_however_far_the_models_are() -> None:
+    logprobs = torch.tensor([[-1.0, -30.0, -2.0]])
+    ref = torch.tensor([[-41.0, -5.0, -2.0]])
+    rewards = penalized_rewards(
+        torch.tensor([0.0]), logprobs, ref, torch.ones(1, 3, dtype=torch.bool), kl_coef=0.5
+    )
+    assert rewards.tolist() == [[-20.0, 12.5, 0.0]]
+
+
 def test_rewards_of_a_response_sum_to_score_minus_penalized_kl() -> None:
     generator = torch.Generator().manual_seed(0)
     mask = ragged_mask([5, 1, 7, 3], 7)

@@ -11,22 +11,25 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from tests.rlhf.conftest import tiny_model
 from tests.rlhf.stages import (
     copy_run,
     metrics,
+    padded,
     ppo_config,
     ppo_settings,
     prepare_ppo,
+    ragged,
     run_stage,
     same_weights,
 )
 from training.rlhf import ppo, sft
+from training.rlhf.advantages import penalized_rewards
 from training.rlhf.config import ConfigError, SftConfig, parse_config
 from training.rlhf.data import Demonstration
 from training.rlhf.generation import generate, row_uniforms
-from training.rlhf.logprobs import kl_k1
 from training.rlhf.model import save_policy
 from training.rlhf.rollout import Models, Rollout, collect_rollout, token_logprobs
 from training.rlhf.tokenizer import Codec
@@ -97,14 +100,26 @@ def test_sampler_and_trainer_agree_at_a_temperature_of_their_own(codec: Codec, s
 
 def test_no_metric_sees_padding(codec: Codec) -> None:
     _, rollout = rollout_of(codec)
-    wide = {}
-    for name in Rollout._fields:
-        x = getattr(rollout, name)
-        wide[name] = (
-            x if x.dim() == 1 else torch.nn.functional.pad(x, (0, 5) if "prompt" not in name else (5, 0))
-        )
-    plain = ppo.rollout_metrics(rollout, 0.1)
-    assert ppo.rollout_metrics(Rollout(**wide), 0.1) == pytest.approx(plain, rel=1e-6)
+    random = torch.Generator().manual_seed(1)
+    raw, returns, values, moved = (torch.randn(rollout.tokens.shape, generator=random) for _ in range(4))
+    rollout = ragged(rollout._replace(values=values, sampled_logprobs=rollout.logprobs - 0.3 * moved))
+    real = rollout.response_mask
+    assert 0 < int((~real).sum()) < real.numel()
+    described = [
+        ppo.iteration_metrics(made, F.pad(raw, (0, more), value=7.0), F.pad(returns, (0, more)), 0.1, config)
+        for config in [ppo_config(sampler_weight_cap=1.1)]
+        for more, made in [(0, rollout), (5, padded(rollout, 5))]
+    ]
+    assert described[1] == pytest.approx(described[0], rel=1e-6)
+    # What stands on padding counts for nothing either, and a row alone says what it says among others.
+    junk, more_junk = (torch.where(real, x, torch.full_like(x, 9.0)) for x in (raw, returns))
+    again = ppo.iteration_metrics(rollout, junk, more_junk, 0.1, ppo_config(sampler_weight_cap=1.1))
+    assert again == described[0]
+    tokens = real.sum(dim=1)
+    alone = [ppo.rollout_metrics(rollout.select(torch.tensor([row])), 0.1) for row in range(len(tokens))]
+    for name, by in (("objective/kl", torch.ones(3)), ("objective/entropy", tokens)):
+        weighed = sum(found[name] * float(n) for found, n in zip(alone, by, strict=True)) / float(by.sum())
+        assert described[0][name] == pytest.approx(weighed, rel=1e-5)
 
 
 def test_kl_enters_once_through_the_reward_and_not_at_all_at_the_reference(codec: Codec) -> None:
@@ -125,16 +140,12 @@ def test_expected_gradient_of_the_penalty_is_that_of_the_exact_kl() -> None:
     reference = torch.tensor([0.5, 0.2, -0.4], dtype=torch.float64).log_softmax(dim=0)
     logp = logits.log_softmax(dim=0)
     [exact] = torch.autograd.grad((logp.exp() * (logp - reference)).sum(), logits, retain_graph=True)
-    penalty = kl_k1(logp, reference).detach()
+    episodes = torch.ones(3, 1, dtype=torch.bool)  # one response of one token for each of three tokens
+    scores = torch.zeros(3, dtype=torch.float64)
+    rewards = penalized_rewards(scores, logp.detach()[:, None], reference[:, None], episodes, 1.0)
+    penalty = -rewards[:, 0]
     [expected] = torch.autograd.grad((logp.exp().detach() * penalty * logp).sum(), logits)
     assert torch.allclose(expected, exact, atol=1e-12)
-
-
-def test_odd_numbers_of_episodes_are_all_trained_on(base_folder: Path, tmp_path: Path) -> None:
-    folder = prepare_ppo(tmp_path / "run", base_folder)
-    settings = ppo_settings(rollout_batch_size=15, minibatch_size=5, microbatch_size=5, iterations=2)
-    assert run_stage(folder, "ppo", settings) == 0
-    assert metrics(folder, "ppo/episodes") == [15, 30]
 
 
 def test_responses_are_neither_empty_nor_the_same_for_every_seed(codec: Codec) -> None:

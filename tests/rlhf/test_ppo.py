@@ -11,11 +11,14 @@ from safetensors.torch import load_file
 
 from tests.rlhf.conftest import tiny_model
 from tests.rlhf.stages import (
+    CPU,
     copy_run,
     metrics,
+    padded,
     ppo_config,
     ppo_settings,
     prepare_ppo,
+    ragged,
     result,
     run_stage,
     same_weights,
@@ -23,10 +26,11 @@ from tests.rlhf.stages import (
 )
 from training.rlhf import ppo, ppo_update
 from training.rlhf.batching import right_pad
+from training.rlhf.checkpoint import trained_state
+from training.rlhf.config import PpoConfig
 from training.rlhf.errors import RunRefusedError
-from training.rlhf.model import load_reward_model, save_policy
-from training.rlhf.packing import text_loss
-from training.rlhf.rollout import Kept
+from training.rlhf.model import load_policy, load_reward_model, save_policy
+from training.rlhf.rollout import Kept, Models
 from training.rlhf.runtime import Run
 from training.rlhf.tokenizer import Codec, require_same_tokens
 
@@ -48,6 +52,14 @@ def test_ratio_is_exactly_1_on_the_first_minibatch_and_kl_0_at_the_start(prepare
     assert json.loads((prepared / "model/instructloop.json").read_text())["kind"] == "ppo"
     samples = [json.loads(line) for line in (prepared / "samples.jsonl").read_text().splitlines()]
     assert {"step", "prompt", "response", "score"} == samples[0].keys()
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_ratio_is_exactly_1_at_a_temperature_of_its_own(prepared: Path, kept: int) -> None:
+    settings = ppo_settings(temperature=0.7, kept_microbatches=kept, iterations=2)
+    assert run_stage(prepared, "ppo", settings) == 0
+    assert metrics(prepared, "ppo/ratio_first") == [0.0] * 2
+    assert min(metrics(prepared, "ppo/ratio_max")) > 0.0
 
 
 def test_ptx_coefficient_0_is_ppo_bit_for_bit(prepared: Path, tmp_path: Path) -> None:
@@ -138,81 +150,6 @@ def count_calls(patch: pytest.MonkeyPatch, module: Any, *names: str) -> list[str
     return found
 
 
-def learner_and_rollout(
-    folder: Path, **settings: float
-) -> tuple[ppo_update.Learner, list[ppo_update.Microbatch], Run]:
-    config = ppo_config(**settings)
-    run = Run(folder, config)
-    models, codec = ppo.load_models(config, run)
-    learner = ppo_update.make_learner(models, config)
-    prompts = codec.encode_prompts([f"say {word}" for word in ("red", "blue two", "cat", "dog sun") * 2], 16)
-    rollout = ppo.sample_rollout(models, codec, prompts, config, run, "train", 0)
-    advantages = torch.randn(rollout.tokens.shape, generator=torch.Generator().manual_seed(0))
-    tokens = int(rollout.response_mask.sum())
-    parts = []
-    for some in torch.split(torch.arange(8), config.ppo.microbatch_size):
-        part = rollout.select(some)
-        width = part.tokens.shape[1]
-        weight = int(part.response_mask.sum()) / tokens
-        parts.append(ppo_update.Microbatch(part, advantages[some, :width], advantages[some, :width], weight))
-    return learner, parts, run
-
-
-def gradients(
-    learner: ppo_update.Learner, parts: list[ppo_update.Microbatch], run: Run, **settings: float
-) -> list[torch.Tensor]:
-    """Gradients a policy step would use, taken off the parameters in place of stepping."""
-    taken: list[torch.Tensor] = []
-
-    def take(*_: object) -> float:
-        taken.extend(p.grad.clone() for p in learner.policy.parameters() if p.grad is not None)
-        learner.policy.zero_grad()
-        return 0.0
-
-    config = ppo_config(**settings)
-    _, codec = ppo.load_models(config, run)
-    pretraining = ppo.load_pretraining(config, run, codec, learner.policy)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ppo_update, "take_step", take)
-        ppo_update.policy_step(learner, parts, pretraining, config, run, 0)
-    return taken
-
-
-def test_gradient_does_not_depend_on_the_microbatch_size(prepared: Path) -> None:
-    found = []
-    for size in (8, 4, 1):
-        learner, parts, run = learner_and_rollout(prepared, microbatch_size=size)
-        found.append(gradients(learner, parts, run, microbatch_size=size))
-    for one, two, eight in zip(*found, strict=True):
-        assert torch.allclose(one, two, atol=1e-6)
-        assert torch.allclose(one, eight, atol=1e-6)
-
-
-def test_ptx_adds_its_coefficient_times_the_gradient_of_the_language_loss(prepared: Path) -> None:
-    learner, parts, run = learner_and_rollout(prepared)
-    plain = gradients(learner, parts, run)
-    mixed = gradients(learner, parts, run, ptx_coef=3.0)
-    config = ppo_config(ptx_coef=3.0)
-    _, codec = ppo.load_models(config, run)
-    pretraining = ppo.load_pretraining(config, run, codec, learner.policy)
-    assert pretraining is not None
-    loss = text_loss(learner.policy, pretraining.draw(4, config.seed, "ptx", 0))
-    expected = torch.autograd.grad(loss, list(learner.policy.parameters()))
-    for a, b, c in zip(plain, mixed, expected, strict=True):
-        assert torch.allclose(b - a, 3.0 * c, atol=1e-5)
-
-
-def test_averaged_weights_follow_the_closed_form(prepared: Path) -> None:
-    learner, _, _ = learner_and_rollout(prepared, ema_decay=0.9)
-    name, parameter = next(iter(learner.policy.named_parameters()))
-    start = learner.average[name].clone()
-    with torch.no_grad():
-        parameter.fill_(1.0)
-    for _ in range(5):
-        ppo_update.update_average(learner, 0.9)
-    assert torch.allclose(learner.average[name], 0.9**5 * start + (1 - 0.9**5), atol=1e-6)
-
-
 def test_every_prompt_is_drawn_once_before_any_is_drawn_again() -> None:
     config = ppo_config()
     drawn = [i for iteration in range(5) for i in ppo.prompt_order(20, config, iteration)]
@@ -231,11 +168,70 @@ def test_value_warm_up_leaves_the_policy_alone(prepared: Path, base_folder: Path
 
 
 def test_the_value_model_starts_as_the_reward_model(prepared: Path) -> None:
-    learner, _, run = learner_and_rollout(prepared)
+    config = ppo_config()
+    run = Run(prepared, config)
+    models, _ = ppo.load_models(config, run)
     reward, _ = load_reward_model(str(prepared / "reward"), key="k", device=run.device)
     ids, mask = right_pad([[5, 6, 7, 8], [9, 10]])
-    assert learner.value is not None
-    assert torch.equal(learner.value.values(ids, mask), reward.values(ids, mask))
+    assert models.value is not None
+    assert torch.equal(models.value.values(ids, mask), reward.values(ids, mask))
+
+
+def test_a_response_without_end_teaches_with_its_capped_score(prepared: Path, tmp_path: Path) -> None:
+    free, capped = copy_run(prepared, tmp_path / "free"), copy_run(prepared, tmp_path / "capped")
+    assert run_stage(free, "ppo", ppo_settings(iterations=1)) == 0
+    assert run_stage(capped, "ppo", ppo_settings(iterations=1, missing_eos_score=-50.0)) == 0
+    config = ppo_config()
+    run = Run(prepared, config)
+    models, codec = ppo.load_models(config, run)
+    texts = ppo.load_texts(config, run, codec)
+    chosen = [texts.train[i] for i in ppo.prompt_order(len(texts.train), config, 0)]
+    rollout = ppo.sample_rollout(models, codec, chosen, config, run, "train", 0)
+    assert not rollout.ended.all()
+    assert metrics(free, "objective/score") == [pytest.approx(float(rollout.scores.mean()))]
+    expected = torch.where(rollout.ended, rollout.scores, torch.tensor(-50.0))
+    assert metrics(capped, "objective/score") == [pytest.approx(float(expected.mean()))]
+    assert not same_weights(free, capped)
+
+
+def test_advantages_are_whitened_over_real_tokens_only(prepared: Path) -> None:
+    config = ppo_config()
+    run = Run(prepared, config)
+    models, codec = ppo.load_models(config, run)
+    prompts = codec.encode_prompts(["say red", "say blue two", "cat", "dog sun"] * 2, 16)
+    rollout = ragged(ppo.sample_rollout(models, codec, prompts, config, run, "train", 0))
+    mask = rollout.response_mask
+    assert 0 < int((~mask).sum()) < mask.numel()
+    raw, _ = ppo.estimate_advantages(rollout, 0.1, config)
+    white = ppo.weighed_advantages(raw, rollout, config)
+    assert white[mask].mean().item() == pytest.approx(0.0, abs=1e-6)
+    assert white[mask].std(correction=0).item() == pytest.approx(1.0, abs=1e-5)
+    wide = padded(rollout, 5)
+    raw_wide, _ = ppo.estimate_advantages(wide, 0.1, config)
+    again = ppo.weighed_advantages(raw_wide, wide, config)
+    assert torch.allclose(again[:, : mask.shape[1]], white, atol=1e-6)
+    assert (again[:, mask.shape[1] :] == 0).all()
+
+
+def test_the_averaged_weights_are_those_that_are_saved(prepared: Path, tmp_path: Path) -> None:
+    last = copy_run(prepared, tmp_path / "last")
+    assert run_stage(last, "ppo", ppo_settings(iterations=2)) == 0
+    made: list[ppo_update.Learner] = []
+
+    def make(models: Models, config: PpoConfig) -> ppo_update.Learner:
+        made.append(ppo_update.make_learner(models, config))
+        return made[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ppo, "make_learner", make)
+        assert run_stage(prepared, "ppo", ppo_settings(iterations=2, ema_decay=0.9)) == 0
+    saved, _ = load_policy(str(prepared / "model"), key="k", device=CPU)
+    found = trained_state(saved)
+    assert found.keys() == made[0].average.keys()
+    assert all(torch.equal(x, made[0].average[name]) for name, x in found.items())
+    # The average takes no part in training: the run without one ends at the last weights, which are others.
+    assert metrics(prepared, "loss/policy") == metrics(last, "loss/policy")
+    assert not same_weights(prepared, last)
 
 
 def test_score_rises(prepared: Path) -> None:

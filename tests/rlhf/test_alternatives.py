@@ -94,6 +94,14 @@ def test_kl_controller_follows_its_formula() -> None:
     assert next_kl_coef(0.1, 0.0, 6.0, 100, 1000) == pytest.approx(0.1 * 0.98)
 
 
+def test_a_horizon_shorter_than_a_rollout_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"kl_horizon 15 is below ppo\.rollout_batch_size 16"):
+        ppo_config(kl_target=1.0, kl_horizon=15)
+    assert ppo_config(kl_horizon=15).ppo.kl_target is None  # nothing is steered
+    shortest = ppo_config(kl_target=1.0, kl_horizon=16).ppo
+    assert next_kl_coef(0.1, 0.0, 1.0, 16, shortest.kl_horizon) == pytest.approx(0.08)
+
+
 def test_kl_coefficient_is_steered_and_survives_a_resume(base_folder: Path, tmp_path: Path) -> None:
     straight = prepare_ppo(tmp_path / "straight", base_folder)
     settings = ppo_settings(kl_target=0.01, kl_horizon=100)

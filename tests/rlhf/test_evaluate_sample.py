@@ -2,7 +2,10 @@
 
 import json
 from pathlib import Path
+from statistics import pstdev
 from typing import Any
+
+import pytest
 
 from tests.rlhf.conftest import comparisons, demonstrations, texts, write_dataset
 from tests.rlhf.stages import LENGTHS, link, make_reward_model, result, run_stage
@@ -54,6 +57,25 @@ def test_one_run_measures_score_kl_length_entropy_ptx_loss_and_accuracy(
     }
     assert run_stage(given, "evaluate", settings) == 0
     assert len(lines(given / "responses.jsonl")) == 21
+
+
+def test_measures_do_not_depend_on_the_microbatch_size(base_folder: Path, tmp_path: Path) -> None:
+    reward = make_reward_model(tmp_path / "reward", base_folder)
+    found = []
+    for size in (2, 40):
+        folder = tmp_path / str(size)
+        write_dataset(folder / "inputs/prompts", "ppo_prompts", valid=demonstrations(7))
+        link(folder, policy=base_folder, reference=base_folder, reward=reward)
+        inputs = {name: f"inputs/{name}" for name in ("policy", "reference", "reward", "prompts")}
+        lengths = {"max_prompt_tokens": 16, "max_response_tokens": 40}  # long enough for some to end
+        settings = {"lengths": lengths, "inputs": inputs, "evaluate": {"k": 4, "microbatch_size": size}}
+        assert run_stage(folder, "evaluate", settings) == 0
+        found.append(result(folder)["metrics"])
+    measured = {name: x for name, x in found[0].items() if name.startswith("objective/")}
+    assert measured == pytest.approx({name: found[1][name] for name in measured}, rel=1e-4, abs=1e-6)
+    responses = lines(tmp_path / "2/responses.jsonl")
+    assert len({r["tokens"] for r in responses}) > 1
+    assert measured["objective/score_std"] == pytest.approx(pstdev(r["score"] for r in responses), rel=1e-4)
 
 
 def test_only_what_is_known_is_reported(base_folder: Path, tmp_path: Path) -> None:

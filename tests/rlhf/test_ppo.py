@@ -191,6 +191,8 @@ def test_a_response_without_end_teaches_with_its_capped_score(prepared: Path, tm
     assert metrics(free, "objective/score") == [pytest.approx(float(rollout.scores.mean()))]
     expected = torch.where(rollout.ended, rollout.scores, torch.tensor(-50.0))
     assert metrics(capped, "objective/score") == [pytest.approx(float(expected.mean()))]
+    # Held-out answers have the model's own score, so that it stands beside the gold one's.
+    assert min(metrics(capped, "valid/score")) > -10
     assert not same_weights(free, capped)
 
 

@@ -85,7 +85,8 @@ def next_kl_coef(kl_coef: float, kl: float, target: float, episodes: int, horizo
 
     kl        nats, summed over each response and averaged over responses
     target    nats per response
-    episodes  responses since the last change; horizon is how many it takes to follow
+    episodes  responses since the last change; horizon is how many it takes to follow, as many or more:
+              below a fifth of them the coefficient would turn negative
 
     Ziegler et al. 2019 (arXiv 1909.08593), sec. 2.2: proportional control in log space, error within 20 %.
     """

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from training.rlhf.accuracy import PairCounts, accuracy_metrics
 from training.rlhf.best_of import best_of_curve, best_of_kl, keep_best
@@ -26,7 +27,7 @@ from training.rlhf.model import LanguageModel, RewardModel, load_policy, load_re
 from training.rlhf.packing import PackedText, sequence_length, valid_text_loss
 from training.rlhf.parallel import gathered, share
 from training.rlhf.plots import calibration_plot, over_optimisation_plot
-from training.rlhf.ppo import gold_scores, rollout_metrics
+from training.rlhf.ppo import described, gold_scores, response_numbers
 from training.rlhf.reward import encode, score_examples
 from training.rlhf.rollout import Models, Rollout, collect_rollout
 from training.rlhf.runtime import Run
@@ -82,7 +83,7 @@ def measure_responses(
     size = settings.microbatch_size
     gold = load_gold(config, run, codec)
     models = Models(policy, reference, reward)
-    weighted: dict[str, float] = {}
+    numbers: list[Tensor] = []
     records: dict[tuple[int, int], dict[str, Any]] = {}
     dealt = share([places[start : start + size] for start in range(0, len(places), size)])
     for number, (group, weight) in enumerate(dealt, start=1):
@@ -100,8 +101,7 @@ def measure_responses(
                 microbatch_size=size,
                 uniforms=torch.cat(uniforms),
             )
-        for name, value in rollout_metrics(rollout, 0.0).items():
-            weighted[name] = weighted.get(name, 0.0) + value * len(group) / len(places)
+        numbers.append(response_numbers(rollout).cpu())
         judged = None if gold is None else gold_scores(gold, rollout, size, run).tolist()
         for row, (i, k) in enumerate(group):
             records[i, k] = {
@@ -113,10 +113,9 @@ def measure_responses(
             }
         run.progress("sampling", len(places) * number // len(dealt), len(places), "responses")
     records = {place: made for part in gathered(records) for place, made in part.items()}
-    shares = gathered(weighted)
-    weighted = {name: sum(part.get(name, 0.0) for part in shares) for name in shares[0]}
+    found = described(torch.cat([each for part in gathered(numbers) for each in part]), 0.0)
     ordered = _written([records[place] for place in sorted(records)], config, run, scored=reward is not None)
-    return _known_metrics(weighted, ordered, config, models, gold)
+    return _known_metrics(found, ordered, config, models, gold)
 
 
 def _written(
@@ -136,7 +135,7 @@ def _written(
 
 
 def _known_metrics(
-    weighted: Mapping[str, float],
+    found: Mapping[str, float],
     ordered: Sequence[Mapping[str, Any]],
     config: EvaluateConfig,
     models: Models,
@@ -154,7 +153,7 @@ def _known_metrics(
         unknown |= {"objective/score", "objective/score_std"}
     if models.reference is None:
         unknown |= {"objective/kl", "objective/kl_k3"}
-    return {name: value for name, value in weighted.items() if name not in unknown} | judged
+    return {name: value for name, value in found.items() if name not in unknown} | judged
 
 
 def load_gold(config: EvaluateConfig, run: Run, codec: Codec) -> RewardModel | None:

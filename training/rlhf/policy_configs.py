@@ -79,7 +79,9 @@ class Ppo:
         at_least=0.001,
         paper="none: fixed (C.4)",
     )
-    kl_horizon: int = setting(10000, "Episodes over which kl_coef follows kl_target.", at_least=1)
+    kl_horizon: int = setting(
+        10000, "Episodes over which kl_coef follows kl_target; rollout_batch_size or more.", at_least=1
+    )
     estimator: str = setting(
         "gae",
         "Advantages from a value model (gae), or from a prompt's other responses (rloo).",
@@ -167,6 +169,12 @@ class PpoConfig(TrainingConfig):
                 f"ppo.samples_per_prompt {ppo.samples_per_prompt} does not divide ppo.rollout_batch_size "
                 f"{ppo.rollout_batch_size}; choose a divisor such as "
                 f"{_divisor(ppo.rollout_batch_size, ppo.samples_per_prompt)}."
+            )
+        if ppo.kl_target is not None and ppo.kl_horizon < ppo.rollout_batch_size:
+            found.append(
+                f"ppo.kl_horizon {ppo.kl_horizon} is below ppo.rollout_batch_size {ppo.rollout_batch_size}: "
+                "ppo.kl_coef would change by more than a fifth an iteration and may fall below 0; allowed is "
+                f"{ppo.rollout_batch_size} or more."
             )
         if ppo.sampler == "vllm" and self.processes > 1:
             found.append(

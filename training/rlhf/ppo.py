@@ -29,7 +29,7 @@ from training.rlhf.config import PpoConfig
 from training.rlhf.data import open_dataset, require_rows
 from training.rlhf.generation import generate, row_uniforms
 from training.rlhf.logprobs import kl_k3
-from training.rlhf.masking import explained_variance, masked_mean, masked_whiten
+from training.rlhf.masking import explained_variance, masked_whiten
 from training.rlhf.model import LanguageModel, RewardModel, load_policy, load_reward_model, save_policy
 from training.rlhf.one_trunk import models_on_one_trunk
 from training.rlhf.packing import PackedText, sequence_length
@@ -275,7 +275,8 @@ def sample_rollout(
             sampler=sampler,
             samples=settings.samples_per_prompt if together else 1,
             at_once=settings.sampling_rows,
-            missing_eos_score=settings.missing_eos_score,
+            # Held-out answers are described by the model's own score, which gold's is compared with.
+            missing_eos_score=settings.missing_eos_score if split == "train" else None,
             kept=kept if size() == 1 else None,
             keep=min(settings.kept_microbatches, settings.minibatch_size // settings.microbatch_size),
             in_step=True,
@@ -316,17 +317,29 @@ def valid_metrics(
 
 def rollout_metrics(rollout: Rollout, kl_coef: float) -> dict[str, float]:
     """Describe what a policy wrote: scores, KL, entropy, length, ends."""
-    mask, kl = rollout.response_mask, rollout.kl()
-    k3 = kl_k3(rollout.logprobs, rollout.ref_logprobs).sum(dim=1)  # 0 on padding
+    return described(response_numbers(rollout), kl_coef)
+
+
+def response_numbers(rollout: Rollout) -> Tensor:
+    """Reduce each response to what metrics need of it: (B, 6) float, columns as `described` reads them."""
+    k3 = kl_k3(rollout.logprobs, rollout.ref_logprobs)  # 0 on padding, as entropy
+    tokens, ended = rollout.response_mask.sum(dim=1), rollout.ended
+    columns = [rollout.scores, rollout.kl(), k3.sum(dim=1), rollout.entropy.sum(dim=1), tokens, ended]
+    return torch.stack([x.float() for x in columns], dim=1)
+
+
+def described(numbers: Tensor, kl_coef: float) -> dict[str, float]:
+    """Average over responses, and entropy over tokens: numbers (N, 6) of any number of rollouts."""
+    scores, kl, k3, entropy, tokens, ended = numbers.unbind(dim=1)
     return {
-        "objective/score": float(rollout.scores.mean()),
-        "objective/score_std": float(rollout.scores.std(correction=0)),
-        "objective/reward": float((rollout.scores - kl_coef * kl).mean()),
+        "objective/score": float(scores.mean()),
+        "objective/score_std": float(scores.std(correction=0)),
+        "objective/reward": float((scores - kl_coef * kl).mean()),
         "objective/kl": float(kl.mean()),
         "objective/kl_k3": float(k3.mean()),
-        "objective/entropy": float(masked_mean(rollout.entropy, mask)),
-        "objective/response_tokens": float(mask.sum(dim=1).float().mean()),
-        "objective/eos_fraction": float(rollout.ended.float().mean()),
+        "objective/entropy": float(entropy.sum() / tokens.sum()),
+        "objective/response_tokens": float(tokens.mean()),
+        "objective/eos_fraction": float(ended.mean()),
     }
 
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from training.rlhf.batching import left_pad, right_pad
 from training.rlhf.body import Body, new_cache
 from training.rlhf.decoder import Decoder, LibraryDecoder, OwnDecoder, decodes_itself
+from training.rlhf.dropout import set_residual_dropout
 from training.rlhf.errors import RunRefusedError
 from training.rlhf.logprobs import full_precision
 from training.rlhf.lora import FOLDER as ADAPTER
@@ -199,18 +200,21 @@ def _context(config: Any) -> int:
     return int(getattr(config.get_text_config(), "max_position_embeddings", 0) or 1 << 30)
 
 
-def load_policy(source: str, *, key: str, device: torch.device) -> tuple[LanguageModel, Codec]:
+def load_policy(
+    source: str, *, key: str, device: torch.device, dropout: float = 0.0
+) -> tuple[LanguageModel, Codec]:
     """Load a causal LM and its tokenizer from a folder or hub id, in float32 and in eval mode (no dropout).
 
-    key     the setting that named the model, for messages
-    raises  RunRefusedError if it cannot be loaded or used
+    key      the setting that named the model, for messages
+    dropout  residual dropout in train mode, if above 0; otherwise train mode drops what the folder says
+    raises   RunRefusedError if it cannot be loaded or used
     """
     from transformers import AutoModelForCausalLM
 
     if read_about(source).get("kind") == "reward":
         raise RunRefusedError(f"{key}: {source} is a reward model; allowed is a model that writes.")
     codec = load_codec(source, key=key)
-    model = LanguageModel(_from_pretrained(AutoModelForCausalLM, source, key)).to(device).eval()
+    model = LanguageModel(_from_pretrained(AutoModelForCausalLM, source, key, dropout)).to(device).eval()
     model.check()
     if codec.eos_id >= model.vocab_size:
         raise RunRefusedError(
@@ -219,10 +223,16 @@ def load_policy(source: str, *, key: str, device: torch.device) -> tuple[Languag
     return model, codec
 
 
-def _from_pretrained(auto: Any, source: str, key: str) -> Any:
+def _from_pretrained(auto: Any, source: str, key: str, dropout: float = 0.0) -> Any:
+    from transformers import AutoConfig
+
     try:
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+        if dropout > 0:
+            set_residual_dropout(config, dropout)
         model, info = auto.from_pretrained(
             source,
+            config=config,
             dtype=torch.float32,
             use_safetensors=True,
             trust_remote_code=False,

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from training.rlhf.batching import derive_seed, microbatches, minibatch_order, right_pad
 from training.rlhf.checkpoint import Stateful, load_trained, trained_state
@@ -73,7 +73,8 @@ def run(config: SftConfig, run: Run) -> dict[str, float]:
     # 1. Model and data.
     dataset = open_dataset(run.folder / config.inputs.dataset, ["sft"], key="inputs.dataset")
     train_rows = require_rows(dataset.demonstrations("train"), "demonstrations", dataset, "train")
-    model, codec = load_policy(run.path(config.inputs.policy), key="inputs.policy", device=run.device)
+    source, dropout = run.path(config.inputs.policy), config.sft.dropout
+    model, codec = load_policy(source, key="inputs.policy", device=run.device, dropout=dropout)
     check_context(model, config.lengths, key="inputs.policy")
     examples = encode(train_rows, codec, config)
     valid = encode(dataset.demonstrations("valid"), codec, config)
@@ -129,9 +130,7 @@ def run(config: SftConfig, run: Run) -> dict[str, float]:
 
 
 def prepare(model: LanguageModel, config: SftConfig) -> None:
-    """Make a model ready to be trained as the config says: dropout, adapters, shares of its weights."""
-    if config.sft.dropout > 0:
-        turn_on_dropout(model, config.sft.dropout)
+    """Make a model ready to be trained as the config says: adapters, shares of its weights."""
     if config.lora.rank:
         model.adapt(Lora(model.body.module, config.lora, seed=config.seed))
     shard(model, config.parallel)
@@ -236,22 +235,6 @@ def check_context(model: LanguageModel | RewardModel, lengths: Lengths, *, key: 
             f"lengths.max_prompt_tokens {lengths.max_prompt_tokens} and lengths.max_response_tokens "
             f"{lengths.max_response_tokens} make {longest}, the model of {key} reads {model.context}; "
             "lower one."
-        )
-
-
-def turn_on_dropout(model: LanguageModel, probability: float) -> None:
-    """Set the residual dropout of a model, or refuse if its architecture has none."""
-    found = [
-        module
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Dropout) and "attn_dropout" not in name
-    ]
-    for module in found:
-        module.p = probability
-    if not found:
-        kind = type(model.causal).__name__
-        raise RunRefusedError(
-            f"sft.dropout is {probability} but {kind} has no residual dropout; set it to 0."
         )
 
 

@@ -4,9 +4,9 @@
 
 Weights, gradients and Adam's two moments are float32 (16 bytes a trained parameter, 4 more with EMA), as this
 core keeps them; fsdp shares all of it over the GPUs, ddp repeats it. While it samples, every GPU holds the
-whole policy. Keys, values and activations are bfloat16. Time is operations over what a GPU reaches (--mfu)
-and, for decoding, weights over its memory bandwidth. An estimate to choose machines by, not a promise;
-docs/scaling.md says what was left out.
+whole policy and the copy in bfloat16 that it decodes with. Keys, values and activations are bfloat16. Time is
+operations over what a GPU reaches (--mfu) and, for decoding, weights over its memory bandwidth. An estimate
+to choose machines by, not a promise; docs/scaling.md says what was left out.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class Job:
     prompt: int = 512
     response: int = 512
     rollout: int = 512
+    sampling_rows: int = 512
     minibatch: int = 64
     microbatch: int = 4
     ptx_per_episode: float = 0.0
@@ -71,7 +72,7 @@ class Job:
         """Count the GiB of one GPU by part."""
         policy, reward = self.policy.parameters, self.reward.parameters
         tokens = self.microbatch * (self.prompt + self.response)
-        rows = -(-self.rollout // self.gpus)
+        rows = min(-(-self.rollout // self.gpus), self.sampling_rows)
         held = 2 if self.gpus == 1 else 1  # one process keeps a scoring pass of policy and value model
         deep = max(self.policy, self.reward, key=lambda shape: shape.parameters)
         return {
@@ -81,6 +82,7 @@ class Job:
             "reference (frozen)": 4 * policy / self.shares / GIB,
             "reward model (frozen)": 4 * reward / self.shares / GIB,
             "whole policy while sampling": (4 * policy / GIB) if self.shares > 1 else 0.0,
+            "its bfloat16 copy while sampling": 2 * policy / GIB,
             "keys and values while sampling": 2
             * 2
             * self.policy.layers
@@ -95,7 +97,7 @@ class Job:
     def peak_memory(self) -> float:
         """Return the most that is there at once: sampling and updating never are."""
         parts = self.memory_by_part()
-        sampling = parts["whole policy while sampling"] + parts["keys and values while sampling"]
+        sampling = sum(size for name, size in parts.items() if "sampling" in name)
         updating = parts["activations of a microbatch"] + parts["logits of a microbatch"]
         temporary = [name for name in parts if "sampling" in name or "microbatch" in name]
         return sum(size for name, size in parts.items() if name not in temporary) + max(sampling, updating)
@@ -105,10 +107,12 @@ class Job:
         tokens = self.rollout * (self.prompt + self.response)
         speed = self.gpus * self.peak * 1e12 * self.mfu
         policy, reward = self.policy.parameters, self.reward.parameters
+        turns = -(-self.rollout // (self.gpus * self.sampling_rows))  # of decoding so many rows at once
+        decoding = turns * self.response * 2 * policy / (self.bandwidth * 1e12)
         ptx = self.rollout * self.ptx_per_episode * self.ptx_tokens
         return {
             "sampling: prompts": 2 * policy * self.rollout * self.prompt / speed,
-            "sampling: one token after the other": self.response * 4 * policy / (self.bandwidth * 1e12),
+            "sampling: one token after the other": decoding,
             "scoring under four models": 2 * tokens * 2 * (policy + reward) / speed,
             "updating the policy": 6 * policy * tokens / speed,
             "updating the value model": 6 * reward * tokens / speed,
@@ -141,7 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--no-ema", dest="ema", action="store_false", help="without averaged weights")
     parser.add_argument("--parallel", choices=("ddp", "fsdp"), default="fsdp")
     whole = ("gpus", "prompt", "response", "rollout", "minibatch", "microbatch", "iterations", "vocabulary")
-    for name in (*whole, "ptx_tokens"):
+    for name in (*whole, "sampling_rows", "ptx_tokens"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(Job, name))
     for name in ("ptx_per_episode", "memory", "bandwidth", "peak", "mfu"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=getattr(Job, name))

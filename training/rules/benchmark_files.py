@@ -8,7 +8,7 @@ from labeling.errors import InvalidInput, UnreadableFile
 from labeling.models import User
 from labeling.rules.row_files import RowFile
 from training.models import Dataset
-from training.rules.benchmark_sets import Row
+from training.rules.benchmark_passages import Row
 from training.rules.benchmarks import import_benchmark
 
 

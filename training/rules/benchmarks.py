@@ -12,7 +12,8 @@ from labeling.models import User
 from labeling.rules import audit
 from training.models import BenchmarkResult, Dataset, DatasetKind, Model, Run, Stage
 from training.rules.benchmark_figures import summarize
-from training.rules.benchmark_sets import FORMS, OWN, SETS, Question, Row, read_questions
+from training.rules.benchmark_passages import Question, Row
+from training.rules.benchmark_sets import FORMS, OWN, SETS, read_questions
 from training.rules.datasets import freeze_questions
 from training.rules.harness_tasks import freeze_task
 from training.rules.run_inputs import Input

@@ -17,7 +17,8 @@ from labeling.errors import InvalidInput, NotPermitted, UnreadableFile
 from labeling.models import User
 from labeling.rules.row_files import JSON_ENDINGS, PARQUET_ENDING, RowFile
 from training.models import Dataset, Run
-from training.rules.benchmark_sets import TASK_FORM, Question
+from training.rules.benchmark_passages import Question
+from training.rules.benchmark_sets import TASK_FORM
 from training.rules.datasets import freeze_questions
 from training.rules.harness_yaml import (
     ASKED,

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from training.rules.benchmark_sets import Question, read_questions
+from training.rules.benchmark_passages import Question
+from training.rules.benchmark_sets import read_questions
 
 DROP = {"query_id": "d", "passage": "Tom met Ann.", "question": "Who met?"}
 BLANK = {"number": "", "date": {"day": "", "month": "", "year": ""}, "spans": []}
@@ -78,12 +79,13 @@ def test_each_annotators_answer_is_read_where_the_row_tells_them_apart() -> None
 
 
 def test_a_question_that_nobody_answered_is_refused() -> None:
-    for row in (
+    given: list[dict[str, Any]] = [
         {"answer": BLANK},
         {"answers_spans": {"spans": []}},
         {"answers_spans": {"spans": [" "]}},
         {},
-    ):
+    ]
+    for row in given:
         [(question, why)] = read_questions("drop", [(1, {**DROP, **row})], "numbers")
         assert question is None
         assert "a row has query_id, passage, question; answer and validated_answers" in why

@@ -293,7 +293,7 @@ def test_a_slow_name_service_holds_no_lock(
         return real(*given, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    asked = {"name": "CI", "url": heard.url, "events": [CLOSED.value], "by": dana}
+    asked: dict[str, Any] = {"name": "CI", "url": heard.url, "events": [CLOSED.value], "by": dana}
     hook, _ = webhooks.create_webhook(**asked)
     webhooks.change_webhook(webhook=hook, **asked)
     webhooks.disable_webhook(webhook=hook, by=dana)

@@ -94,3 +94,18 @@ def test_a_checkpoint_of_an_earlier_version_is_taken_as_it_is(base_folder: Path,
         manifest = json.loads((path / "manifest.json").read_text())
         (path / "manifest.json").write_text(json.dumps({**manifest, "files": files}))
     assert again(folder, "sft", {**SFT, "seed": 3}) == 0
+
+
+def test_samples_beyond_the_checkpoint_are_not_written_twice(base_folder: Path, tmp_path: Path) -> None:
+    folder = prepare_ppo(tmp_path / "run", base_folder)
+    given = {**ppo_settings(iterations=3), "report": {"checkpoint_every": 2, "sample_every": 1}}
+    assert run_stage(folder, "ppo", given) == 0
+    written = (folder / "samples.jsonl").read_text()
+    assert written.count("\n") == 16  # four prompts before the first iteration and after each
+    with (folder / "samples.jsonl").open("a") as file:
+        file.write('{"step": 3, "prom')  # the kill came while it wrote
+    assert again(folder, "ppo", given) == 0  # from the checkpoint after the second
+    assert (folder / "samples.jsonl").read_text() == written
+    shutil.rmtree(folder / "checkpoints")
+    assert again(folder, "ppo", given) == 0
+    assert (folder / "samples.jsonl").read_text() == written

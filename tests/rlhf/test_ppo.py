@@ -167,6 +167,13 @@ def test_value_warm_up_leaves_the_policy_alone(prepared: Path, base_folder: Path
     assert metrics(prepared, "loss/value")
 
 
+def test_the_policy_warms_up_after_the_value_model_has(prepared: Path) -> None:
+    assert run_stage(prepared, "ppo", ppo_settings(value_warmup_iterations=2)) == 0
+    # Two steps an iteration, two of warm-up from a tenth: 1e-4 and 5.5e-4, then the peak.
+    assert metrics(prepared, "optim/learning_rate") == pytest.approx([3.25e-4, 1e-3])
+    assert metrics(prepared, "optim/value_learning_rate") == pytest.approx([3.25e-4, 1e-3, 1e-3, 1e-3])
+
+
 def test_the_value_model_starts_as_the_reward_model(prepared: Path) -> None:
     config = ppo_config()
     run = Run(prepared, config)

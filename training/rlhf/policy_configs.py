@@ -108,7 +108,11 @@ class Ppo:
     value_learning_rate: float = setting(
         9e-6, "Learning rate of the value model, constant after warm-up.", at_least=0, paper="9e-6 (C.4)"
     )
-    value_warmup_iterations: int = setting(0, "First iterations that train the value model only.", at_least=0)
+    value_warmup_iterations: int = setting(
+        0,
+        "First iterations that train the value model only; the policy's warm-up begins after them.",
+        at_least=0,
+    )
     ema_decay: float = setting(
         0.0,
         "Decay per optimizer step of the averaged weights that are saved; 0 saves the last ones.",

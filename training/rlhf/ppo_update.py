@@ -143,7 +143,8 @@ def policy_step(
     stats = summed(stats)
     if pretraining is not None:
         stats["loss/ptx"] = backward_ptx(learner.policy, pretraining, config, run, step)
-    rate = learning_rate(config.optim, step, total_steps(config))
+    passed = 0 if learner.value is None else settings.value_warmup_iterations * steps_per_iteration(config)
+    rate = learning_rate(config.optim, step - passed, total_steps(config) - passed)  # from its first step on
     norm = take_step(learner.policy_optimizer, learner.policy, rate, config.optim.clip_norm)
     update_average(learner, settings.ema_decay)
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -99,6 +100,20 @@ class Run:
         with (self.folder / "samples.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **sample}, ensure_ascii=False) + "\n")
 
+    def _drop_samples_after(self, step: int) -> None:
+        """Leave out of samples.jsonl what an earlier process wrote beyond a step: it is written again."""
+        path = self.folder / "samples.jsonl"
+        if not parallel.is_main() or not path.is_file():
+            return
+        kept = []
+        for line in path.read_text(encoding="utf-8").split("\n"):
+            with contextlib.suppress(ValueError):  # cut off when that process was killed
+                if json.loads(line)["step"] <= step:
+                    kept.append(line + "\n")
+        temporary = path.with_name(".samples.jsonl.tmp")
+        temporary.write_text("".join(kept), encoding="utf-8")
+        os.replace(temporary, path)
+
     def publish_model(self, save: Callable[[Path], None]) -> None:
         """Write the final model under a temporary name, then put it in place as model/.
 
@@ -122,10 +137,12 @@ class Run:
         """
         checkpoint = newest_checkpoint(self.folder / "checkpoints")
         if checkpoint is None:
+            self._drop_samples_after(-1)
             return 0, {}
         what, kept = f"the checkpoint after step {checkpoint.step}", self.folder / "checkpoints"
         require_same_origin(checkpoint.state.get("origin", {}), self.origin, what=what, folder=kept)
         log.info("resuming after step %d", checkpoint.step)
+        self._drop_samples_after(checkpoint.step)
         return checkpoint.step, restore(checkpoint, parts)
 
     def save_if_due(

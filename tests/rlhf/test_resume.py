@@ -2,8 +2,8 @@
 
 A child process is forked, so that torch need not be loaded twenty times, and killed with SIGKILL: nothing
 of it is warned, flushed or cleaned up. Compared are the weights, the newest checkpoints byte by byte
-(optimizer, averaged weights, random state, KL controller) and every number that was logged (losses, rates,
-order of data).
+(optimizer, averaged weights, best epoch so far, random state, KL controller) and every number that was
+logged (losses, rates, order of data).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tests.rlhf.forks import start, wait
 from tests.rlhf.stages import (
     LENGTHS,
     copy_run,
+    make_reward_model,
     ppo_settings,
     prepare_ppo,
     prepare_reward,
@@ -43,12 +44,17 @@ def prepare_pretrain(folder: Path, base: Path) -> Path:
     return folder
 
 
+def prepare_sft_with_selection(folder: Path, base: Path) -> Path:
+    make_reward_model(folder / "reward", base)
+    return prepare_sft(folder, base)
+
+
 STAGES: dict[str, tuple[Prepare, dict[str, Any]]] = {
     "pretrain": (prepare_pretrain, {"pretrain": {**TINY, "steps": 12, "minibatch_size": 4}}),
     "sft": (
-        prepare_sft,
+        prepare_sft_with_selection,
         {
-            "inputs": {"pretrain": "inputs/pretrain"},
+            "inputs": {"pretrain": "inputs/pretrain", "reward": "reward"},
             "lengths": LENGTHS,
             "sft": {"epochs": 2, "minibatch_size": 6, "pretrain_fraction": 0.2},
         },
@@ -65,7 +71,9 @@ STAGES: dict[str, tuple[Prepare, dict[str, Any]]] = {
     "ppo": (
         prepare_ppo,
         {
-            **ppo_settings(iterations=6, ptx_coef=0.5, ema_decay=0.9, inner_epochs=2),
+            **ppo_settings(
+                iterations=6, ptx_coef=0.5, ema_decay=0.9, inner_epochs=2, kl_target=0.5, kl_horizon=1000
+            ),
             "inputs": {"pretrain": "inputs/pretrain"},
         },
     ),

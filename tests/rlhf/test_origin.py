@@ -19,7 +19,7 @@ from tests.rlhf.stages import (
     run_stage,
 )
 
-SFT = {
+SFT: dict[str, Any] = {
     "lengths": LENGTHS,
     "optim": {"learning_rate": 1e-3},
     "sft": {"epochs": 1, "minibatch_size": 8},

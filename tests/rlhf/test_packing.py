@@ -10,7 +10,7 @@ from tests.rlhf.stages import ppo_config
 from training.rlhf import ppo_update
 from training.rlhf.config import PpoConfig, shipped_config
 from training.rlhf.model import LanguageModel
-from training.rlhf.packing import PackedText, sequence_length
+from training.rlhf.packing import PackedText, sequence_length, text_loss
 from training.rlhf.ppo_update import backward_ptx
 from training.rlhf.runtime import Run
 from training.rlhf.tokenizer import Codec
@@ -33,11 +33,10 @@ def test_the_pretraining_term_is_cut_by_tokens_and_stays_the_same(
 ) -> None:
     packed = PackedText([row["text"] for row in texts(20)], codec, sequence_tokens=16, what="made")
     sizes: list[list[int]] = []
-    plain = ppo_update.text_loss
 
     def counted(model: LanguageModel, ids: torch.Tensor) -> torch.Tensor:
         sizes[-1].append(ids.numel())
-        return plain(model, ids)
+        return text_loss(model, ids)
 
     monkeypatch.setattr(ppo_update, "text_loss", counted)
     found = []

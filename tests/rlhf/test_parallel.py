@@ -34,7 +34,7 @@ from tests.rlhf.stages import (
 )
 from training.rlhf import checkpoint, parallel, ppo
 from training.rlhf.errors import RunRefusedError
-from training.rlhf.model import save_policy
+from training.rlhf.model import load_policy, load_reward_model, save_policy
 from training.rlhf.runtime import Run, pick_device
 from training.rlhf.tokenizer import Codec
 
@@ -203,8 +203,8 @@ def test_no_model_is_loaded_before_the_one_before_it_is_sharded(
 
         return wrapped
 
-    monkeypatch.setattr(ppo, "load_policy", noted(ppo.load_policy))
-    monkeypatch.setattr(ppo, "load_reward_model", noted(ppo.load_reward_model))
+    monkeypatch.setattr(ppo, "load_policy", noted(load_policy))
+    monkeypatch.setattr(ppo, "load_reward_model", noted(load_reward_model))
     monkeypatch.setattr(ppo, "shard", lambda model, way: seen.append((f"cut as {way}", id(model))))
     run = Run(folder, config)
     models, codec = ppo.load_models(config, run)

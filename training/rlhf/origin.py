@@ -6,6 +6,7 @@ goes on from its checkpoint on other machines and with smaller microbatches. All
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -61,16 +62,12 @@ def require_same_origin(
 
 
 def _hash(path: Path) -> str | None:
-    for name, key in (("manifest.json", "hash"), (ABOUT_FILE, None)):
-        try:
+    for name in ("manifest.json", ABOUT_FILE):
+        with contextlib.suppress(OSError):
             held = (path / name).read_bytes()
-        except OSError:
-            continue
-        try:
-            found = str(json.loads(held)[key]) if key else None
-        except (ValueError, KeyError, TypeError):
-            found = None
-        return found or hashlib.sha256(held).hexdigest()
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                return str(json.loads(held)["hash"])  # a dataset's own, as its page shows it
+            return hashlib.sha256(held).hexdigest()
     return None
 
 

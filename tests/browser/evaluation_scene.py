@@ -2,10 +2,10 @@
 
 import random
 
-from labeling.models import Cohort, Policy, Prompt, TaskKind, User
+from labeling.models import Cohort, Policy, Prompt, Split, TaskKind, User
 from labeling.rules import batches, comparisons, policies
 from labeling.rules.judgements import Judgement
-from tests.factories import qualified_labeler
+from tests.factories import PromptFactory, qualified_labeler
 from training.models import BenchmarkResult, Evaluation, Model, ModelKind, Run, RunState, Stage
 from training.rules import curves
 from training.rules.benchmark_figures import summarize
@@ -61,7 +61,8 @@ def _judged(owner: User, policy: Model, baseline: Model, chance: random.Random) 
         by=owner,
     )
     people = [qualified_labeler(cohort=cohort) for cohort in (Cohort.TRAIN, Cohort.HELD_OUT) * 3]
-    for number, prompt in enumerate(Prompt.objects.usable().order_by("pk")[:10]):
+    prompts: list[Prompt] = PromptFactory.create_batch(10, split=Split.TEST)
+    for number, prompt in enumerate(prompts):
         answers = [
             policies.add_response(prompt=prompt, policy=writer, text=f"{writer} on {number}", index=9)
             for writer in (ours, theirs)

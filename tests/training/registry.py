@@ -8,6 +8,7 @@ from typing import Any
 from django.utils import timezone
 
 from labeling.models import Batch, Policy, TaskKind, User
+from tests.factories import PromptFactory
 from tests.training.factories import draft_batch, ranking, sft_dataset
 from training.models import (
     Dataset,
@@ -123,7 +124,8 @@ def _evaluation(policy: Model, baseline: Model, judgements: int) -> Evaluation:
     batch = draft_batch(TaskKind.EVALUATION, k=2, baseline=baseline.policy)
     for number in range(judgements):
         ranks = ([1, 2], [1, 2], [2, 1], [1, 1])[number % 4]
-        ranking(ranks, batch=batch, policies=[policy.policy, baseline.policy])
+        prompt = PromptFactory.create(split="test")
+        ranking(ranks, batch=batch, prompt=prompt, policies=[policy.policy, baseline.policy])
     return Evaluation.objects.create(
         name=f"{policy} against {baseline}", policy=policy.policy, baseline=baseline.policy, batch=batch
     )

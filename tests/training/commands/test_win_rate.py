@@ -66,13 +66,7 @@ def test_final_evaluations_count_alone_where_there_are_any() -> None:
     held_out = LabelerFactory.create(cohort=Cohort.HELD_OUT)
     ranking([1, 2], policies=policies, batch=batch, labeler=held_out)
     counts = {}
-    for words in (
-        (),
-        ("--all",),
-        ("--cohort", "train"),
-        ("--batch", str(batch.code)),
-        ("--chosen-by", "random"),
-    ):
+    for words in ("", "--all", "--cohort=train", f"--batch={batch.code}", "--chosen-by=random"):
         report = json.loads(win_rate(*asked, *words.split()))
         counts[words] = (report["wins"], report["losses"], report["finals_only"])
     assert list(counts.values()) == [(1, 0, True), (1, 3, False), (0, 0, True), (1, 0, False), (0, 0, False)]

@@ -217,6 +217,8 @@ def _schema(row: Mapping[str, Any], pyarrow: Any) -> Any:
     whole = (
         "seconds",
         "words",
+        "n_tokens",
+        "round",
         "likert",
         "baseline_likert",
         "rank",

@@ -26,8 +26,9 @@ from labeling.models import (
 )
 from labeling.rules.parts import in_parts
 from labeling.rules.readings import asks as readings_asked
+from labeling.rules.texts import approximate_tokens
 from labeling.rules.toxicity import condition_of
-from training.models import DatasetKind
+from training.models import DatasetKind, Round
 from training.rules.selections import CUSTOMER_SOURCES, Selection, part_of, reason_to_drop
 
 Record = dict[str, Any]
@@ -105,6 +106,7 @@ def comparisons(selection: Selection) -> Selected:
     """
     kinds = [TaskKind.COMPARISON] if selection.may_train else [TaskKind.COMPARISON, TaskKind.EVALUATION]
     rows = _with_readings(_rankings(selection).filter(task__batch__kind__in=kinds))
+    rounds = _rounds_by_batch()
     for row in rows.iterator(chunk_size=ROWS_AT_ONCE):
         prompt = row.task.given_prompt
         reason = reason_to_drop(prompt, selection, row.labeler) or _reason_in_label(row, selection)
@@ -142,6 +144,7 @@ def comparisons(selection: Selection) -> Selected:
                 "simulated": row.labeler.is_simulated,
                 "shared_pool": row.task.is_shared,
                 "batch": str(row.task.batch.code),
+                "round": rounds.get(row.task.batch_id),
                 "skipped": False,
                 "notes": row.notes,
                 "seconds": row.seconds,
@@ -171,6 +174,7 @@ def ppo_prompts(selection: Selection) -> Selected:
                 **_about_prompt(row),
                 "tags": _tags(row.tags),
                 "words": row.words,
+                "n_tokens": approximate_tokens(row.text),
                 "pii_checked": True,
                 "dedup_group": row.prefix_key or row.text_hash,
             },
@@ -319,6 +323,16 @@ def _rankings(selection: Selection, *, read_also: tuple[str, ...] = ()) -> Query
     if selection.chosen_by:
         rows = rows.filter(task__chosen_by__in=selection.chosen_by)
     return rows.filter(task__batch__code__in=selection.batches) if selection.batches else rows
+
+
+def _rounds_by_batch() -> dict[int, int]:
+    """Return the number of the round for which a batch compared or judged; the first where it is several.
+
+    A round names its batch before anybody labels in it, so that a ranking's round does not change.
+    """
+    compared = Round.objects.filter(comparison_batch__isnull=False).values_list("comparison_batch", "number")
+    judged = Round.objects.filter(evaluation__isnull=False).values_list("evaluation__batch", "number")
+    return dict(sorted([*compared, *judged], key=lambda found: found[1], reverse=True))
 
 
 def _places(ranking: Ranking) -> list[Place]:

@@ -5,6 +5,7 @@ import json
 import shutil
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import datasets as huggingface
 import pytest
@@ -27,7 +28,7 @@ from tests.factories import (
     ranked_batch,
 )
 from tests.training.factories import demonstration, draft_batch, ranking
-from training.models import Dataset
+from training.models import Dataset, Evaluation, Round
 from training.rules import datasets
 from training.rules.datasets import freeze_dataset, freeze_texts, read_records
 
@@ -346,3 +347,25 @@ def test_more_responses_than_sqlite_takes_in_an_or_are_frozen() -> None:
     dataset = freeze_dataset(kind="comparisons")
 
     assert sum(len(record["outputs"]) for record in records(dataset)) == 130 * 9
+
+
+def test_a_comparison_says_the_round_that_it_was_asked_for() -> None:
+    lone, compared, judged = ranking([1, 2]), ranking([2, 1]), ranking([1, 1])
+    batch = draft_batch(TaskKind.EVALUATION, k=2)
+    held_out = ranking([1, 2], batch=batch, labeler=LabelerFactory.create(cohort=Cohort.HELD_OUT))
+    policies = {"policy": PolicyFactory.create(), "baseline": PolicyFactory.create()}
+    evaluation = Evaluation.objects.create(name="e", batch=batch, **policies)
+    Round.objects.create(number=3, comparison_batch=compared.task.batch, evaluation=evaluation)
+    Round.objects.create(number=4, comparison_batch=judged.task.batch)
+    found = {record["id"]: record["round"] for record in records(freeze_dataset(kind="comparisons"))}
+    assert found == {str(lone.code): None, str(compared.code): 3, str(judged.code): 4}
+    final = freeze_dataset(kind="comparisons", selection={"cohorts": ["held_out"]})
+    assert [record["round"] for record in records(final, "test")] == [3]
+    assert held_out.code == UUID(records(final, "test")[0]["id"])
+
+
+def test_a_prompt_says_about_how_many_tokens_it_has() -> None:
+    PromptFactory.create(text="one two three", source=PromptSource.PLAYGROUND)
+    PromptFactory.create(text="x" * 41, source=PromptSource.PLAYGROUND)
+    found = records(freeze_dataset(kind="ppo_prompts"))
+    assert [record["n_tokens"] for record in found] == [4, 11]

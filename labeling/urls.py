@@ -19,6 +19,7 @@ from labeling.views import (
     guidelines,
     home,
     hours,
+    interface,
     invitations,
     labelers,
     prompt_notices,
@@ -52,6 +53,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("webhooks/<uuid:code>/test/", webhooks.webhook_test, name="webhook-test"),
     path("webhooks/messages/<uuid:code>/", webhooks.delivery_detail, name="webhook-delivery"),
     path("styleguide/", home.styleguide, name="styleguide"),
+    path("api/v1/", interface.interface, name="interface"),
     # Labelers
     path("work/", work.home, name="work"),
     path("work/preview/", work.preview, name="work-preview"),

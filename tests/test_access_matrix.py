@@ -35,6 +35,7 @@ pytestmark = pytest.mark.django_db
 # Addresses of libraries, which hold their own rules and have their own tests.
 LIBRARIES = ("accounts/", "admin/", "api/v1/schema/")
 OPEN = {"healthz"}
+PAGES = {"interface"}  # for people, among the addresses for programs
 METHODS = ("get", "post", "put", "patch", "delete")
 READS = ("get",)
 MANAGERS, RESEARCHERS = {"manager", "owner"}, {"researcher", "owner"}
@@ -70,7 +71,7 @@ class Address:
 
     @property
     def is_api(self) -> bool:
-        return self.path.startswith("/api/")
+        return self.path.startswith("/api/") and self.name not in PAGES
 
     def methods(self) -> Iterator[str]:
         """Yield what it serves; a page serves reading and posting."""

@@ -47,6 +47,7 @@ FORMS |= {"benchmark-import": "/evaluations/benchmarks/import/"}
 FORMS |= {"toxicity-form-publish": "/forms/toxicity/publish/"}
 FORMS |= {"terms-versions": "/terms/versions/", "screening-outcomes": "/screenings/outcomes/"}
 FORMS |= {"account": "/account/", "two-factor": "/account/two-factor/", "refused": "/work/"}
+FORMS |= {"interface": "/api/v1/"}
 FORMS |= {"author-cap": "/prompts/cap/", "prompt-notices": "/prompts/notices/"}
 FORMS |= {"prompt-notice-publish": "/prompts/notices/publish/", "terms-publish": "/terms/publish/"}
 FORMS |= {"skip-attention": "/skips/attention/", "only-forms": "/skips/attention/change/"}

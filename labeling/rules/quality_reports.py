@@ -86,7 +86,7 @@ def batch_figure(batch: Batch, *, rankings: int) -> BatchFigure:
         return BatchFigure(now.value, now.low, now.high)
     kept = kept_report("agreement")
     slices = kept.body["modes"]["strict"]["slices"] if kept.body else []
-    rows = next((part["rows"] for part in slices if part["key"] == "batch"), [])
+    rows: list[dict[str, Any]] = next((part["rows"] for part in slices if part["key"] == "batch"), [])
     found = next((row["agreement"] for row in rows if row["key"] == str(batch.code)), None)
     if found is None:
         return BatchFigure(as_of=kept.as_of)

@@ -4,6 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import template
+from django.utils.dateparse import parse_datetime
+from django.utils.formats import date_format
+from django.utils.timezone import is_aware, localtime
 
 from labeling.models import Category, Cohort, TaskKind
 from labeling.rules.workload import MOST_COUNTED
@@ -11,6 +14,15 @@ from labeling.rules.workload import MOST_COUNTED
 register = template.Library()
 UNSHOWN = ("overlaps",)
 """What an audit row keeps for undoing, too long to be read."""
+UNDONE_BY = {
+    "pause_batch": "resume it",
+    "resume_batch": "pause it again",
+    "close_batch": "reopen it",
+    "reopen_batch": "close it again",
+    "change_batch": "change it back",
+    "balance_batch": "change it back",
+    "withdraw_slots": "open the slots again",
+}
 
 
 @register.filter
@@ -56,6 +68,21 @@ def action_words(action: str) -> str:
 
 
 @register.filter
+def undo_words(action: str) -> str:
+    """Say what undoing a change of a batch does; where that was an undoing itself, it does it again."""
+    return UNDONE_BY.get(action, "put it back")
+
+
+@register.filter
+def version_words(version: str) -> str:
+    """Name a version as datasets keep it: "comparison v2" as "Comparison guideline, version 2"."""
+    kind, _, number = version.rpartition(" v")
+    if kind not in TaskKind.values:
+        return version
+    return f"{TaskKind(kind).label} guideline, version {number}"
+
+
+@register.filter
 def value_words(value: Any) -> str:
     """Write a stored value: the items of a list, yes or no; a dash where there is nothing."""
     if isinstance(value, bool):
@@ -73,8 +100,25 @@ def detail_words(detail: Mapping[str, Any]) -> str:
         if name in UNSHOWN or value in (None, "", [], {}):
             continue
         if isinstance(value, Mapping):
-            value = ", ".join(f"{key} {inner}" for key, inner in value.items())
+            value = ", ".join(f"{_name(key)} {_named_value(key, inner)}" for key, inner in value.items())
         else:
-            value = value_words(value)
-        parts.append(f"{name.replace('_', ' ')}: {value}")
+            value = _named_value(name, value)
+        parts.append(f"{_name(name)}: {value}")
     return "; ".join(parts)
+
+
+def _name(key: str) -> str:
+    return flag_name(key.removesuffix("_seconds").removesuffix("_at"))
+
+
+def _named_value(name: str, value: Any) -> str:
+    """Write a value as its name asks: a lease in minutes, a time as a time, kinds and cohorts by name."""
+    if name.endswith("_seconds") and isinstance(value, int):
+        return f"{value / 60:g} min"
+    if name.endswith("_at") and isinstance(value, str) and (time := parse_datetime(value)) is not None:
+        return date_format(localtime(time) if is_aware(time) else time, "j M Y, H:i")
+    if name in ("cohort", "cohorts"):
+        return cohort_names([value] if isinstance(value, str) else value)
+    if name in ("kind", "kinds"):
+        return kind_names([value] if isinstance(value, str) else value)
+    return value_words(value)

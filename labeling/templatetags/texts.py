@@ -88,7 +88,7 @@ def words(text: str) -> int:
 def hours(seconds: int | None) -> str:
     """Write a time at work as hours and minutes: 3:42."""
     minutes = round((seconds or 0) / 60)
-    return f"{minutes // 60}:{minutes % 60:02d}"
+    return f"{minutes // 60:,}:{minutes % 60:02d}"
 
 
 @register.filter

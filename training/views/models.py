@@ -169,7 +169,8 @@ def model_card(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Give the card of a model as Markdown."""
     model = get_object_or_404(Model.objects.select_related("run", "policy"), code=code)
     response = HttpResponse(card_of_model(model), content_type="text/markdown; charset=utf-8")
-    response["Content-Disposition"] = f'inline; filename="{model.code}.md"'
+    name = content_disposition_header(as_attachment=False, filename=f"{model.name.replace('/', '-')}.md")
+    response["Content-Disposition"] = name or "inline"
     return response
 
 

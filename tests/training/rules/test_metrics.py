@@ -5,7 +5,7 @@ import pytest
 from training.models import Run, RunState, Stage
 from training.rules.curves import store_points
 from training.rules.metrics import charts, thin
-from training.templatetags.numbers import duration, short
+from training.templatetags.numbers import clock, duration, short
 
 
 def test_thinned_curve_keeps_both_ends_and_its_order() -> None:
@@ -24,7 +24,7 @@ def test_thinned_curve_keeps_both_ends_and_its_order() -> None:
         (13042.7, "13,043"),
         (-1e16, "-1e+16"),
         (2.0, "2"),
-        (True, "True"),
+        (True, "yes"),
         ("a", "a"),
     ],
 )
@@ -57,3 +57,9 @@ def test_a_run_of_a_single_step_keeps_its_charts() -> None:
     run = Run.objects.create(stage=Stage.SFT, folder="x", state=RunState.FINISHED, result={"valid/loss": 1.0})
     store_points(run, [{"step": 0, "valid/loss": 1.0}])
     assert [chart.name for chart in charts(run, 5)] == ["valid/loss"]
+
+
+def test_hours_of_a_point_are_written_as_hours_of_work_are() -> None:
+    assert [clock(hours) for hours in (None, 0, 0.004, 0.12, 3.7, 1234.5)] == [
+        "–", "0:00", "under 0:01", "0:07", "3:42", "1,234:30",
+    ]  # fmt: skip

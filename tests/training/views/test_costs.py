@@ -115,7 +115,7 @@ def test_a_hundred_rounds_take_as_many_statements_as_one(round_one: Round) -> No
 def test_the_page_shows_it_and_says_how_it_is_computed(client: Client, round_one: Round) -> None:
     page = client.get(reverse("costs")).content.decode()
     assert "300.00 EUR" in page
-    assert "0.3333 h, 10.00 EUR" in page
+    assert "0:20 h, 10.00 EUR" in page
     assert "the interval reaches one half" in page
     assert "one percentage point of win rate above one half" in page
 
@@ -123,7 +123,7 @@ def test_the_page_shows_it_and_says_how_it_is_computed(client: Client, round_one
 def test_without_a_rate_the_page_has_hours_and_no_money(client: Client, round_one: Round) -> None:
     PayRate.objects.all().delete()
     page = client.get(reverse("costs")).content.decode()
-    assert "0.3333 h" in page
+    assert "0:20 h" in page
     assert "0.00" not in page
 
 

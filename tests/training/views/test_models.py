@@ -66,6 +66,7 @@ def test_a_model_and_its_card_are_downloaded(client: Client) -> None:
     model = stored_model(name="tiny")
     card = client.get(reverse("model-card", args=[model.code]))
     assert card["Content-Type"].startswith("text/markdown")
+    assert f'filename="{model.name}.md"' in card["Content-Disposition"]
     archive = client.get(reverse("model-export", args=[model.code]))
     content = b"".join(archive.streaming_content)  # type: ignore[attr-defined]
     assert b"tiny/config.json" in content

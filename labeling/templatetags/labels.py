@@ -75,10 +75,12 @@ def undo_words(action: str) -> str:
 
 @register.filter
 def version_words(version: str) -> str:
-    """Name a version as datasets keep it: "comparison v2" as "Comparison guideline, version 2"."""
-    kind, _, number = version.rpartition(" v")
+    """Name the instructions of a label as datasets keep them: "comparison-v2"; others as they stand."""
+    if version == "none":
+        return "No instructions known"
+    kind, _, number = version.rpartition("-v")
     if kind not in TaskKind.values:
-        return version
+        return f"Instructions {version}"
     return f"{TaskKind(kind).label} guideline, version {number}"
 
 

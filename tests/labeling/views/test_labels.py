@@ -26,8 +26,8 @@ def test_every_change_that_can_be_undone_says_what_undoing_it_does() -> None:
 
 
 def test_versions_of_guidelines_are_named_and_unknown_ones_as_stored() -> None:
-    assert version_words("comparison v12") == "Comparison guideline, version 12"
-    assert (version_words("import"), version_words("poem v1")) == ("import", "poem v1")
+    assert version_words("comparison-v12") == "Comparison guideline, version 12"
+    assert (version_words("none"), version_words("3")) == ("No instructions known", "Instructions 3")
 
 
 def test_kinds_are_named_as_on_forms_and_unknown_ones_as_stored() -> None:

@@ -155,7 +155,9 @@ def test_guidelines_forms_and_anchors_stand_under_their_kind(mia: User, visit: V
     assert '<optgroup label="Toxicity evaluation">' in str(form["anchor_set"])
     PromptFactory.create_batch(2)
     visit(mia).post(reverse("batch-create"), body(guideline=groups["Demonstration"][0][0]))
-    assert Batch.objects.get().guideline.kind == "demonstration"
+    chosen = Batch.objects.get().guideline
+    assert chosen is not None
+    assert chosen.kind == "demonstration"
 
 
 def test_labels_of_kinds_in_the_style_sheet_are_those_of_the_kinds() -> None:

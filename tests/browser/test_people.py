@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from labeling.models import Labeler, Role, ScreeningAttempt, User
@@ -86,6 +86,35 @@ def test_half_an_answer_is_there_after_a_reload(page: Page, live_server: LiveSer
     expect(page.locator("[data-save-status]")).to_have_text(re.compile(r"saved \d\d:\d\d:\d\d"))
     page.reload()
     expect(page.get_by_label("Your answer")).to_have_value("Half a thought")
+
+
+def test_edit_of_an_answer_is_not_called_saved_and_not_left_by_mistake(
+    page: Page, live_server: LiveServer, owner: User
+) -> None:
+    published_test(owner)
+    user = UserFactory.create(email="bob@example.org")
+    bob = LabelerFactory.create(user=user, status=Labeler.Status.SCREENING)
+    attempt = screening.begin_screening(labeler=bob)
+    last = screening.steps(attempt)[-1].item
+    screening.save_answer(attempt=attempt, item=last, content={"text": "Whole"}, is_complete=True)
+    log_in_to_screening(page, live_server, user)
+    page.goto(f"{live_server.url}/screening/items/{last.code}/")
+    page.get_by_label("Your answer").press("End")
+    page.keyboard.type(", and more")
+    expect(page.locator("[data-save-status]")).to_contain_text("your answer stands until you press")
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.once("dialog", stay)
+    page.get_by_role("link", name="Back", exact=True).click()
+    expect(page.get_by_label("Your answer")).to_have_value("Whole, and more")
+    assert asked == ["beforeunload"]
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url("**/screening/coverage/")
+    assert attempt.answers.get(item=last).content == {"text": "Whole, and more"}
 
 
 def log_in_to_screening(page: Page, live_server: LiveServer, user: User) -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from training.rlhf.health import CHECKS, findings, main
+from training.rlhf.health import ALARMS, CHECKS, findings, main
 from training.rlhf.metrics import METRICS
 
 ROOT = Path(__file__).parents[2]
 STEPS = 40
+WAVE = [(-1.0) ** i for i in range(STEPS)]
+RISING = [0.1 * i for i in range(STEPS)]
 HEALTHY = {
     "ppo/ratio_first": [0.0] * STEPS,
     "objective/kl": [0.2 * i for i in range(STEPS)],
@@ -80,6 +82,48 @@ def test_each_sickness_is_named_with_cause_and_cure(name: str, tmp_path: Path) -
 def test_a_policy_far_from_its_reference_is_named(tmp_path: Path) -> None:
     [finding] = findings(write(tmp_path, {**HEALTHY, "objective/kl": [50.0] * STEPS}))
     assert "50 nats away" in finding.says
+
+
+def watched(folder: Path, gold: list[float], score: list[float], spread: float = 1.0) -> list[str]:
+    columns = {"valid/gold_score": gold, "valid/score": score, "objective/score_std": [spread] * len(gold)}
+    return [finding.metric for finding in findings(write(folder, columns))]
+
+
+@pytest.mark.parametrize(
+    ("gold", "score"),
+    [
+        ([2.0, 1.1, 0.2], [4.0, 4.01, 4.0]),
+        ([0.0, 1.0, 2.0, 1.5, 1.0, 0.5, 0.2, 0.1], [0.0, 1.0, 2.0, 3.0, 3.5, 3.8, 3.9, 3.85]),
+        ([2.0 - 0.04 * i + 0.05 * WAVE[i] for i in range(STEPS)], [3.0 + 0.02 * x for x in WAVE]),
+    ],
+)
+def test_gold_that_falls_under_a_score_that_holds_is_named(
+    gold: list[float], score: list[float], tmp_path: Path
+) -> None:
+    assert watched(tmp_path, gold, score) == ["valid/gold_score"]
+
+
+@pytest.mark.parametrize(
+    ("gold", "score"),
+    [
+        ([1.0, 0.9995, 0.9999], [1.0, 2.0, 3.0]),  # stands still
+        ([1.0 + 0.3 * x for x in WAVE], RISING),  # noise
+        ([0.0, 1.0, 2.0, 1.0, 0.0, -1.0, -2.0], [0.0, 1.0, 2.0, 1.0, 0.0, -1.0, -2.0]),  # both fall
+        ([*RISING[:-1], 3.5], RISING),  # the last point alone
+    ],
+)
+def test_gold_that_stands_shakes_or_falls_with_the_score_is_not(
+    gold: list[float], score: list[float], tmp_path: Path
+) -> None:
+    assert watched(tmp_path, gold, score) == []
+
+
+def test_the_page_names_every_alarm_with_its_threshold() -> None:
+    page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    table = page.split("## Findings")[1].split("\n## ")[0]
+    rows = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| `")]
+    named = {name: float(x) for names, x in rows for name in re.findall(r"`([a-z]+/[a-z_]+)`", names)}
+    assert named == ALARMS
 
 
 def test_every_check_reads_metrics_that_exist() -> None:

@@ -3,12 +3,14 @@
     python -m training.rlhf.health <run folder>
 
 Reads metrics.jsonl only and needs nothing but the standard library, so it can look at a run that is going on
-or that another machine made. Thresholds are those of docs/metrics.md. A finding is a hint, not a verdict.
+or that another machine made. ALARMS stand in docs/metrics.md too, under *Findings*: they are wider than the
+healthy ranges there, which a run may leave for a while. A finding is a hint, not a verdict.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -19,6 +21,28 @@ from training.rlhf.plots import read_lines
 
 Rows = Sequence[dict[str, float]]
 FEW = 8
+ALARMS = {
+    "ppo/ratio_first": 1e-2,
+    "objective/kl": 30.0,
+    "sampler/kl": 0.02,
+    "valid/gold_score": 0.2,
+    "objective/score_std": 1e-3,
+    "reward/score_std": 1e-3,
+    "objective/response_tokens": 1.5,
+    "objective/eos_fraction": 0.5,
+    "ppo/explained_variance": 0.0,
+    "objective/entropy": 0.1,
+    "ppo/clip_fraction": 0.3,
+    "loss/ptx": 1.1,
+    "optim/grad_norm": 20.0,
+    "ppo/policy_grad_norm": 20.0,
+    "ppo/value_grad_norm": 20.0,
+    "valid/accuracy_low": 0.5,
+    "reward/accuracy": 0.15,
+    "valid/calibration_error": 0.15,
+    "data/truncated": 0.1,
+    "data/prompts_cut": 0.1,
+}
 
 
 class Finding(NamedTuple):
@@ -55,7 +79,7 @@ def late(values: Sequence[float]) -> float:
 def ratio_is_not_one(rows: Rows) -> Iterable[Finding]:
     """The first minibatch must see the policy that sampled."""
     worst = max(series(rows, "ppo/ratio_first"), default=0.0)
-    if worst > 1e-2:
+    if worst > ALARMS["ppo/ratio_first"]:
         yield Finding(
             "bad",
             "ppo/ratio_first",
@@ -83,7 +107,7 @@ def kl_is_negative(rows: Rows) -> Iterable[Finding]:
 def distance_is_large(rows: Rows) -> Iterable[Finding]:
     """Far from the reference the reward model has seen nothing like it."""
     values = series(rows, "objective/kl")
-    if len(values) >= FEW and late(values) > 30:
+    if len(values) >= FEW and late(values) > ALARMS["objective/kl"]:
         yield Finding(
             "warn",
             "objective/kl",
@@ -96,7 +120,7 @@ def distance_is_large(rows: Rows) -> Iterable[Finding]:
 def sampler_disagrees(rows: Rows) -> Iterable[Finding]:
     """What samples must be what is trained, but for arithmetic."""
     values = series(rows, "sampler/kl")
-    if values and late(values) > 0.02:
+    if values and late(values) > ALARMS["sampler/kl"]:
         yield Finding(
             "warn",
             "sampler/kl",
@@ -107,26 +131,49 @@ def sampler_disagrees(rows: Rows) -> Iterable[Finding]:
 
 
 def gold_falls(rows: Rows) -> Iterable[Finding]:
-    """Over-optimisation: the score goes on rising while what it stands for falls."""
-    gold, score = series(rows, "valid/gold_score"), series(rows, "valid/score")
-    if len(gold) < 3 or len(score) < 3:
+    """Over-optimisation: the score holds or rises while what it stands for falls.
+
+    Compared are means of as many points as a quarter has, the late ones with those of gold's best time. A
+    fall that the points' own noise explains, or that is small beside the spread of scores, is none.
+    """
+    names = ("valid/gold_score", "valid/score")
+    both = [[row[name] for name in names] for row in rows if all(name in row for name in names)]
+    if len(both) < 3:
         return
-    fallen, gained = max(gold) - gold[-1], max(gold) - gold[0]
-    if fallen > 0.2 * max(gained, 1e-6) and gold[-1] < max(gold) and score[-1] >= max(score) - 1e-6:
+    gold, score = ([pair[i] for pair in both] for i in (0, 1))
+    best = max(range(len(both)), key=lambda at: around(gold, at))
+    fallen, gained = around(gold, best) - late(gold), around(gold, best) - early(gold)
+    spread = series(rows, "objective/score_std")
+    floor = max(2 * noise(gold), 0.1 * late(spread) if spread else 0.0)
+    held = late(score) >= around(score, best) - floor
+    if held and fallen > max(ALARMS["valid/gold_score"] * gained, floor):
         yield Finding(
             "bad",
             "valid/gold_score",
-            f"The gold score fell by {fallen:.2f} from its peak while the reward model's score still rises.",
+            f"The gold score fell by {fallen:.2f} from its best while the reward model's score did not.",
             "Over-optimisation: the policy has found what the reward model likes and people do not.",
             "Take an earlier checkpoint, raise ppo.kl_coef, or rank what this policy writes and train anew.",
         )
+
+
+def around(values: Sequence[float], at: int) -> float:
+    """Average as many values as a quarter has, from `at` on or the last ones."""
+    window = max(1, len(values) // 4)
+    start = min(at, len(values) - window)
+    return fmean(values[start : start + window])
+
+
+def noise(values: Sequence[float]) -> float:
+    """Estimate the standard error of a quarter's mean: noise is how far values are off their neighbours."""
+    off = [b - (a + c) / 2 for a, b, c in zip(values, values[1:], values[2:], strict=False)]
+    return math.sqrt(fmean(x * x for x in off) / 1.5 / max(1, len(values) // 4))
 
 
 def score_does_not_spread(rows: Rows) -> Iterable[Finding]:
     """Equal scores teach nothing."""
     for name in ("objective/score_std", "reward/score_std"):
         values = series(rows, name)
-        if values and late(values) < 1e-3:
+        if values and late(values) < ALARMS[name]:
             yield Finding(
                 "bad",
                 name,
@@ -142,7 +189,8 @@ def length_drifts(rows: Rows) -> Iterable[Finding]:
     if len(values) < FEW:
         return
     change = late(values) / max(early(values), 1e-6)
-    if change > 1.5 or change < 0.6:
+    most = ALARMS["objective/response_tokens"]
+    if change > most or change < 1 / most:
         way = "longer" if change > 1 else "shorter"
         yield Finding(
             "warn",
@@ -156,7 +204,7 @@ def length_drifts(rows: Rows) -> Iterable[Finding]:
 def responses_do_not_end(rows: Rows) -> Iterable[Finding]:
     """A response that does not end is cut in the middle of a sentence."""
     values = series(rows, "objective/eos_fraction")
-    if values and late(values) < 0.5:
+    if values and late(values) < ALARMS["objective/eos_fraction"]:
         yield Finding(
             "warn",
             "objective/eos_fraction",
@@ -170,7 +218,7 @@ def responses_do_not_end(rows: Rows) -> Iterable[Finding]:
 def values_explain_nothing(rows: Rows) -> Iterable[Finding]:
     """A value model that predicts worse than a constant makes advantages noisy."""
     values = series(rows, "ppo/explained_variance")
-    if len(values) >= 2 * FEW and late(values) < 0:
+    if len(values) >= 2 * FEW and late(values) < ALARMS["ppo/explained_variance"]:
         yield Finding(
             "warn",
             "ppo/explained_variance",
@@ -183,7 +231,7 @@ def values_explain_nothing(rows: Rows) -> Iterable[Finding]:
 def entropy_collapses(rows: Rows) -> Iterable[Finding]:
     """Without entropy nothing new is tried."""
     values = series(rows, "objective/entropy")
-    if len(values) >= FEW and late(values) < 0.1 < early(values):
+    if len(values) >= FEW and late(values) < ALARMS["objective/entropy"] < early(values):
         yield Finding(
             "warn",
             "objective/entropy",
@@ -196,7 +244,7 @@ def entropy_collapses(rows: Rows) -> Iterable[Finding]:
 def updates_are_clipped(rows: Rows) -> Iterable[Finding]:
     """Steps that leave the clip interval are thrown away."""
     values = series(rows, "ppo/clip_fraction")
-    if values and late(values) > 0.3:
+    if values and late(values) > ALARMS["ppo/clip_fraction"]:
         yield Finding(
             "warn",
             "ppo/clip_fraction",
@@ -209,7 +257,7 @@ def updates_are_clipped(rows: Rows) -> Iterable[Finding]:
 def pretraining_is_forgotten(rows: Rows) -> Iterable[Finding]:
     """The alignment tax, as it accrues."""
     values = series(rows, "loss/ptx")
-    if len(values) >= FEW and late(values) > 1.1 * early(values):
+    if len(values) >= FEW and late(values) > ALARMS["loss/ptx"] * early(values):
         yield Finding(
             "warn",
             "loss/ptx",
@@ -223,7 +271,7 @@ def gradients_jump(rows: Rows) -> Iterable[Finding]:
     """Before a loss is no number its gradients jump."""
     for name in ("optim/grad_norm", "ppo/policy_grad_norm", "ppo/value_grad_norm"):
         values = series(rows, name)
-        if len(values) >= FEW and max(values[-FEW:]) > 20 * max(median(values), 1e-9):
+        if len(values) >= FEW and max(values[-FEW:]) > ALARMS[name] * max(median(values), 1e-9):
             yield Finding(
                 "warn",
                 name,
@@ -236,7 +284,7 @@ def gradients_jump(rows: Rows) -> Iterable[Finding]:
 def reward_model_is_a_coin(rows: Rows) -> Iterable[Finding]:
     """A reward model must beat chance before anything is optimised against it."""
     low, pairs = series(rows, "valid/accuracy_low"), series(rows, "valid/pairs")
-    if low and low[-1] <= 0.5:
+    if low and low[-1] <= ALARMS["valid/accuracy_low"]:
         yield Finding(
             "warn",
             "valid/accuracy_low",
@@ -251,7 +299,7 @@ def reward_model_is_a_coin(rows: Rows) -> Iterable[Finding]:
 def reward_model_overfits(rows: Rows) -> Iterable[Finding]:
     """Rankings seen twice are learned by heart."""
     trained, held_out = series(rows, "reward/accuracy"), series(rows, "valid/accuracy")
-    if len(trained) >= FEW and held_out and late(trained) > held_out[-1] + 0.15:
+    if len(trained) >= FEW and held_out and late(trained) > held_out[-1] + ALARMS["reward/accuracy"]:
         yield Finding(
             "warn",
             "reward/accuracy",
@@ -264,7 +312,7 @@ def reward_model_overfits(rows: Rows) -> Iterable[Finding]:
 def scores_are_too_sure(rows: Rows) -> Iterable[Finding]:
     """A score difference is a log-odds; it should be meant."""
     values = series(rows, "valid/calibration_error")
-    if values and values[-1] > 0.15:
+    if values and values[-1] > ALARMS["valid/calibration_error"]:
         yield Finding(
             "warn",
             "valid/calibration_error",
@@ -282,7 +330,7 @@ def texts_are_cut(rows: Rows) -> Iterable[Finding]:
         ("data/prompts_cut", "prompts", "lengths.max_prompt_tokens"),
     ):
         values = series(rows, name)
-        if values and examples and values[-1] > 0.1 * max(examples[-1], 1):
+        if values and examples and values[-1] > ALARMS[name] * max(examples[-1], 1):
             yield Finding(
                 "warn",
                 name,

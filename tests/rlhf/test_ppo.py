@@ -234,10 +234,22 @@ def test_the_averaged_weights_are_those_that_are_saved(prepared: Path, tmp_path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ppo, "make_learner", make)
         assert run_stage(prepared, "ppo", ppo_settings(iterations=2, ema_decay=0.9)) == 0
+    steps = [json.loads(line)["step"] for line in (prepared / "samples.jsonl").read_text().splitlines()]
     saved, _ = load_policy(str(prepared / "model"), key="k", device=CPU)
     found = trained_state(saved)
     assert found.keys() == made[0].average.keys()
     assert all(torch.equal(x, made[0].average[name]) for name, x in found.items())
+    # They are what the last measures and samples describe, and earlier ones are of the weights of their time.
+    config = ppo_config(iterations=2, ema_decay=0.9)
+    run = Run(prepared, config)
+    models, codec = ppo.load_models(config, run)
+    texts = ppo.load_texts(config, run, codec)
+    held_out = ppo.sample_rollout(models._replace(policy=saved), codec, texts.valid, config, run, "valid", 0)
+    assert result(prepared)["metrics"]["valid/score"] == pytest.approx(float(held_out.scores.mean()))
+    assert result(prepared)["metrics"]["valid/kl"] == pytest.approx(float(held_out.kl().mean()), abs=1e-6)
+    assert metrics(prepared, "valid/kl")[-1] != metrics(last, "valid/kl")[-1]
+    assert steps == sorted(steps)
+    assert steps.count(2) == len(texts.watched[: config.report.sample_count])
     # The average takes no part in training: the run without one ends at the last weights, which are others.
     assert metrics(prepared, "loss/policy") == metrics(last, "loss/policy")
     assert not same_weights(prepared, last)

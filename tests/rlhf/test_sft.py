@@ -185,7 +185,7 @@ def test_the_epoch_whose_responses_score_highest_is_kept(base_folder: Path, tmp_
     given["report"] = {"checkpoint_every": 5}
     assert run_stage(folder, "sft", given) == 0
     scores = metrics(folder, "valid/score")
-    assert len(scores) == 4
+    assert len(scores) == 4 + 1  # of every epoch, and of the one that is kept
     best = scores.index(max(scores)) + 1
     assert result(folder)["metrics"]["valid/best_epoch"] == best
     # The kept weights are those of that epoch, also after a resume.
@@ -194,6 +194,25 @@ def test_the_epoch_whose_responses_score_highest_is_kept(base_folder: Path, tmp_
     assert run_stage(again, "sft", given) == 0
     assert same_weights(folder, again)
     assert result(again)["metrics"]["valid/best_epoch"] == best
+
+
+def test_what_is_reported_last_describes_the_epoch_that_is_kept(
+    base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = prepare_sft(tmp_path / "run", base_folder)
+    make_reward_model(tmp_path / "reward", base_folder)
+    link(folder, reward=tmp_path / "reward")
+    scores = iter([1.0, 3.0, 2.0, 0.5])
+    monkeypatch.setattr(sft.Selector, "score", lambda *_: next(scores))
+    given = {**settings(epochs=4), "inputs": {"reward": "inputs/reward"}}
+    given["report"] = {"log_every": 1, "valid_every": 1}
+    assert run_stage(folder, "sft", given) == 0
+    losses = metrics(folder, "valid/loss")
+    each = len(losses[:-1]) // 4
+    found = result(folder)["metrics"]
+    assert (found["valid/best_epoch"], found["valid/score"]) == (2, 3.0)
+    assert found["valid/loss"] == losses[-1] == pytest.approx(losses[2 * each - 1], rel=1e-6)
+    assert losses[-1] != pytest.approx(losses[-2], rel=1e-3)
 
 
 def test_selection_without_valid_prompts_is_refused(base_folder: Path, tmp_path: Path) -> None:

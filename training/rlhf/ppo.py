@@ -35,7 +35,7 @@ from training.rlhf.one_trunk import models_on_one_trunk
 from training.rlhf.packing import PackedText, sequence_length
 from training.rlhf.parallel import gathered, shard, share, size, whole
 from training.rlhf.plots import over_optimisation_plot, scores_over_kl
-from training.rlhf.ppo_update import Learner, make_learner, update
+from training.rlhf.ppo_update import make_learner, update
 from training.rlhf.rollout import Kept, Models, Rollout, collect_rollout
 from training.rlhf.runtime import Run, due, log, require_finite
 from training.rlhf.samplers import Sampler, make_sampler, mismatch_metrics, needs_weights, token_weights
@@ -81,20 +81,27 @@ def run(config: PpoConfig, run: Run) -> dict[str, float]:
             stats |= iteration_metrics(rollout, raw, returns, kl_coef, config)
             stats["ppo/episodes"] = done * settings.rollout_batch_size
             stats["speed/episodes_per_second"] = len(rollout.tokens) / (time.monotonic() - began)
-            if texts.valid and due(done, config.report.valid_every, settings.iterations):
+            measured = due(done, config.report.valid_every, settings.iterations)
+            if texts.valid and measured and not averaged(done, config):
                 held_out = sample_rollout(models, codec, texts.valid, config, run, "valid", 0, sampler)
                 stats |= valid_metrics(held_out, gold, config, run)
             run.metrics.write(done, stats)
-        if due(done, config.report.sample_every, settings.iterations):
+        if not averaged(done, config) and due(done, config.report.sample_every, settings.iterations):
             add_samples(models, codec, watched, config, run, done)
         run.progress("training", done, settings.iterations, "iterations")
         if settings.kl_target is not None:
             kl, episodes = float(rollout.kl().mean()), len(rollout.tokens)
             kl_coef = next_kl_coef(kl_coef, kl, settings.kl_target, episodes, settings.kl_horizon)
         run.save_if_due(done, learner.parts(), {"kl_coef": kl_coef}, last=done == settings.iterations)
-    # 5. The final model.
+    # 5. The final model: the averaged weights, if there are some, are measured as what is published.
     run.metrics.write(settings.iterations, {"data/examples": many, "data/prompts_cut": texts.cut})
-    publish(models.policy, learner, codec, texts.dataset_hash, config, run)
+    if averaged(settings.iterations, config):
+        load_trained(models.policy, learner.average)
+        if texts.valid:
+            held_out = sample_rollout(models, codec, texts.valid, config, run, "valid", 0, sampler)
+            run.metrics.write(settings.iterations, valid_metrics(held_out, gold, config, run))
+        add_samples(models, codec, watched, config, run, settings.iterations)
+    publish(models.policy, codec, texts.dataset_hash, config, run)
     return run.metrics.latest
 
 
@@ -122,12 +129,13 @@ def load_texts(config: PpoConfig, run: Run, codec: Codec) -> Texts:
     return Texts(train, valid, cut, watched, dataset.hash)
 
 
-def publish(
-    policy: LanguageModel, learner: Learner, codec: Codec, dataset_hash: str, config: PpoConfig, run: Run
-) -> None:
-    """Write the last or the averaged weights, and the plot of score over KL."""
-    if config.ppo.ema_decay > 0:
-        load_trained(policy, learner.average)
+def averaged(done: int, config: PpoConfig) -> bool:
+    """Whether what comes after so many iterations is the averaged weights in place of the last ones."""
+    return config.ppo.ema_decay > 0 and done == config.ppo.iterations
+
+
+def publish(policy: LanguageModel, codec: Codec, dataset_hash: str, config: PpoConfig, run: Run) -> None:
+    """Write the final weights, and the plot of score over KL."""
     about = {
         "kind": "ppo", "dataset_hash": dataset_hash, "seed": config.seed, "ptx_coef": config.ppo.ptx_coef,
     }  # fmt: skip

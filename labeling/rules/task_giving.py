@@ -67,12 +67,11 @@ def give_tasks(*, tasks: Collection[Task], labeler: Labeler, days: int, by: User
 def take_back(*, assignment: Assignment, by: User) -> None:
     """Open a task that was given for everybody again. Raises Conflict once its labeler has begun it."""
     ensure(by, Action.MANAGE_BATCHES)
+    labeler = assignment.labeler
     given = Assignment.objects.filter(pk=assignment.pk, given_until__isnull=False)
-    if not slots.open_untouched(given):
+    if labeler is None or not slots.open_untouched(given):
         raise Conflict("Its labeler has begun this task or no longer holds it; nothing was taken back.")
-    audit.record(
-        actor=by, action="take_back_task", obj=assignment.batch, labeler=str(assignment.labeler.code)
-    )
+    audit.record(actor=by, action="take_back_task", obj=assignment.batch, labeler=str(labeler.code))
 
 
 def labelers_to_give_to(batch: Batch) -> QuerySet[Labeler]:

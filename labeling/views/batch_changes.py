@@ -191,8 +191,9 @@ def tasks_give(request: PageRequest, code: UUID) -> HttpResponseBase:
     """Keep the tasks that were ticked for one labeler."""
     form = GiveForm(request.POST, batch=get_object_or_404(Batch, code=code))
     if not form.is_valid():
-        said = form.errors.get("labeler") or ["Tick the tasks to give, and name a labeler and 1 to 30 days."]
-        messages.error(request, said[0])
+        said = form.errors.get("labeler")
+        what = f"Tick the tasks to give, and name a labeler and 1 to {task_giving.MAX_DAYS} days."
+        messages.error(request, str(said[0]) if said else what)
         return redirect("batch-tasks", code)
     with refusals_said(request):
         given = task_giving.give_tasks(by=request.user, **form.cleaned_data)

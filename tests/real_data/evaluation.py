@@ -17,7 +17,7 @@ from labeling.rules.comparisons import Judgement, submit_ranking
 from tests.factories import LabelerFactory
 from tests.real_data.loop import joined, lines, model_names
 from training.models import Model, RunState
-from training.rlhf.benchmark_scores import overlap_f1
+from training.rlhf.span_scores import overlap_f1, words_of
 from training.rules.benchmark_figures import Tax, alignment_tax
 from training.rules.benchmarks import import_benchmark, order_benchmarks
 from training.rules.evaluation_figures import PolicyFigures, figures_against
@@ -79,9 +79,9 @@ def _judge_all(judges: Sequence[Labeler], written: Mapping[str, str]) -> None:
 
 
 def _ranked(assignment: Assignment, written: Mapping[str, str]) -> list[Judgement]:
-    reference = written[assignment.task.given_prompt.text]
+    reference = words_of(written[assignment.task.given_prompt.text])
     responses = [candidate.response for candidate in assignment.task.candidates.select_related("response")]
-    scores = [overlap_f1(response.text, reference) for response in responses]
+    scores = [overlap_f1(words_of(response.text), reference) for response in responses]
     best = max(scores)
     return [
         Judgement(

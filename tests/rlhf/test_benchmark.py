@@ -99,8 +99,8 @@ def test_choices_are_the_policys_own_log_probabilities(tmp_path: Path, base_fold
             assert given == pytest.approx(sum(float(logp[t - 1, ids[0, t]]) for t in places), abs=1e-3)
         assert line["values"]["acc"] == float(line["answer"].index(max(line["answer"])) == row["answer"])
         lengths = [len(codec.encode([f"{row['prompt']} {choice}"])[0]) for choice in row["choices"]]
-        before = len(codec.encode([row["prompt"]])[0])
-        means = [logp / (n - before) for logp, n in zip(line["answer"], lengths, strict=True)]
+        start = len(codec.encode([row["prompt"]])[0])
+        means = [logp / (n - start) for logp, n in zip(line["answer"], lengths, strict=True)]
         assert line["values"]["acc_token"] == float(means.index(max(means)) == row["answer"])
         assert list(line["values"]) == ["acc_token", "acc", "acc_norm"]  # what is shown first
 

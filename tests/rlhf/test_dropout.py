@@ -47,7 +47,8 @@ def model_of(kind: str, probability: float) -> Any:
             setattr(config, name, 0.5)
     set_residual_dropout(config, probability)
     torch.manual_seed(0)
-    return transformers.AutoModelForCausalLM.from_config(config)
+    made: Any = transformers.AutoModelForCausalLM
+    return made.from_config(config)
 
 
 @pytest.mark.parametrize("kind", SHAPES)

@@ -80,7 +80,7 @@ def run(config: SftConfig, run: Run) -> dict[str, float]:
     valid = encode(dataset.demonstrations("valid"), codec, config)
     mix = _load_mix(config, run, codec, model)
     prepare(model, config)
-    counted = {"data/examples": len(examples), "data/prompts_cut": codec.cut["prompts"]}
+    counted: dict[str, float] = {"data/examples": len(examples), "data/prompts_cut": codec.cut["prompts"]}
     counted["data/truncated"] = sum(codec.is_cut(example.ids) for example in examples)
     lengths = [len(example.ids) for example in examples]
     steps_per_epoch = -(-len(examples) // config.sft.minibatch_size)

@@ -222,11 +222,11 @@ def test_named_tasks_give_the_human_line_beside_a_reward_model(alice: Labeler) -
     ("alike", "low", "high"), [(True, 0.025 ** (1 / 20), 1.0), (False, 0.0, 1 - 0.025 ** (1 / 20))]
 )
 def test_twenty_tasks_of_one_mind_are_no_certainty(alike: bool, low: float, high: float) -> None:
-    second = {"x": 1, "y": 2} if alike else {"x": 2, "y": 1}
+    best_of_second = "x" if alike else "y"
     rankings = [
-        Ranked(task, labeler, ranks)
+        Ranked(task, labeler, {"x": 1 if best == "x" else 2, "y": 1 if best == "y" else 2})
         for task in range(20)
-        for labeler, ranks in (("a", {"x": 1, "y": 2}), ("b", second))
+        for labeler, best in (("a", "x"), ("b", best_of_second))
     ]
     found = pairwise_agreement(rankings)
     assert (found.value, found.standard_error) == (float(alike), 0.0)

@@ -72,8 +72,8 @@ def test_who_goes_by_the_place_on_the_screen_is_found_from_preferences_alone() -
             shown += [float(better_is_later), float(1 - better_is_later)]
     columns = columns_of(rankings)
     if_first, if_later = competences_by_place(columns, np.array(shown))
-    for n, name in enumerate(columns.labelers):
-        assert (if_first[n], if_later[n]) == pytest.approx(chances[str(name)], abs=0.05)
+    for n, labeler in enumerate(columns.labelers):
+        assert (if_first[n], if_later[n]) == pytest.approx(chances[str(labeler)], abs=0.05)
 
 
 def test_pairs_whose_order_on_the_screen_is_not_known_say_nothing_about_it() -> None:

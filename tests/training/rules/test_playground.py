@@ -60,8 +60,9 @@ def test_nobody_takes_part_twice() -> None:
     ],
 )
 def test_sampling_beyond_its_limits_is_refused_by_name(field: str, value: float) -> None:
+    asked: dict[str, Any] = {field: value}
     with pytest.raises(InvalidInput) as refusal:
-        conversation(researcher(), policy("p"), **{field: value})
+        conversation(researcher(), policy("p"), **asked)
     assert list(refusal.value.fields) == [field]
     assert "allowed" in refusal.value.message
 

@@ -237,6 +237,7 @@ def test_gate_holds_back_where_nobody_has_answered_the_gold() -> None:
     given = round_with([1, 2, 3], [1, 2, 3])
     prompt = PromptFactory.create()
     responses = [ResponseFactory.create(prompt=prompt) for _ in range(3)]
+    assert given.comparison_batch is not None
     task = add_ranked_task(batch=given.comparison_batch, prompt=prompt, responses=responses)
     order = [Judgement(code=response.code, rank=at) for at, response in enumerate(responses, start=1)]
     mark_gold(task=task, judgements=order, reason="It is plain.", by=researcher())
@@ -272,9 +273,9 @@ def test_gate_looks_at_all_that_is_trained_on_not_only_at_the_batch_of_its_round
     round_before = ranking([1, 2, 3])
     given = round_with([1, 2, 3], [1, 2, 3])
     assert rounds.gate_of(given).is_open
-    Prompt.objects.filter(pk=round_before.task.prompt_id).update(has_pii=True)
+    Prompt.objects.filter(pk=round_before.task.given_prompt.pk).update(has_pii=True)
     assert checks(given)["personal_data"] is False
-    left_out = ranking([1, 2, 3], batch=given.comparison_batch).task.prompt
+    left_out = ranking([1, 2, 3], batch=given.comparison_batch).task.given_prompt
     Prompt.objects.update(has_pii=False)
     Prompt.objects.filter(pk=left_out.pk).update(has_pii=True)
     assert checks(given)["personal_data"] is True
@@ -288,6 +289,7 @@ def test_demonstrations_pass_a_gate_of_their_own_before_they_train(trainer: Play
     given = rounds.open_round(base_model=stored_model(), settings={"prompts": 1, "valid_prompts": 0})
     start(given, "demonstrate")
     demonstration(prompt=prompt)
+    assert given.demonstration_batch is not None
     close_batch(batch=given.demonstration_batch)
     with pytest.raises(Conflict, match="frozen no labels yet"):
         rounds.open_gate(given=given, reason="We want to see what comes.", by=researcher())

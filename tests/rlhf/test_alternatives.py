@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.rlhf.conftest import tiny_model
 from tests.rlhf.stages import (
     LENGTHS,
     copy_run,
@@ -25,7 +26,11 @@ from tests.rlhf.stages import (
 from training.rlhf.advantages import next_kl_coef, rloo
 from training.rlhf.best_of import best_of_curve, best_of_kl, expected_best, keep_best
 from training.rlhf.config import ConfigError
+from training.rlhf.dpo import sequence_logprobs
+from training.rlhf.model import LanguageModel
 from training.rlhf.ppo import prompt_order
+from training.rlhf.reward import RankedExample
+from training.rlhf.tokenizer import Codec
 
 DPO_SETTINGS = {"epochs": 3, "minibatch_size": 10, "beta": 0.2}
 DPO = {
@@ -55,6 +60,41 @@ def test_dpo_resumes_bit_for_bit_and_ignores_microbatches(base_folder: Path, tmp
     small = prepare_reward(tmp_path / "small", base_folder)
     assert run_stage(small, "dpo", {**DPO, "dpo": {**DPO_SETTINGS, "microbatch_tokens": 1}}) == 0
     assert metrics(small, "loss/dpo") == pytest.approx(metrics(straight, "loss/dpo"), abs=1e-4)
+
+
+def test_dpo_reads_a_prompt_once_and_finds_what_rows_apart_say(codec: Codec, shape: str) -> None:
+    model = tiny_model(codec, shape)
+    examples = [
+        RankedExample([5, 6, 7, 8], [[20, 21, 2], [22, 2], [23, 24, 25, 26]], (1, 2, 3), "a", ""),
+        RankedExample([9, 10], [[30, 2], [31, 32, 2]], (1, 2), "b", ""),
+        RankedExample([3, 4, 5, 6, 7, 8, 9], [[40, 41, 42, 43, 44, 2], [45]], (1, 2), "c", ""),
+    ]
+    weights = torch.arange(1.0, 8.0)
+    found = []
+    for packs in (True, False):
+        model.body.packs = packs
+        sums = sequence_logprobs(model, examples, torch.device("cpu"))
+        found.append((sums.detach(), torch.autograd.grad((sums * weights).sum(), list(model.parameters()))))
+    (shared, shared_gradients), (apart, apart_gradients) = found
+    assert torch.allclose(shared, apart, atol=1e-5)
+    for a, b in zip(shared_gradients, apart_gradients, strict=True):
+        assert torch.allclose(a, b, atol=1e-5 * max(1.0, float(b.abs().max())))
+    # A prompt of one token has nothing left to share.
+    one = [RankedExample([5], [[20, 2], [21]], (1, 2), "d", "")]
+    model.body.packs = True
+    assert torch.allclose(
+        sequence_logprobs(model, one, torch.device("cpu")),
+        torch.cat([alone(model, [5], response) for response in one[0].responses]),
+        atol=1e-5,
+    )
+
+
+def alone(model: LanguageModel, prompt: list[int], response: list[int]) -> torch.Tensor:
+    """The log-probability of one response, by the model's own logits: (1,) float."""
+    ids = torch.tensor([[*prompt, *response]])
+    logits: torch.Tensor = model.causal(input_ids=ids).logits
+    logprobs = logits.log_softmax(dim=-1)[0, len(prompt) - 1 : -1]
+    return logprobs.gather(1, torch.tensor(response).unsqueeze(1)).sum().unsqueeze(0)
 
 
 def test_leave_one_out_advantages_equal_the_table() -> None:

@@ -99,14 +99,42 @@ def sequence_logprobs(
     """Sum the log-probabilities of each response's tokens, its end token included.
 
     returns  (sum of K,) float, nats, in the order of examples and their responses
+
+    The prompt of a ranking is run once and its K responses behind it: P + K R tokens in place of K (P + R),
+    the same to rounding. Models that read no layouts, and prompts of one token, run rows of their own.
     """
+    if model.body.packs and all(len(example.prompt) > 1 for example in examples):
+        return _behind_prompts(model, examples, device)
     rows = [(example.prompt, response) for example in examples for response in example.responses]
     ids, mask = (x.to(device) for x in right_pad([[*prompt, *response] for prompt, response in rows]))
     starts = torch.tensor([max(1, len(prompt)) for prompt, _ in rows], device=device)
     learned = mask & (torch.arange(ids.shape[1], device=device) >= starts.unsqueeze(1))  # (N, T)
     hidden = model.hidden(ids, mask, read=learned.roll(-1, dims=1))  # (N, D): the places before
+    return _summed(model, hidden, ids, learned)
+
+
+def _behind_prompts(model: LanguageModel, examples: Sequence[RankedExample], device: torch.device) -> Tensor:
+    """The same with the prompt shared, all but its last token: that one stands first in every response."""
+    most = max(len(example.responses) for example in examples)
+    rows = [
+        [example.prompt[-1], *example.responses[k]] if k < len(example.responses) else []
+        for example in examples
+        for k in range(most)
+    ]
+    prompts = right_pad([example.prompt[:-1] for example in examples])
+    ids, mask = (x.to(device) for x in right_pad(rows))
+    learned = mask.clone()
+    learned[:, 0] = False  # the prompt's last token
+    prompt_ids, prompt_mask = (x.to(device) for x in prompts)
+    read = learned.roll(-1, dims=1)
+    hidden = model.hidden_groups((prompt_ids, prompt_mask), (ids, mask), read)
+    return _summed(model, hidden, ids, learned)[mask.any(dim=1)]
+
+
+def _summed(model: LanguageModel, hidden: Tensor, ids: Tensor, learned: Tensor) -> Tensor:
+    """Sum over each row (N, T) the log-probability of its learned tokens, hidden being the places before."""
     found = response_logprobs(model.logits(hidden), ids[:, 1:][learned[:, 1:]])
-    dense = torch.zeros(ids[:, 1:].shape, device=device).masked_scatter(learned[:, 1:], found)
+    dense = torch.zeros(ids[:, 1:].shape, device=ids.device).masked_scatter(learned[:, 1:], found)
     return dense.sum(dim=1)
 
 

@@ -77,6 +77,12 @@ class LanguageModel(nn.Module):
         """
         return self.body.run(ids, mask, cache, cached_mask, read=read)
 
+    def hidden_groups(
+        self, prompts: tuple[Tensor, Tensor], responses: tuple[Tensor, Tensor], read: Tensor
+    ) -> Tensor:
+        """Run prompts once and their responses behind them; arguments and result as of `Body.run_groups`."""
+        return self.body.run_groups(prompts, responses, read)
+
     def logits(self, hidden: Tensor) -> Tensor:
         """Turn hidden states (..., D) into logits (..., V)."""
         config = self.causal.config

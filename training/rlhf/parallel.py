@@ -24,7 +24,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from training.rlhf.errors import RunRefusedError
 
 T = TypeVar("T")
-OUTER_METHODS = ("hidden", "logits", "values", "scores", "score_groups")
+OUTER_METHODS = ("hidden", "hidden_groups", "logits", "values", "scores", "score_groups")
 BUCKET_ELEMENTS = 1 << 24
 
 

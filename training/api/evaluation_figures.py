@@ -20,8 +20,11 @@ from training.rules.evaluation_figures import (
     PolicyFigures,
     figures_against,
     judged_policies,
+    left_out,
 )
 
+NAMED = 20
+"""So many policies a refusal names."""
 ORIGINS = "; ".join(f"{key}: {title.lower()}" for key, title in DISTRIBUTIONS.items())
 
 
@@ -33,6 +36,9 @@ class FiguresQuery(Body):
         choices=[kind.value for kind in Judged],
         default=Judged.FINAL.value,
         help_text="final: evaluations; control: comparisons on prompts drawn at random.",
+    )
+    policy = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="Names, to see only these; otherwise all."
     )
 
 
@@ -65,6 +71,9 @@ class FiguresBody(Body):
 
     baseline = serializers.CharField()
     judged = serializers.CharField()
+    left_out = serializers.IntegerField(
+        help_text="Rankings with a trained policy's answer to a training author; they do not count."
+    )
     policies = PolicyFiguresBody(many=True)
 
 
@@ -87,12 +96,21 @@ class Figures(APIView):
         wanted = query.validated_data["baseline"]
         baseline = next((policy for policy in policies if policy.name == wanted), None)
         if baseline is None:
-            known = ", ".join(policy.name for policy in policies) or "none yet"
-            text = f'baseline: no policy "{wanted}" was judged so; judged were: {known}.'
+            known = ", ".join(policy.name for policy in policies[:NAMED]) or "none yet"
+            more = ", …" if len(policies) > NAMED else ""
+            text = f'baseline: no policy "{wanted}" was judged so; judged were: {known}{more}.'
             raise InvalidInput(text, fields={"baseline": text})
-        found = figures_against(baseline, policies, judged)
-        body = {"baseline": baseline.name, "judged": judged.value, "policies": [*map(_body, found)]}
-        return Response(body)
+        names = query.validated_data.get("policy")
+        chosen = [policy for policy in policies if policy.name in names] if names else policies
+        found = figures_against(baseline, chosen, judged)
+        return Response(
+            {
+                "baseline": baseline.name,
+                "judged": judged.value,
+                "left_out": left_out() if judged is Judged.FINAL else 0,
+                "policies": [*map(_body, found)],
+            }
+        )
 
 
 def _body(found: PolicyFigures) -> dict[str, Any]:

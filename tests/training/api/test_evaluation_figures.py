@@ -43,6 +43,9 @@ def test_figures_come_by_cohort_and_origin_with_ratings_and_flags(
     dana: APIClient, policies: tuple[Policy, Policy]
 ) -> None:
     body = dana.get("/api/v1/evaluations/figures/?baseline=sft").json()
+    assert body["left_out"] == 0
+    some = dana.get("/api/v1/evaluations/figures/?baseline=sft&policy=ppo").json()["policies"]
+    assert some == [each for each in body["policies"] if each["policy"] == "ppo"]
     assert (body["baseline"], body["judged"]) == ("sft", "final")
     ppo, sft = body["policies"]
     assert {group: rate["win_rate"] for group, rate in ppo["rates"].items()} == {

@@ -91,7 +91,7 @@ def test_real_labels_train_every_stage_and_the_policy_writes_the_next_round(real
     assert found["low"] <= found["accuracy"] <= found["high"]
     assert policy.reward_model == reward
     assert policy.parent == supervised
-    [accuracy, _] = evaluation.alignment_tax_on_pairs(real_data, after=policy, before=base, pairs=20)
+    [accuracy, *_] = evaluation.alignment_tax_on_pairs(real_data, after=policy, before=base, pairs=20)
     assert 15 <= accuracy.questions <= 20
     assert 0 <= accuracy.before.value <= 1
     assert batch.status == Batch.Status.OPEN

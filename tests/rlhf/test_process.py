@@ -58,7 +58,7 @@ def test_a_terminated_process_saves_and_goes_on_where_it_was(tmp_path: Path) -> 
         "width": 16,
         "heads": 1,
         "context": 32,
-        "steps": 100_000,
+        "steps": 1500,
         "minibatch_size": 2,
         "sequence_tokens": 8,
     }
@@ -80,11 +80,10 @@ def test_a_terminated_process_saves_and_goes_on_where_it_was(tmp_path: Path) -> 
     assert result(tmp_path)["state"] == "cancelled"
     assert "it can be resumed" in result(tmp_path)["reason"]
     done = json.loads((next((tmp_path / "checkpoints").iterdir()) / "manifest.json").read_text())["step"]
-    assert done >= 1
-    path = write_config(tmp_path, "pretrain", {"pretrain": {**pretrain, "steps": done + 5}})
+    assert 1 <= done < pretrain["steps"]
     assert main(["pretrain", "--config", str(path)]) == 0
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
-    assert json.loads(lines[-1])["step"] == done + 5
+    assert json.loads(lines[-1])["step"] == pretrain["steps"]
 
 
 def test_the_cancel_file_of_an_honoured_request_is_forgotten(base_folder: Path, tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def sequence_logprobs(
     The prompt of a ranking is run once and its K responses behind it: P + K R tokens in place of K (P + R),
     the same to rounding. Models that read no layouts, and prompts of one token, run rows of their own.
     """
-    if model.body.packs and all(len(example.prompt) > 1 for example in examples):
+    if all(len(example.prompt) > 1 for example in examples) and model.body.packs:
         return _behind_prompts(model, examples, device)
     rows = [(example.prompt, response) for example in examples for response in example.responses]
     ids, mask = (x.to(device) for x in right_pad([[*prompt, *response] for prompt, response in rows]))

@@ -54,9 +54,10 @@ def choices_of(given: Round) -> list[tuple[str, str]]:
         for key, title in TITLES.items()
         if settings.get(key)
     ]
-    if shares := {name: count for name, count in (settings.get("mix") or {}).items() if count}:
+    mix = settings.get("mix") or {}
+    if shares := {words: mix[name] for name, words in WRITERS.items() if mix.get(name)}:
         n = settings.get("best_of_n", "n")
-        words = (f"{count} by {WRITERS.get(name, name).format(n=n)}" for name, count in shares.items())
+        words = (f"{count} by {writer.format(n=n)}" for writer, count in shares.items())
         found.append(("Of the responses compared", ", ".join(words)))
     return found
 

@@ -74,7 +74,7 @@ def test_lineage_and_card_name_the_round_its_choices_and_who_opened_its_gate() -
         "  - PPO started from: the newest policy",
         "  - The reward model learned from: comparisons of its round only",
         "  - Prompts were taken: where the reward model was in doubt",
-        "2 by the newest policy, 1 by the best of 16 by the newest, 1 by the supervised policy",
+        "2 by the newest policy, 1 by the supervised policy, 1 by the best of 16 by the newest",
         f"  - Trained in spite of: {found['overlap']}. Reason given: A pilot.",
         "- reward: reward-2 (Reward model, round 2)",
     ):

@@ -28,7 +28,7 @@ from tests.services.machine import (
 from tests.services.processes import CannotStart, Stopped, run_to_end, stop_on_signals
 from tests.services.servers import postgres_server, redis_server
 
-STEP_SECONDS = 2400
+STEP_SECONDS = 1800
 ONCE = (
     "tests/browser/test_accessibility.py",
     "tests/rlhf",

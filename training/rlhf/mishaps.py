@@ -35,8 +35,9 @@ def explain(error: BaseException, folder: Path, stage: str) -> str | None:
     if isinstance(error, MemoryError) or any(word in text for word in MEMORY_WORDS):
         phase = _phase(folder)
         return (
-            f"Memory ran out{f' while {phase}' if phase else ''}; lower {SMALLER[stage]} or the lengths, "
-            f"take a smaller model, or share it over processes (parallel = fsdp). {kept(folder)}"
+            f"Memory ran out{f' while {phase}' if phase else ''}; lower {SMALLER[stage]}, or share the model "
+            "over processes (parallel = fsdp); smaller lengths and smaller models are for a run begun anew. "
+            f"{kept(folder)}"
         )
     return None
 

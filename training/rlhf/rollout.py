@@ -219,15 +219,9 @@ def collect_rollout(
         made.append((range(start, start + len(chunk)), _unscored(chunk, found)))
     rollout = made[0][1] if len(made) == 1 else Rollout.joined(made)
     # 2. Score the same tokens under every model.
-    parts = []
     waiting = rollout.microbatches(microbatch_size, microbatch_tokens)
     passes = int(largest(len(waiting))) if in_step else len(waiting)
-    for number in range(passes):
-        part = waiting[min(number, len(waiting) - 1)]  # the last comes again, and is left out below
-        with torch.set_grad_enabled(kept is not None and number < keep):
-            if torch.is_grad_enabled():
-                torch.clear_autocast_cache()  # bfloat16 copies of weights made without gradients
-            parts.append(_scored(models, part, temperature or 1.0, kept))
+    parts = _scored_parts(models, waiting, passes, temperature or 1.0, kept, keep)
     scored = _stacked(rollout, parts[: len(waiting)])
     if missing_eos_score is None:
         return scored
@@ -243,6 +237,25 @@ def _unscored(prompts: Sequence[Sequence[int]], made: Generated) -> Rollout:
         ids, mask, made.tokens, made.mask, made.ended, **empty, scores=zeros[:, 0],
         sampled_logprobs=made.logprobs,
     )  # fmt: skip
+
+
+def _scored_parts(
+    models: Models,
+    waiting: Sequence[Rollout],
+    passes: int,
+    temperature: float,
+    kept: list[Kept] | None,
+    keep: int,
+) -> list[Rollout]:
+    """Score microbatches one after the other; with more passes than microbatches the last comes again."""
+    parts = []
+    for number in range(passes):
+        part = waiting[min(number, len(waiting) - 1)]
+        with torch.set_grad_enabled(kept is not None and number < keep):
+            if torch.is_grad_enabled():
+                torch.clear_autocast_cache()  # bfloat16 copies of weights made without gradients
+            parts.append(_scored(models, part, temperature, kept))
+    return parts
 
 
 def _scored(models: Models, part: Rollout, temperature: float, kept: list[Kept] | None) -> Rollout:

@@ -122,10 +122,8 @@ def run(config: SftConfig, run: Run) -> dict[str, float]:
     # 4. The final model.
     if selector is not None:
         load_trained(model, best)
-        counted["valid/best_epoch"] = state["best_epoch"]
-        if valid:
-            counted["valid/loss"] = valid_loss(model, valid, config, run)
-        counted["valid/score"] = state["best_score"]
+        counted |= {"valid/best_epoch": state["best_epoch"], "valid/score": state["best_score"]}
+        counted |= {"valid/loss": valid_loss(model, valid, config, run)} if valid else {}
     run.metrics.write(total, counted)
     about = {"kind": "sft", "dataset_hash": dataset.hash, "seed": config.seed}
     run.publish_model(lambda folder: save_policy(model, codec, folder, about))

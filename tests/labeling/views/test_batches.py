@@ -539,6 +539,14 @@ def test_ticked_tasks_move_to_a_batch_of_other_cohorts(mia: User, dana: User, vi
     assert "Tick the tasks to move" in empty
 
 
+def test_the_style_of_the_form_names_each_kind_as_its_options_are_grouped() -> None:
+    """Under another name the options of a kind would all be hidden."""
+    style = (settings.BASE_DIR / "static/css/batches.css").read_text(encoding="utf-8")
+    for kind in TaskKind:
+        hides = f'option[value="{kind.value}"]:checked) optgroup:not([label="{kind.label}"])'
+        assert hides in style, f"the options of {kind.label} would be hidden"
+
+
 def test_ticked_tasks_are_given_to_a_labeler_and_taken_back(mia: User, alice: Labeler, visit: Visit) -> None:
     batch = writing_batch(tasks=2)
     address = f"/batches/{batch.code}/tasks/"

@@ -119,9 +119,11 @@ class Place(RowModel):
 
 
 def _stands(key: str) -> models.Q:
-    """Return the condition that the ranking named by `key` is the newest, a labeler's, and not kept out."""
+    """Return the condition that the ranking named by `key` is the newest, a labeler's, and not kept out.
+
+    Three times NOT EXISTS: how many rows each leaves PostgreSQL can estimate, and of "neither" it cannot.
+    """
     named = Ranking._default_manager.filter(pk=models.OuterRef(key))
     kept_out = named.filter(reviews__superseded_by=None, reviews__decision__in=KEEPING_OUT)
     adjudications = named.filter(adjudication__isnull=False)
-    apart = models.Q(models.Exists(kept_out)) | models.Q(models.Exists(adjudications))
-    return not_superseded(Ranking, key) & ~apart
+    return not_superseded(Ranking, key) & ~models.Exists(kept_out) & ~models.Exists(adjudications)

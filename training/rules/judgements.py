@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from labeling.errors import InvalidInput
-from labeling.models import Batch, Place, PlaceQuerySet, Policy, Ranking, TaskKind
+from labeling.models import Batch, Place, PlaceQuerySet, Policy, Ranking, Response, TaskKind
 from training.models import Model
 
 TIE = 0.5
@@ -135,9 +135,12 @@ def judgements_against(
 
 
 def unselected(response: str) -> Q:
-    """Return the condition that the response at this path was not chosen from several by a reward model."""
-    best_of = f"{response}__sampling__best_of"
-    return Q(**{f"{best_of}__isnull": True}) | Q(**{f"{best_of}__lte": 1})
+    """Return the condition that the response at this path was not chosen from several by a reward model.
+
+    NOT EXISTS, as PostgreSQL takes a value inside JSON to leave few rows, and looks the rest up one by one.
+    """
+    selected = Response.objects.filter(pk=OuterRef(response), sampling__best_of__gt=1)
+    return ~Q(Exists(selected))
 
 
 def trained_here() -> QuerySet[Model, Any]:
